@@ -1,0 +1,180 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs the module, hands over what the host needs of the controller or of another host, and shows the progress.
+
+Where a source is to be handed over (``seed``, ``remote_src: false``), the module is run with nothing in hand first.
+That is all, unless it answers what it has of a source that it wants; then it gets the rest and is run again.
+
+The module writes its state into a small file below /run; a thread reads it over the same connection and prints a line
+when something has moved. Where the connection is of a kind that is not known to bear two commands at once, or where
+Ansible was told to be quiet, the module just runs.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from ansible import constants as C
+from ansible.errors import AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import callback_loader
+from ansible.utils.display import Display
+
+display = Display()
+
+DIRECTORY = "/run/barekernel/progress"
+#: Each command of these is a process of its own on the controller.
+CONNECTIONS = ("local", "ansible.builtin.local", "ssh", "ansible.builtin.ssh")
+#: Callbacks whose standard output is read by people.
+CALLBACKS = ("default", "yaml", "debug", "dense", "unixy", "diy", "community.general.yaml", "community.general.unixy")
+EVERY = 1.0
+#: A line even when nothing but the numbers has changed.
+AT_LEAST = 5.0
+
+
+class ActionModule(ActionBase):
+    """The action of oci_image."""
+
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        task_vars = task_vars or {}
+        arguments = dict(self._task.args)
+        if arguments.get("state", "present") == "absent":
+            result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
+            return result
+        handing = self._handing(arguments, task_vars)
+        answer = self._watched(arguments, task_vars)
+        if handing is not None and "wanted" in answer:
+            arguments["handed_over"] = handing.over(answer["wanted"])
+            answer = self._watched(arguments, task_vars)
+        invocation = answer.get("invocation", {}).get("module_args")
+        if isinstance(invocation, dict):
+            invocation.pop("progress_file", None)
+            invocation.pop("handed_over", None)
+        result.update(answer)
+        return result
+
+    def _watched(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """The module's result; what it is doing is shown meanwhile."""
+        if not self._shown(task_vars):
+            return dict(self._execute_module(module_args=arguments, task_vars=task_vars))
+        arguments = {"progress_file": f"{DIRECTORY}/{uuid.uuid4().hex}.json", **arguments}
+        watcher = Watcher(self._connection, arguments["progress_file"], self._title(arguments, task_vars))
+        watcher.start()
+        try:
+            return dict(self._execute_module(module_args=arguments, task_vars=task_vars))
+        finally:
+            watcher.stop()
+
+    def _handing(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> Any:
+        """A HandingOver where there may be something to hand over; ``arguments`` become those for the host."""
+        if arguments.get("seed") == (self._task.delegate_to or task_vars.get("inventory_hostname")):
+            arguments.pop("seed", None)
+        groups = [arguments.get(kind) for kind in ("archive", "rootfs")]
+        copied = any(isinstance(group, dict) and not boolean(group.get("remote_src", True)) for group in groups)
+        if not copied and not arguments.get("seed"):
+            return None
+        # Late, as most tasks do without, and it reads a good part of the collection.
+        from ..plugin_utils.handing import HandingOver
+
+        return HandingOver(self, arguments, task_vars, self._teller(arguments, task_vars))
+
+    def _teller(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> Callable[[str], None]:
+        """Prints a line, where lines are wanted."""
+        if not self._shown(task_vars):
+            return lambda text: None
+        title = self._title(arguments, task_vars)
+        return lambda text: tell(title, text)
+
+    def _shown(self, task_vars: dict[str, Any]) -> bool:
+        """Whether anyone wants to see it, and the connection can."""
+        if (
+            self._task.no_log
+            or not boolean(task_vars.get("barekernel_progress", True), strict=False)
+            or self._task.async_val
+        ):
+            return False
+        if not _ok_hosts_are_shown():
+            return False
+        transport = getattr(self._connection, "ansible_name", "") or self._connection.transport
+        return C.DEFAULT_STDOUT_CALLBACK.removeprefix("ansible.builtin.") in CALLBACKS and transport in CONNECTIONS
+
+    @staticmethod
+    def _title(arguments: dict[str, Any], task_vars: dict[str, Any]) -> str:
+        return f"{task_vars.get('inventory_hostname', '')}: image {arguments.get('name')}"
+
+
+def _ok_hosts_are_shown() -> bool:
+    """The default callback's display_ok_hosts (ANSIBLE_DISPLAY_OK_HOSTS)."""
+    loaded = callback_loader.get("ansible.builtin.default", class_only=True)
+    if loaded is None:
+        return True
+    try:
+        shown = C.config.get_config_value("display_ok_hosts", plugin_type="callback", plugin_name=loaded._load_name)
+    except AnsibleError:
+        return True
+    return bool(shown)
+
+
+class Watcher(threading.Thread):
+    """Prints a line when the state has moved."""
+
+    def __init__(self, connection: Any, path: str, title: str) -> None:
+        super().__init__(daemon=True)
+        self._connection = connection
+        self._command = f"cat {shlex.quote(path)}"
+        self._title = title
+        self._end = threading.Event()
+        self._shown = ""
+        self._phase = ""
+        self._when = 0.0
+
+    def run(self) -> None:
+        while not self._end.wait(EVERY):
+            try:
+                code, output, _errors = self._connection.exec_command(self._command, sudoable=False)
+                state = json.loads(output) if code == 0 else None
+            except Exception as error:  # whatever it is: a display must not cost anyone an image
+                display.vvv(f"oci_image: no progress: {error}")
+                return
+            if isinstance(state, dict):
+                self._show(state)
+
+    def stop(self) -> None:
+        self._end.set()
+        self.join(timeout=10)
+
+    def _show(self, state: dict[str, Any]) -> None:
+        line = sentence(state)
+        now = time.monotonic()
+        moved = state.get("phase") != self._phase or now - self._when >= AT_LEAST
+        if line != self._shown and moved:
+            self._shown, self._phase, self._when = line, str(state.get("phase")), now
+            tell(self._title, line)
+
+
+def tell(title: str, text: str) -> None:
+    display.display(f"  [{title}: {text}]", color=C.COLOR_VERBOSE)
+
+
+def sentence(state: dict[str, Any]) -> str:
+    """``unpacking 45% (50 of 110 MB)``"""
+    phase, done, total = str(state.get("phase")), int(state.get("done") or 0), int(state.get("total") or 0)
+    parts = [phase]
+    if total:
+        parts.append(f"{100 * done // total}% ({done >> 20} of {total >> 20} MB)")
+    text = "".join(c if c.isprintable() else "?" for c in str(state.get("text") or ""))
+    if text:
+        parts.append(text[:100])
+    return " ".join(parts)

@@ -1,0 +1,269 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options of one container, shared by all that declare one."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Says the same as module_utils/_module/arguments/container.py; a test compares them."""
+
+    DOCUMENTATION = r"""
+options:
+  name:
+    description:
+      - Name of the container, which is also its host name where O(hostname) is unset.
+      - 1 to 48 lower-case letters, digits, dots, hyphens or underscores, beginning with a letter or digit.
+    type: str
+    required: true
+  state:
+    description:
+      - V(started) makes the container agree with the options and its process run.
+      - V(present) makes everything but leaves the process as it is, running or not.
+      - V(stopped) ends the process; the network namespace, its links and published ports stay.
+      - V(restarted) is V(started) with a restart in any case, so it always reports a change.
+      - V(absent) ends the process and removes everything of the container but its volumes.
+    type: str
+    choices: [present, started, stopped, restarted, absent]
+    default: started
+  image:
+    description:
+      - Name of an image on this host, see M(barekernel.containers.oci_image).
+      - Compared by digest. Another digest is applied by recreation, which drops what was written inside the container.
+      - Required for every O(state) but V(absent).
+    type: str
+  command:
+    description:
+      - Program and leading arguments, in place of the image's C(Entrypoint); the image's C(Cmd) is then not used.
+      - Unset, the image's C(Entrypoint) is used. Applied by restart.
+    type: list
+    elements: str
+  args:
+    description:
+      - Arguments, in place of the image's C(Cmd). Unset, the image's C(Cmd) is used. Applied by restart.
+    type: list
+    elements: str
+  env:
+    description:
+      - Environment variables beside those of the image. A value left empty is the empty string.
+      - Set C(no_log) on the task when values are secret. Applied by restart.
+    type: dict
+  cwd:
+    description: Working directory inside the container. Unset, the image's, or V(/). Applied by restart.
+    type: str
+  user:
+    description:
+      - User, or V(user:group), by name or number. Names are looked up in the container's own C(/etc/passwd) and
+        C(/etc/group).
+      - Unset, the image's, or root of the container. Applied by restart.
+    type: str
+  cap_add:
+    description: Capabilities beside the default set. Unset, none. Applied by restart.
+    type: list
+    elements: str
+  cap_drop:
+    description: Capabilities of the default set to leave out; V(ALL) leaves out every one. Applied by restart.
+    type: list
+    elements: str
+  seccomp:
+    description:
+      - The system-call filter. V(default) allows what ordinary programs use; V(unconfined) sets none.
+      - Applied by restart.
+    type: str
+    choices: [default, unconfined]
+    default: default
+  read_only:
+    description: Makes the root file system read-only. Applied by restart.
+    type: bool
+    default: false
+  networks:
+    description:
+      - Networks of M(barekernel.containers.bridge_network) the container is on; the first one has the default route.
+      - Unset, the container has a network namespace with nothing but loopback in it. Applied live.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the network.
+        type: str
+        required: true
+      interface:
+        description:
+          - Name of the interface inside the container. Unset, C(eth) and the position in the list. Applied live.
+        type: str
+      addresses:
+        description:
+          - Addresses in the network, with or without prefix length.
+          - Unset, the lowest free one of each family, which the container keeps. Applied live.
+        type: list
+        elements: str
+      mac:
+        description: Hardware address. Unset, one derived from host, container and network. Applied live.
+        type: str
+      ports:
+        description:
+          - Ports of the host to publish, as C([ADDRESS:]HOST[-LAST]:TARGET[-LAST][/tcp|udp]), e.g. V(8080:80).
+          - They stay published while the container is stopped. Unset, none. Applied live.
+        type: list
+        elements: str
+      aliases:
+        description: More names under which the network's other containers find this one. Applied live.
+        type: list
+        elements: str
+  mounts:
+    description:
+      - Mounts beside those every container has. Unset, none. Applied by restart.
+      - Each directory that the image declares as a volume and that is no O(mounts[].target) is a volume of the
+        container's own. It begins with what the image has there, is kept by restart and by recreation, and goes with
+        the container. What is to outlive the container is mounted there as a V(volume).
+    type: list
+    elements: dict
+    suboptions:
+      type:
+        description:
+          - V(bind) shows a file or directory of the host.
+          - V(tmpfs) is empty memory.
+          - V(volume) is a directory kept under C(/var/lib/barekernel/volumes) that outlives the container. The first
+            container that names it makes it, with what its image has at O(mounts[].target).
+        type: str
+        choices: [bind, tmpfs, volume]
+        default: bind
+      source:
+        description: Path on the host for V(bind), name for V(volume), unset for V(tmpfs).
+        type: str
+      target:
+        description: Absolute path inside the container.
+        type: str
+        required: true
+      read_only:
+        description: Mounts it read-only.
+        type: bool
+        default: false
+      propagation:
+        description: Propagation of mounts below it, see mount_namespaces(7). Unset, V(rprivate).
+        type: str
+        choices: [private, rprivate, slave, rslave, shared, rshared]
+      options:
+        description:
+          - More mount options, as mount(8) spells them.
+          - V(idmap) shows a V(bind) of the host with the container's user IDs; a V(volume) is always shown so.
+        type: list
+        elements: str
+  namespaces:
+    description:
+      - Which namespaces the container has for itself. Applied by recreation.
+      - Each is V(private), V(host) or V(container:NAME), which joins that container's.
+    type: dict
+    suboptions:
+      user:
+        description:
+          - User namespace. Unset, V(private) where the kernel can mount idmapped layers and V(host) where it cannot, or
+            that of the container with which another namespace is shared.
+        type: str
+      network:
+        description: Network namespace. Unset, V(private).
+        type: str
+      pid:
+        description: Process namespace. Unset, V(private).
+        type: str
+      ipc:
+        description: IPC namespace. Unset, V(private).
+        type: str
+      uts:
+        description: Host-name namespace. Unset, V(private).
+        type: str
+      cgroup:
+        description: Cgroup namespace. Unset, V(private).
+        type: str
+  limits_required:
+    description:
+      - What to do with a limit whose cgroup v2 controller this host does not have.
+      - V(true) refuses before anything is made.
+      - V(false) leaves the limit out and names it in the result's RV(container.limits_not_enforced).
+    type: bool
+    default: true
+  rlimits:
+    description:
+      - Limits of setrlimit(2), as name to V(SOFT:HARD) or one number, e.g. C(nofile) to V(1024:4096).
+      - Applied by restart.
+    type: dict
+  sysctls:
+    description:
+      - Kernel parameters that belong to a namespace of the container, e.g. C(net.core.somaxconn). Applied by restart.
+    type: dict
+  hostname:
+    description: Host name inside the container. Unset, O(name). Applied by restart.
+    type: str
+  dns:
+    description:
+      - Name servers. Unset, those of the host that are not loopback addresses. Applied live.
+    type: list
+    elements: str
+  dns_search:
+    description: Search domains. Unset, the host's. Applied live.
+    type: list
+    elements: str
+  dns_options:
+    description: Options of resolv.conf(5). Unset, none. Applied live.
+    type: list
+    elements: str
+  extra_hosts:
+    description: More entries of C(/etc/hosts), as name to address. Unset, none. Applied live.
+    type: dict
+  labels:
+    description: Annotations of the container, as name to value. Applied by restart.
+    type: dict
+  stop_signal:
+    description: Signal that asks the process to end. Unset, the image's, or V(SIGTERM). Applied by restart.
+    type: str
+  stop_timeout:
+    description: Seconds between the signal and the kill of what is left. Applied by restart.
+    type: int
+    default: 10
+  restart_policy:
+    description:
+      - When the process is started again by itself, with growing pauses between attempts.
+      - V(no), V(on-failure), V(on-failure:N) with at most N attempts, V(always) or V(unless-stopped).
+      - Applied by restart.
+    type: str
+    default: 'no'
+  log_max_size:
+    description: Bytes after which the log is rotated, where no journal keeps it. Applied by restart.
+    type: int
+    default: 10485760
+  log_max_files:
+    description: How many files of log are kept. Applied by restart.
+    type: int
+    default: 3
+  runtime:
+    description:
+      - The OCI runtime that starts the bundle, V(nsrun) (the collection's own), V(crun), V(runc) or a path.
+      - Applied by restart.
+    type: str
+    default: nsrun
+  purge_volumes:
+    description: With O(state=absent), removes the volumes that no other container names, too.
+    type: bool
+    default: false
+  assume:
+    description:
+      - What tasks before this one would have made, so that check mode predicts a whole play on a host where nothing is
+        made yet. Role P(barekernel.containers.container#role) sets it in check mode.
+      - For check mode only. A real run would not find what is only assumed.
+    type: dict
+    suboptions:
+      images:
+        description: Images that are made or made anew, each with C(name) and what is known of their config.
+        type: list
+        elements: dict
+      networks:
+        description: Networks, with the options of M(barekernel.containers.bridge_network).
+        type: list
+        elements: dict
+      containers:
+        description: Containers that are made before this one, with the options of this module.
+        type: list
+        elements: dict
+"""

@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The changes that operations make to the store, each whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from . import config, export, prune
+from . import source as sources
+from .errors import ImageError
+from .progress import Progress
+from .source import Seen, Source
+from .store import Store, parse_document
+from .transport import Access
+from .unpack import Policy, Unpacking, layers_of
+from .verify import Damage
+from .write import Writer
+
+
+class Images:
+    """``kernel.images`` of the image resources; ``kernel`` is what files are changed with."""
+
+    def __init__(self, store: Store, kernel: Any) -> None:
+        self._store = store
+        self._kernel = kernel
+
+    def obtain(
+        self,
+        reference: str,
+        source: Source,
+        seen: Seen,
+        overrides: Mapping[str, Any],
+        policy: Policy,
+        progress: str = "",
+    ) -> None:
+        """Make or pull the image and give it its name. Raises ImageError, KernelError."""
+        shown = Progress(progress)
+        with Writer(self._store, self._kernel) as writer, contextlib.closing(shown):
+            base = source.obtain(writer, seen, policy, shown)
+            recorded = {"kind": source.kind, "key": seen.key, "stamp": seen.stamp}
+            self._name(writer, reference, base, recorded, overrides)
+
+    def configure(self, reference: str, base: str, source: Mapping[str, Any], overrides: Mapping[str, Any]) -> None:
+        """Another configuration on the layers of ``base``."""
+        with Writer(self._store, self._kernel) as writer:
+            self._name(writer, reference, base, source, overrides)
+
+    def discard(self, damage: Damage) -> None:
+        """Take damaged blobs and layers out of the store, so that what comes from the source takes their place."""
+        with Writer(self._store, self._kernel):
+            blobs = tuple(path for path in map(self._store.blob_path, damage.blobs) if os.path.exists(path))
+            layers = tuple(path for path in map(self._store.layer_home, damage.layers) if os.path.exists(path))
+            prune.remove(self._store, prune.Garbage(blobs, layers), self._kernel)
+
+    def restore(self, digest: str) -> None:
+        """Unpack from its blobs what is missing of an image."""
+        image = self._store.image(digest)
+        with Writer(self._store, self._kernel) as writer:
+            unpacking = Unpacking(writer, layers_of(image.manifest, image.diff_ids), Policy(), Progress())
+            unpacking.run(lambda layer: self._store.blob_path(layer.digest), lambda: False)
+            unpacking.place(lambda layer: self._store.blob_path(layer.digest))
+
+    def _name(
+        self, writer: Writer, reference: str, base: str, recorded: Mapping[str, Any], overrides: Mapping[str, Any]
+    ) -> None:
+        digest = base
+        manifest = parse_document(self._store.read_blob(base), "manifest")
+        document = parse_document(self._store.read_blob(str(manifest["config"]["digest"])), "configuration")
+        documents = config.with_overrides(manifest, document, overrides)
+        if documents is not None:
+            digest = sources.put_documents(writer, documents)
+        writer.name(reference, digest, {**recorded, "base": base, "overrides": dict(overrides)})
+        # What the name meant until now goes, unless another name or a container holds it.
+        prune.remove(self._store, prune.unused(self._store), self._kernel)
+
+    def remove(self, reference: str, garbage: prune.Garbage) -> None:
+        """The name first: what is left half-removed after that is nobody's image."""
+        with Writer(self._store, self._kernel) as writer:
+            writer.unname(reference)
+            prune.remove(self._store, garbage, self._kernel)
+
+    def export(self, name: str, destination: str, form: str, access: Access) -> None:
+        """To a registry (``form`` docker), or into an archive or layout of that form."""
+        image = self._store.resolve(name)
+        if image is None:
+            raise ImageError(f"there is no image {name} any more")
+        if form == "docker":
+            export.push(self._store, image, destination, access, self._kernel)
+        else:
+            export.save(self._store, image, destination, form, self._kernel)
+
+    def hand_out(self, blobs: Iterable[str], path: str) -> None:
+        export.hand_out(self._store, blobs, path)
+
+    def prune(self, garbage: prune.Garbage) -> None:
+        with Writer(self._store, self._kernel):
+            prune.remove(self._store, garbage, self._kernel)

@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Commit: what a container has written becomes a layer on top of its image's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._kernel import cgroup, files
+from . import digest as digests
+from . import source
+from .config import LayerBlob
+from .errors import ImageError
+from .progress import Progress
+from .source import Seen, Source
+from .store import Image, Store
+from .tarwriter import TarWriter, Written
+from .unpack import Policy
+from .write import Writer
+
+
+@dataclass(frozen=True)
+class Container(Source):
+    """A container of this host. The same upper directory gives the same digest. It is paused while it is read.
+
+    Owners are those inside the container: layers are stored unshifted, a user namespace is applied by the mount.
+    """
+
+    name: str = ""
+    kind = "container"
+
+    def describe(self) -> str:
+        return f"container {self.name}"
+
+    def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
+        """The key is the digest of what is committed: the upper directory is read, but nothing is written."""
+        base, upper = self._parts(store)
+        with cgroup.paused(self._cgroup(store)):
+            written = TarWriter(None, overlay=True).write_tree(upper)
+        manifest, _config = self._documents(base, written)
+        return Seen(source.key_of(base.digest, written.diff_id), digests.of_bytes(manifest))
+
+    def obtain(self, writer: Writer, seen: Seen, policy: Policy, progress: Progress) -> str:
+        base, upper = self._parts(writer.store)
+        progress.update("reading", text=self.name)
+        blob = writer.path("layer.tar")
+        with cgroup.paused(self._cgroup(writer.store)):
+            written = source.write_tree(upper, blob, overlay=True)
+        return source.store_layer_image(writer, blob, lambda _layer: self._documents(base, written), policy, progress)
+
+    def _parts(self, store: Store) -> tuple[Image, str]:
+        home = f"{store.containers}/{self.name}"
+        declared = files.read_json(f"{home}/container.json")
+        if not isinstance(declared, Mapping):
+            raise ImageError(f"there is no container {self.name} on this host")
+        base = store.resolve(str(declared.get("image_digest") or ""))
+        if base is None:
+            raise ImageError(f"the image of container {self.name} is not on this host any more")
+        if not os.path.isdir(f"{home}/upper"):
+            raise ImageError(f"container {self.name} has no directory of its own to commit")
+        return base, f"{home}/upper"
+
+    def _cgroup(self, store: Store) -> str:
+        """Where its processes are while it runs."""
+        launch = files.read_json(f"{store.containers}/{self.name}/launch.json") or {}
+        return str(launch.get("cgroup", "/nowhere"))
+
+    @staticmethod
+    def _documents(base: Image, written: Written) -> tuple[bytes, bytes]:
+        layer = LayerBlob(written.diff_id, written.size, written.diff_id)
+        below = list(base.manifest["layers"])
+        return source.describe_image([layer], "commit", written.newest_ns, base.document, below)

@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A small image made by steps, on top of another image or of nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._kernel.errors import KernelError
+from . import build, source, steps
+from . import digest as digests
+from .config import LayerBlob
+from .errors import ImageError
+from .progress import Progress
+from .source import Seen, Source
+from .store import Image, Store
+from .unpack import Policy
+from .workers import Pool
+from .write import Writer
+
+
+@dataclass(frozen=True)
+class Steps(Source):
+    """``base`` is a name in the store, empty for an image of its own; ``steps`` are those of steps.py."""
+
+    base: str = ""
+    steps: tuple[Any, ...] = ()
+    kind = "build"
+
+    def describe(self) -> str:
+        return f"{len(self.steps)} steps on {self.base or 'nothing'}"
+
+    def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
+        """The key covers the base's digest, every step, and the content and mode of every file that is copied."""
+        base = self._base(store)
+        parts: list[Any] = [base.digest if base else ""]
+        for step in self.steps:
+            parts.append([type(step).__name__, vars(step)])
+            if isinstance(step, steps.CopyFile):
+                parts.append(_content(step.src))
+        return Seen(source.key_of(*parts))
+
+    def obtain(self, writer: Writer, seen: Seen, policy: Policy, progress: Progress) -> str:
+        base = self._base(writer.store)
+        home = writer.path("layer")
+        tree = home + "/fs"
+        started = build.new_tree(tree)
+        self._perform(writer, base, tree, progress)
+        newest = build.settle_times(tree, started)
+        blob = writer.path("layer.tar")
+        progress.update("packing")
+        if base:
+            return self._on_base(writer, base, tree, blob, newest, policy, progress)
+        written = source.write_tree(tree, blob)
+        layer = LayerBlob(written.diff_id, written.size, written.diff_id)
+        documents = source.describe_image([layer], self._created_by(), newest)
+        return build.take_tree(writer, home, written, blob, documents, policy)
+
+    def _on_base(
+        self, writer: Writer, base: Image, tree: str, blob: str, newest: int, policy: Policy, progress: Progress
+    ) -> str:
+        """What is above the base becomes a layer; unpacked afresh, as overlayfs leaves marks of its own on an upper."""
+        source.write_tree(tree, blob, overlay=True)
+        writer.kernel.files.remove_tree(writer.path("layer"))
+
+        def documents(layer: LayerBlob) -> tuple[bytes, bytes]:
+            below = list(base.manifest["layers"])
+            return source.describe_image([layer], self._created_by(), newest, base.document, below)
+
+        return source.store_layer_image(writer, blob, documents, policy, progress)
+
+    def _created_by(self) -> str:
+        return "; ".join(steps.describe(step) for step in self.steps)
+
+    def _base(self, store: Store) -> Image | None:
+        if not self.base:
+            return None
+        image = store.resolve(self.base)
+        if image is None:
+            raise ImageError(f"build.base: there is no image {self.base} on this host", "Make or pull it first")
+        return image
+
+    def _perform(self, writer: Writer, base: Image | None, tree: str, progress: Progress) -> None:
+        work, merged = writer.path("work"), writer.path("merged")
+        os.mkdir(work, 0o700)
+        os.mkdir(merged, 0o700)
+        lowerdirs = base.layers if base else ()
+        if base:
+            root = os.stat(base.layers[0])
+            os.chown(tree, root.st_uid, root.st_gid)
+            os.chmod(tree, root.st_mode & 0o7777)
+
+        def run(*what: Any) -> Any:
+            return writer.kernel.isolated.run(*what)
+
+        with Pool(1) as pool:
+            pool.submit("steps", lambda report: steps.perform(self.steps, lowerdirs, tree, work, merged, run, report))
+            while pool.busy:
+                for _result in pool.wait(0.1):
+                    pass
+                now = pool.reports.get("steps", {})
+                progress.update(str(now.get("phase", "building")), text=str(now.get("text", "")))
+
+
+def _content(src: str) -> list[list[Any]]:
+    """Names, modes and digests of what a copy step would take. Raises KernelError where it is not there."""
+    found: list[list[Any]] = []
+    try:
+        if not os.path.isdir(src):
+            return [["", os.stat(src).st_mode, digests.of_file(src)]]
+        for directory, names, others in os.walk(src):
+            names.sort()
+            shown = os.path.relpath(directory, src)
+            found.append([shown, os.stat(directory).st_mode, ""])
+            for name in sorted([*others, *names]):
+                path = f"{directory}/{name}"
+                if os.path.islink(path):
+                    found.append([f"{shown}/{name}", 0, os.readlink(path)])
+                elif name in others:
+                    found.append([f"{shown}/{name}", os.stat(path).st_mode, digests.of_file(path)])
+    except OSError as error:
+        raise KernelError.wrap(error, "open", src) from error
+    return found

@@ -1,0 +1,398 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A layer's tar becomes a directory that overlayfs can use as a lowerdir.
+
+Nothing in a layer is trusted. A parent directory is opened with openat2(RESOLVE_IN_ROOT) below the layer's own root,
+and the last component is only ever used with that descriptor and without following it. Whiteouts (OCI image-spec
+layer.md) become overlayfs's own: a character device 0:0, and trusted.overlay.opaque on a directory
+(kernel: filesystems/overlayfs.rst).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from dataclasses import dataclass
+from typing import Any
+
+from .._kernel import openat2
+from .._kernel.errors import KernelError
+from . import tarstream
+from .errors import HostileLayer
+from .stream import LayerStream
+from .tarstream import Entry
+
+OPAQUE_XATTR = "trusted.overlay.opaque"
+_WHITEOUT = b".wh."
+_OPAQUE = b".wh..wh..opq"
+_RESOLVE = openat2.RESOLVE_IN_ROOT | openat2.RESOLVE_NO_MAGICLINKS | openat2.RESOLVE_NO_XDEV
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+#: What may be set on a file of the host; trusted.* steers overlayfs, security.selinux is the host's policy's business.
+_XATTRS_KEPT = ("user.", "security.capability", "system.posix_acl_access", "system.posix_acl_default")
+_CACHED_PARENTS = 256
+_MAX_ID = (1 << 32) - 2
+#: As much as a listing of what is odd about a layer shows.
+_LISTED = 20
+_DEVICE_TYPES = {tarstream.CHAR: stat.S_IFCHR, tarstream.BLOCK_DEVICE: stat.S_IFBLK, tarstream.FIFO: stat.S_IFIFO}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where a layer is taken for a bomb."""
+
+    size: int = 64 << 30
+    entries: int = 4_000_000
+
+
+class Unpacker:
+    """Places the entries of one layer below the directory that root_fd refers to (empty, and nobody else's)."""
+
+    def __init__(self, root_fd: int, limits: Limits) -> None:
+        self._root = root_fd
+        self._limits = limits
+        self._parents: dict[bytes, int] = {}
+        self._directory_times: dict[bytes, int] = {}
+        self.implied: set[bytes] = {b""}
+        self.outside_links: list[tuple[bytes, bytes]] = []
+        self.entries = 0
+        self.size = 0
+        self.devices: list[str] = []
+        self.setuid: list[str] = []
+        self.xattrs_dropped: set[str] = set()
+
+    def unpack(self, source: LayerStream) -> None:
+        """The whole archive. Raises HostileLayer, KernelError; what was placed until then stays where it is."""
+        try:
+            for entry in tarstream.entries(source):
+                self._place(source, entry)
+            self._set_directory_times()
+        finally:
+            self._forget_parents()
+
+    def record(self) -> dict[str, Any]:
+        """What layer.json keeps."""
+        return {
+            "entries": self.entries,
+            "size": self.size,
+            "devices": self.devices,
+            "setuid": self.setuid,
+            "xattrs_dropped": sorted(self.xattrs_dropped),
+            "implied": sorted(os.fsdecode(path) for path in self.implied),
+            "outside_links": [[os.fsdecode(name), os.fsdecode(target)] for name, target in self.outside_links],
+        }
+
+    # One entry
+
+    def _place(self, source: LayerStream, entry: Entry) -> None:
+        self.entries += 1
+        if self.entries > self._limits.entries:
+            raise HostileLayer(
+                f"the layer has more than {self._limits.entries} entries", "Raise max_entries if it is meant to"
+            )
+        path = clean(entry.name)
+        if entry.uid > _MAX_ID or entry.gid > _MAX_ID:
+            raise HostileLayer(f"entry {entry.name!r}: owner {entry.uid}:{entry.gid} is no user or group ID")
+        directory, _slash, name = path.rpartition(b"/")
+        try:
+            if name.startswith(_WHITEOUT):
+                self._whiteout(directory, name)
+            elif not path:
+                self._root_entry(entry)
+            else:
+                self._member(source, entry, path, directory, name)
+                return
+        except OSError as error:
+            raise _placed(error, entry) from error
+        tarstream.skip(source, entry)
+
+    def _member(self, source: LayerStream, entry: Entry, path: bytes, directory: bytes, name: bytes) -> None:
+        try:
+            parent = self._parent(directory)
+            if entry.kind == tarstream.FILE:
+                self._file(source, entry, parent, name)
+            elif entry.kind == tarstream.DIRECTORY:
+                self._directory(entry, parent, name, path)
+            elif entry.kind == tarstream.SYMLINK:
+                self._again(parent, name, lambda: os.symlink(entry.linkname, name, dir_fd=parent))
+                self._metadata(entry, parent, name)
+            elif entry.kind == tarstream.HARDLINK:
+                self._hardlink(entry, parent, name, path)
+            else:
+                self._special(entry, parent, name)
+        except OSError as error:
+            raise _placed(error, entry) from error
+        if entry.kind not in (tarstream.FILE, tarstream.DIRECTORY):
+            tarstream.skip(source, entry)
+
+    def _root_entry(self, entry: Entry) -> None:
+        if entry.kind != tarstream.DIRECTORY:
+            raise HostileLayer(f"entry {entry.name!r}: the root of a layer can only be a directory")
+        self.implied.discard(b"")
+        self._metadata(entry, self._root, b".")
+        self._directory_times[b""] = entry.mtime_ns
+
+    def _file(self, source: LayerStream, entry: Entry, parent: int, name: bytes) -> None:
+        try:
+            fd = os.open(name, _CREATE, 0o600, dir_fd=parent)
+        except FileExistsError:
+            self._remove(parent, name)
+            fd = os.open(name, _CREATE, 0o600, dir_fd=parent)
+        try:
+            self.size += entry.stored
+            if entry.sparse is None:
+                self._copy(source, fd, entry.stored)
+            else:
+                for offset, length in entry.sparse:
+                    os.lseek(fd, offset, os.SEEK_SET)
+                    self._copy(source, fd, length)
+                os.ftruncate(fd, entry.size)
+            if padding := -entry.stored % 512:
+                source.read(padding)
+            os.fchown(fd, entry.uid, entry.gid)
+            os.fchmod(fd, entry.mode)
+            if entry.mode & 0o6000:
+                self._note(self.setuid, entry)
+            if entry.xattrs:
+                self._xattrs(entry, fd)
+            os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
+        finally:
+            os.close(fd)
+
+    @staticmethod
+    def _copy(source: LayerStream, fd: int, size: int) -> None:
+        while size:
+            chunk = source.read_some(size)
+            size -= len(chunk)
+            written = os.write(fd, chunk)
+            while written < len(chunk):
+                written += os.write(fd, chunk[written:])
+
+    def _directory(self, entry: Entry, parent: int, name: bytes, path: bytes) -> None:
+        try:
+            os.mkdir(name, 0o700, dir_fd=parent)
+        except FileExistsError:
+            there = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            if not stat.S_ISDIR(there.st_mode):
+                # A whiteout of this layer and then a directory: the one below is gone, and this one is new.
+                self._remove(parent, name)
+                os.mkdir(name, 0o700, dir_fd=parent)
+                if _is_whiteout(there):
+                    os.setxattr(_through(parent, name), OPAQUE_XATTR, b"y", follow_symlinks=False)
+        self.implied.discard(path)
+        self._metadata(entry, parent, name)
+        self._directory_times[path] = entry.mtime_ns
+
+    def _hardlink(self, entry: Entry, parent: int, name: bytes, path: bytes) -> None:
+        target = clean(entry.linkname)
+        if target == path:
+            return
+        directory, _slash, target_name = target.rpartition(b"/")
+        try:
+            target_parent = self._open_directory(directory)
+        except KernelError as error:
+            if error.errno != errno.ENOENT:
+                raise
+            self.outside_links.append((path, target))
+            return
+        try:
+            there = os.stat(target_name or b".", dir_fd=target_parent, follow_symlinks=False)
+            if stat.S_ISDIR(there.st_mode) or _is_whiteout(there):
+                raise HostileLayer(f"entry {entry.name!r}: a hard link to {entry.linkname!r}, which is no file")
+            self._again(
+                parent,
+                name,
+                lambda: os.link(target_name, name, src_dir_fd=target_parent, dst_dir_fd=parent, follow_symlinks=False),
+            )
+        except FileNotFoundError:
+            self.outside_links.append((path, target))
+        finally:
+            os.close(target_parent)
+
+    def _special(self, entry: Entry, parent: int, name: bytes) -> None:
+        kind = _DEVICE_TYPES[entry.kind]
+        device = 0
+        if entry.kind != tarstream.FIFO:
+            device = os.makedev(entry.devmajor, entry.devminor)
+            self._note(self.devices, entry)
+        self._again(parent, name, lambda: os.mknod(name, kind | 0o600, device, dir_fd=parent))
+        self._metadata(entry, parent, name)
+
+    # Whiteouts
+
+    def _whiteout(self, directory: bytes, name: bytes) -> None:
+        if name == _OPAQUE:
+            parent = self._parent(directory)
+            os.setxattr(f"/proc/self/fd/{parent}", OPAQUE_XATTR, b"y")
+            return
+        if name.startswith(b".wh..wh."):
+            return  # what AUFS kept for itself (.wh..wh.plnk, .wh..wh.aufs)
+        hidden = name[len(_WHITEOUT) :]
+        if hidden in (b"", b".", b".."):
+            raise HostileLayer(f"entry {name!r}: a whiteout of {hidden!r}")
+        parent = self._parent(directory)
+        try:
+            os.mknod(hidden, stat.S_IFCHR, 0, dir_fd=parent)
+            os.utime(hidden, ns=(0, 0), dir_fd=parent, follow_symlinks=False)
+        except FileExistsError:
+            there = os.stat(hidden, dir_fd=parent, follow_symlinks=False)
+            if stat.S_ISDIR(there.st_mode):
+                os.setxattr(_through(parent, hidden), OPAQUE_XATTR, b"y", follow_symlinks=False)
+
+    # Metadata
+
+    def _metadata(self, entry: Entry, parent: int, name: bytes) -> None:
+        os.chown(name, entry.uid, entry.gid, dir_fd=parent, follow_symlinks=False)
+        if entry.kind != tarstream.SYMLINK:
+            os.chmod(name, entry.mode, dir_fd=parent)
+            if entry.mode & 0o6000 and entry.kind != tarstream.DIRECTORY:
+                self._note(self.setuid, entry)
+        if entry.xattrs:
+            self._xattrs(entry, _through(parent, name))
+        os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=parent, follow_symlinks=False)
+
+    def _xattrs(self, entry: Entry, target: int | bytes) -> None:
+        for key, value in entry.xattrs.items():
+            if not key.startswith(_XATTRS_KEPT) or key.startswith("user.overlay."):
+                self.xattrs_dropped.add(key)
+            elif isinstance(target, int):
+                os.setxattr(target, key, value)
+            else:
+                os.setxattr(target, key, value, follow_symlinks=False)
+
+    def _set_directory_times(self) -> None:
+        """Last, as every entry placed in a directory moves its times; the deepest first."""
+        for path in self.implied:
+            self._directory_times.setdefault(path, 0)
+        for path in sorted(self._directory_times, reverse=True):
+            try:
+                fd = self._open_directory(path, os.O_RDONLY)
+            except KernelError as error:
+                if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                    continue  # replaced by a later entry
+                raise
+            try:
+                os.utime(fd, ns=(self._directory_times[path], self._directory_times[path]))
+            finally:
+                os.close(fd)
+
+    @staticmethod
+    def _note(listing: list[str], entry: Entry) -> None:
+        if len(listing) < _LISTED:
+            listing.append(os.fsdecode(entry.name))
+
+    # Parents
+
+    def _parent(self, directory: bytes) -> int:
+        """A descriptor of the directory an entry goes into, made where the archive did not carry it."""
+        if not directory:
+            return self._root
+        fd = self._parents.get(directory)
+        if fd is None:
+            try:
+                fd = self._open_directory(directory)
+            except KernelError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                    raise
+                self._imply(directory)
+                fd = self._open_directory(directory)
+            if len(self._parents) >= _CACHED_PARENTS:
+                self._forget_parents()
+            self._parents[directory] = fd
+        return fd
+
+    def _imply(self, directory: bytes) -> None:
+        """Make a directory that the archive uses and did not carry; also over a whiteout of the same layer."""
+        above, _slash, name = directory.rpartition(b"/")
+        parent = self._parent(above)
+        try:
+            os.mkdir(name, 0o755, dir_fd=parent)
+        except FileExistsError:
+            if not _is_whiteout(os.stat(name, dir_fd=parent, follow_symlinks=False)):
+                raise
+            os.unlink(name, dir_fd=parent)
+            os.mkdir(name, 0o755, dir_fd=parent)
+            os.setxattr(_through(parent, name), OPAQUE_XATTR, b"y", follow_symlinks=False)
+        os.chmod(name, 0o755, dir_fd=parent)
+        self.implied.add(directory)
+
+    def _open_directory(self, path: bytes, flags: int = os.O_PATH) -> int:
+        return openat2.openat2(self._root, path or b".", flags | os.O_DIRECTORY, resolve=_RESOLVE)
+
+    def _forget_parents(self) -> None:
+        for fd in self._parents.values():
+            os.close(fd)
+        self._parents.clear()
+
+    def _again(self, parent: int, name: bytes, make: Any) -> None:
+        """Make a name; what an earlier entry of the same layer put there gives way."""
+        try:
+            make()
+        except FileExistsError:
+            self._remove(parent, name)
+            make()
+
+    def _remove(self, parent: int, name: bytes) -> None:
+        there = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if not stat.S_ISDIR(there.st_mode):
+            os.unlink(name, dir_fd=parent)
+            if stat.S_ISLNK(there.st_mode):
+                self._forget_parents_but(parent)
+            return
+        _remove_tree(parent, name)
+        self._forget_parents_but(parent)
+
+    def _forget_parents_but(self, kept: int) -> None:
+        """Descriptors may name what is no longer there; the one in use stays open."""
+        for path, fd in list(self._parents.items()):
+            if fd != kept:
+                os.close(fd)
+                del self._parents[path]
+
+
+def clean(name: bytes) -> bytes:
+    """A member's path below the root, without leading slashes and empty parts. Raises HostileLayer for ``..``."""
+    if b"//" not in name and b"/." not in name and name[:1] not in (b".", b"/") and name[-1:] != b"/":
+        return name
+    parts = [part for part in name.split(b"/") if part not in (b"", b".")]
+    if b".." in parts:
+        raise HostileLayer(f"entry {name!r}: a path that climbs out with '..'")
+    return b"/".join(parts)
+
+
+def _through(parent: int, name: bytes) -> bytes:
+    """A path for the calls that take no directory descriptor; not followed when used with follow_symlinks=False."""
+    return b"/proc/self/fd/%d/%s" % (parent, name)
+
+
+def _is_whiteout(there: os.stat_result) -> bool:
+    return stat.S_ISCHR(there.st_mode) and there.st_rdev == 0
+
+
+def _remove_tree(parent: int, name: bytes) -> None:
+    """rm -r below a descriptor, never following a symlink."""
+    fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        for child in os.listdir(fd):
+            raw = os.fsencode(child)
+            with contextlib.suppress(IsADirectoryError, PermissionError):
+                os.unlink(raw, dir_fd=fd)
+                continue
+            _remove_tree(fd, raw)
+    finally:
+        os.close(fd)
+    os.rmdir(name, dir_fd=parent)
+
+
+def _placed(error: OSError, entry: Entry) -> Exception:
+    """The entry's name goes into the message; what only a crafted layer causes is called that."""
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.EXDEV, errno.ENAMETOOLONG):
+        return HostileLayer(f"entry {entry.name!r}: cannot be placed: {os.strerror(error.errno)}")
+    if isinstance(error, KernelError):
+        return error
+    call = {errno.ENOSPC: "write", errno.EDQUOT: "write"}.get(error.errno or 0, "unpack")
+    hint = "The file system of the image store cannot hold this attribute" if error.errno == errno.ENOTSUP else ""
+    return KernelError(error.errno or errno.EIO, call, entry.name, hint)

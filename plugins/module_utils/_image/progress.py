@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a long task is doing, for whoever watches: a small JSON file that is replaced several times a second."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+
+_EVERY = 0.2
+
+
+class Progress:
+    """Writes {"phase", "done", "total", "text"} to ``path``; does nothing where there is no path."""
+
+    def __init__(self, path: str = "") -> None:
+        self._path = path
+        self._last = 0.0
+        self._phase = ""
+
+    def update(self, phase: str, done: int = 0, total: int = 0, text: str = "") -> None:
+        """Never fails: nobody's image may be lost to a progress display."""
+        now = time.monotonic()
+        if not self._path or (phase == self._phase and now - self._last < _EVERY):
+            return
+        self._last, self._phase = now, phase
+        state = {"phase": phase, "done": done, "total": total, "text": text}
+        with contextlib.suppress(OSError):
+            os.makedirs(os.path.dirname(self._path), mode=0o755, exist_ok=True)
+            # For everyone to read: the watcher comes without root's rights, and there is nothing to hide.
+            fd = os.open(self._path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            with os.fdopen(fd, "w") as handle:
+                json.dump(state, handle)
+            os.rename(self._path + ".new", self._path)
+
+    def close(self) -> None:
+        """The task is done, or has failed."""
+        if self._path:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+            with contextlib.suppress(OSError):
+                os.rmdir(os.path.dirname(self._path))

@@ -1,0 +1,128 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What nothing uses any more. Use is read from what exists, names and containers, and never counted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._kernel import files
+from . import digest as digests
+from .errors import ImageError
+from .store import Image, Store, diff_ids_of, parse_document, reference_of, source_of
+
+#: How what is being written or removed is called meanwhile (see write_atomically in _kernel/files.py).
+_HALF_MADE = ".new-"
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """Paths below the store's root, and the bytes that removing them frees."""
+
+    blobs: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    size: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.blobs or self.layers)
+
+
+def unused(store: Store, without: str = "") -> Garbage:
+    """What no name and no container uses; ``without`` is a reference that is about to go.
+
+    Raises ImageError, KernelError where use cannot be told: then nothing may be removed.
+    """
+    kept = used_by(store, roots(store, without))
+    blobs = [path for path in _listing(f"{store.root}/blobs/sha256") if path not in kept]
+    blobs += [path for path in _listing(f"{store.root}/blobs/sha512") if path not in kept]
+    layers = [path for path in _listing(f"{store.root}/layers") if path not in kept]
+    size = sum(_size_of(path) for path in [*blobs, *layers])
+    return Garbage(tuple(blobs), tuple(layers), size)
+
+
+def half_made(store: Store) -> bool:
+    """Whether an interrupted run left something that no name leads to."""
+    places = [store.root, f"{store.root}/blobs/sha256", f"{store.root}/layers"]
+    names = [name for place in places if os.path.isdir(place) for name in os.listdir(place)]
+    if any(name == "staging" or name.startswith(_HALF_MADE) for name in names):
+        return True
+    return os.path.isdir(store.root) and not os.path.ismount(store.root) and not roots(store)
+
+
+def roots(store: Store, without: str = "") -> set[str]:
+    """Manifest digests that must stay: named, the base of a named one, or what a container is made from."""
+    found = {""}
+    for descriptor in store.descriptors():
+        if reference_of(descriptor) != without or not without:
+            found |= {str(descriptor["digest"]), str(source_of(descriptor).get("base", ""))}
+    found |= set(container_images(store))
+    return found - {""}
+
+
+def container_images(store: Store) -> Iterable[str]:
+    """The image digests that containers declare. Raises KernelError for a declaration that cannot be read."""
+    names = os.listdir(store.containers) if os.path.isdir(store.containers) else []
+    for name in names:
+        declared = files.read_json(f"{store.containers}/{name}/container.json")
+        if isinstance(declared, Mapping) and isinstance(declared.get("image_digest"), str):
+            yield declared["image_digest"]
+
+
+def used_by(store: Store, manifests: Iterable[str]) -> set[str]:
+    """The paths of all blobs and layers of those manifests; of a damaged image, those that can be told."""
+    paths: set[str] = set()
+    for digest in manifests:
+        if not digests.is_digest(digest):
+            continue
+        paths.add(store.blob_path(digest))
+        try:
+            manifest = parse_document(store.read_blob(digest), "manifest")
+            listed = [manifest["config"], *manifest["layers"]]
+            paths |= {store.blob_path(str(descriptor["digest"])) for descriptor in listed}
+            diff_ids = diff_ids_of(parse_document(store.read_blob(str(manifest["config"]["digest"])), "configuration"))
+        except (ImageError, KeyError, TypeError):
+            continue
+        keys = {*diff_ids, *digests.chain_ids(diff_ids)}
+        paths |= {store.layer_home(key) for key in keys}
+    return paths
+
+
+def remove(store: Store, garbage: Garbage, kernel: Any) -> None:
+    """Manifests and configurations before layers, so that no image is left that looks whole."""
+    for path in garbage.blobs:
+        kernel.files.remove_file(path)
+    for path in garbage.layers:
+        # Out of sight by one rename first: a layer half removed must not look like a layer.
+        doomed = f"{os.path.dirname(path)}/{_HALF_MADE}{os.path.basename(path)}"
+        kernel.files.remove_tree(doomed)
+        kernel.files.rename(path, doomed)
+        kernel.files.remove_tree(doomed)
+
+
+def image_bytes(image: Image, store: Store) -> int:
+    """Bytes of the unpacked layers, as recorded when they were unpacked."""
+    keys = [os.path.basename(os.path.dirname(path)) for path in image.layers]
+    return sum(int(store.layer_record("sha256:" + key).get("size", 0)) for key in keys)
+
+
+def _listing(path: str) -> list[str]:
+    """What is whole; the rest is cleared by every Writer."""
+    names = os.listdir(path) if os.path.isdir(path) else []
+    return sorted(f"{path}/{name}" for name in names if not name.startswith(_HALF_MADE))
+
+
+def _size_of(path: str) -> int:
+    """Blocks on the disk, each inode once."""
+    if not os.path.isdir(path):
+        return os.lstat(path).st_blocks * 512
+    seen: dict[tuple[int, int], int] = {}
+    for _directory, names, others, fd in os.fwalk(path):
+        for name in [*names, *others]:
+            status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            seen[(status.st_dev, status.st_ino)] = status.st_blocks * 512
+    return sum(seen.values())

@@ -1,0 +1,287 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Steps that build a small image: directories, copied files, links, commands.
+
+Everything happens in a forked child with a private mount namespace. Paths inside the image are resolved with
+openat2(RESOLVE_IN_ROOT). A command is as isolated as a container: it runs in a user namespace, for which the image is
+mounted with its IDs shifted, where the kernel can do that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._kernel import clone, idmap, mount, mount_overlay, namespaces, openat2, userns
+from .._kernel.errors import KernelError
+from .errors import ImageError
+from .workers import Report
+
+_RESOLVE = openat2.RESOLVE_IN_ROOT | openat2.RESOLVE_NO_MAGICLINKS
+_SHOWN = 4000
+_MOUNT_POINTS = ("proc", "dev")
+_O_DIR = os.O_RDONLY | os.O_DIRECTORY
+_OVERLAY = ("redirect_dir=off", "metacopy=off", "index=off")
+#: The last block of systemd's range for containers (systemd.io/UIDS-GIDS), which no container of ours has.
+_BUILD_IDS = (1878982656, 65536)
+#: How a command is run: root, working directory, argv, env, idmap and network to exit status and output.
+Run_ = Callable[..., "tuple[int, bytes]"]
+
+
+@dataclass(frozen=True)
+class MakeDirectory:
+    path: str
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True)
+class CopyFile:
+    """A file or directory of the host; mode None keeps the file's own."""
+
+    src: str
+    dest: str
+    mode: int | None = None
+    uid: int = 0
+    gid: int = 0
+
+
+@dataclass(frozen=True)
+class Link:
+    """A symbolic link; the target is text."""
+
+    path: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """A command, as arguments."""
+
+    argv: tuple[str, ...]
+    network: bool = False
+    env: tuple[str, ...] = ()
+
+
+class _View:
+    """The tree by itself, or as the upper directory above ``lowerdirs``: for the host, or shifted for a command.
+
+    Never both at once: an upper directory is for one overlay.
+    """
+
+    def __init__(self, lowerdirs: tuple[str, ...], tree: str, workdir: str, target: str) -> None:
+        self._lowerdirs, self.tree, self._workdir, self.target = lowerdirs, tree, workdir, target
+        self._mounted = ""
+        self.idmap = None if userns.why_no_idmapped_layers() else _BUILD_IDS
+
+    def plain(self) -> str:
+        if not self._lowerdirs:
+            self.unmount()
+            return self.tree
+        self._mount("plain", None)
+        return self.target
+
+    def shifted(self) -> str:
+        self._mount("shifted", self.idmap)
+        return self.target
+
+    def _mount(self, kind: str, ids: tuple[int, int] | None) -> None:
+        if self._mounted == kind:
+            return
+        self.unmount()
+        # A device node of the base would else be the host's device.
+        nodev = mount.MOUNT_ATTR_NODEV
+        if self._lowerdirs:
+            layers = (self._lowerdirs, self.tree, self._workdir)
+            mount_overlay.mount_overlay(self.target, *layers, options=_OVERLAY, attributes=nodev, idmap=ids)
+        else:
+            self._bind(ids, nodev)
+        self._mounted = kind
+
+    def _bind(self, ids: tuple[int, int] | None, attributes: int) -> None:
+        userns_fd = idmap.user_namespace(*ids) if ids else None
+        fd = idmap.clone(mount.AT_FDCWD, self.tree, userns_fd)
+        try:
+            mount.mount_setattr(fd, b"", attributes)
+            mount.move_mount(fd, b"", mount.AT_FDCWD, self.target)
+        finally:
+            os.close(fd)
+            if userns_fd is not None:
+                os.close(userns_fd)
+
+    def unmount(self) -> None:
+        if self._mounted:
+            mount.umount2(self.target)
+            self._mounted = ""
+
+
+def perform(
+    steps: tuple[Any, ...],
+    lowerdirs: tuple[str, ...],
+    tree: str,
+    workdir: str,
+    merged: str,
+    run: Run_,
+    report: Report,
+) -> Mapping[str, Any]:
+    """All steps, in order, on ``tree``: by itself, or as the upper directory above ``lowerdirs``.
+
+    Runs in a child (workers.Pool). Raises ImageError, KernelError.
+    """
+    namespaces.unshare(clone.CLONE_NEWNS)
+    mount.set_propagation(b"/", "private", recursive=True)
+    view = _View(lowerdirs, tree, workdir, merged)
+    for number, step in enumerate(steps, 1):
+        report({"phase": f"building step {number} of {len(steps)}:", "text": describe(step)})
+        if isinstance(step, Run):
+            _run(view, step, run)
+            continue
+        root = os.open(view.plain(), _O_DIR | os.O_CLOEXEC)
+        try:
+            _PERFORM[type(step)](root, step)
+        finally:
+            os.close(root)
+    view.unmount()
+    return {}
+
+
+def describe(step: Any) -> str:
+    """A step as progress and history show it."""
+    if isinstance(step, MakeDirectory):
+        return f"directory {step.path}"
+    if isinstance(step, CopyFile):
+        return f"copy {step.dest}"
+    if isinstance(step, Link):
+        return f"link {step.path} -> {step.target}"
+    return "run " + " ".join(step.argv)
+
+
+def _make_directory(root: int, step: MakeDirectory) -> None:
+    fd = _directory(root, step.path)
+    try:
+        os.fchown(fd, step.uid, step.gid)
+        os.fchmod(fd, step.mode)
+    finally:
+        os.close(fd)
+
+
+def _directory(root: int, path: str) -> int:
+    """A directory inside the image, made with its parents where it is missing."""
+    path = path.strip("/")
+    try:
+        return openat2.openat2(root, path or ".", _O_DIR, resolve=_RESOLVE)
+    except KernelError as error:
+        if error.errno != 2 or not path:
+            raise
+    above, _slash, name = path.rpartition("/")
+    parent = _directory(root, above)
+    try:
+        os.mkdir(name, 0o755, dir_fd=parent)
+        os.chmod(name, 0o755, dir_fd=parent)
+    except FileExistsError:
+        raise ImageError(f"/{path} in the image is a link that leads nowhere") from None
+    finally:
+        os.close(parent)
+    return openat2.openat2(root, path, _O_DIR, resolve=_RESOLVE)
+
+
+def _copy(root: int, step: CopyFile) -> None:
+    dest = step.dest.strip("/")
+    if os.path.isdir(step.src):
+        base = os.path.abspath(step.src)
+        for directory, names, others in os.walk(base):
+            names.sort()
+            inside = os.path.join(dest, os.path.relpath(directory, base)) if directory != base else dest
+            _make_directory(root, MakeDirectory(inside, stat.S_IMODE(os.stat(directory).st_mode), step.uid, step.gid))
+            links = [name for name in names if os.path.islink(f"{directory}/{name}")]
+            for name in sorted([*others, *links]):
+                _copy_one(root, f"{directory}/{name}", f"{inside}/{name}", step)
+    else:
+        _copy_one(root, step.src, dest, step)
+
+
+def _copy_one(root: int, src: str, dest: str, step: CopyFile) -> None:
+    above, _slash, name = dest.rpartition("/")
+    parent = _directory(root, above)
+    try:
+        _make_way(parent, name, dest)
+        status = os.lstat(src)
+        if stat.S_ISLNK(status.st_mode) and src != step.src:
+            os.symlink(os.readlink(src), name, dir_fd=parent)
+            os.chown(name, step.uid, step.gid, dir_fd=parent, follow_symlinks=False)
+            return
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with open(src, "rb") as source, os.fdopen(os.open(name, flags, 0o600, dir_fd=parent), "wb") as target:
+            mode = os.fstat(source.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise ImageError(f"copy: {src} is neither a file nor a directory")
+            shutil.copyfileobj(source, target, 1 << 20)
+            target.flush()
+            os.fchown(target.fileno(), step.uid, step.gid)
+            os.fchmod(target.fileno(), step.mode if step.mode is not None else stat.S_IMODE(mode))
+    except KernelError:
+        raise
+    except OSError as error:
+        raise KernelError.wrap(error, "copy", src) from error
+    finally:
+        os.close(parent)
+
+
+def _make_way(parent: int, name: str, shown: str) -> None:
+    """What a base image has at a name gives way, unless it is a directory."""
+    try:
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(status.st_mode):
+        raise ImageError(f"/{shown} is a directory in the image", "Name the file itself as the destination")
+    os.unlink(name, dir_fd=parent)
+
+
+def _link(root: int, step: Link) -> None:
+    above, _slash, name = step.path.strip("/").rpartition("/")
+    parent = _directory(root, above)
+    try:
+        _make_way(parent, name, step.path.strip("/"))
+        os.symlink(step.target, name, dir_fd=parent)
+    finally:
+        os.close(parent)
+
+
+def _run(view: _View, step: Run, run: Run_) -> None:
+    """The command's output goes into the error when it fails."""
+    root = view.shifted()
+    made = [name for name in _MOUNT_POINTS if not os.path.lexists(f"{root}/{name}")]
+    words = " ".join(step.argv)
+    try:
+        status, output = run(root, f"{root}-run", step.argv, step.env, view.idmap, step.network)
+    except KernelError:
+        raise
+    except RuntimeError as error:
+        raise ImageError(f"run: {words!r}: {error}") from None
+    finally:
+        _forget(view, made)
+    if status != 0:
+        said = output[-_SHOWN:].decode("utf-8", "replace").strip()
+        raise ImageError(f"run: {words!r} ended with status {status}" + (f": {said}" if said else ""))
+
+
+def _forget(view: _View, names: list[str]) -> None:
+    """Mount points that the runtime had to make are not the image's."""
+    if not names:
+        return
+    view.unmount()
+    for name in names:
+        with contextlib.suppress(OSError):  # it was not made, or the command has put something there
+            os.rmdir(f"{view.tree}/{name}")
+
+
+_PERFORM: dict[type, Any] = {MakeDirectory: _make_directory, CopyFile: _copy, Link: _link}

@@ -1,0 +1,323 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A directory becomes a layer's tar, the same bytes for the same directory.
+
+Entries in byte order of their paths, owners as numbers, times as they are on disk to the nanosecond; what the old
+header cannot hold goes into pax records. With ``overlay`` the directory is an overlayfs upper, whose whiteouts and
+opaque directories are written the OCI way (layer.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from .._kernel.errors import KernelError
+from .errors import ImageError
+from .layer import OPAQUE_XATTR
+
+_BLOCK = 512
+_KEPT = ("user.", "security.capability", "system.posix_acl_access", "system.posix_acl_default")
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_COPY = 1 << 20
+
+
+@dataclass
+class Written:
+    """What was written: the diff ID, its size in bytes, how many entries, and the newest file's time."""
+
+    diff_id: str
+    size: int
+    entries: int
+    newest_ns: int
+
+
+class _Output:
+    """Counts and hashes; writes where there is somewhere to write to."""
+
+    def __init__(self, handle: BinaryIO | None) -> None:
+        self._handle = handle
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> None:
+        self._hash.update(data)
+        self.size += len(data)
+        if self._handle is not None:
+            self._handle.write(data)
+
+    def pad(self) -> None:
+        self.write(bytes(-self.size % _BLOCK))
+
+    @property
+    def digest(self) -> str:
+        return "sha256:" + self._hash.hexdigest()
+
+
+class TarWriter:
+    """Writes one archive; with no handle only its digest is taken (what check mode needs)."""
+
+    def __init__(self, handle: BinaryIO | None, overlay: bool = False, exclude: Sequence[bytes] = ()) -> None:
+        self._output = _Output(handle)
+        self._overlay = overlay
+        self._exclude = frozenset(path.strip(b"/") for path in exclude)
+        self._links: dict[tuple[int, int], bytes] = {}
+        self._entries = 0
+        self._newest = 0
+
+    def write_tree(self, path: str) -> Written:
+        """Everything below ``path``, the root directory first. Raises KernelError, ImageError."""
+        try:
+            root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise KernelError.wrap(error, "open", path) from error
+        try:
+            self._directory(root, b"", os.fstat(root))
+        except KernelError:
+            raise
+        except OSError as error:
+            raise KernelError.wrap(error, "read", error.filename or path) from error
+        finally:
+            os.close(root)
+        return self.finish()
+
+    def finish(self) -> Written:
+        self._output.write(bytes(2 * _BLOCK))
+        return Written(self._output.digest, self._output.size, self._entries, self._newest)
+
+    def _directory(self, fd: int, path: bytes, status: os.stat_result) -> None:
+        self._member(path, status, b"5", xattrs=_xattrs_of(fd))
+        if self._overlay and _redirects(fd):
+            raise ImageError(f"/{os.fsdecode(path)} was renamed with redirect_dir=on, which no layer can say")
+        if self._overlay and _is_opaque(fd):
+            self._header((path + b"/" if path else b"") + b".wh..wh..opq", 0, b"0", 0, 0, 0, {})
+        for name in sorted(os.fsencode(n) for n in os.listdir(fd)):
+            below = path + b"/" + name if path else name
+            if below in self._exclude:
+                continue
+            if name.startswith(b".wh."):
+                raise ImageError(f"{os.fsdecode(below)!r}: no layer can hold a name that begins with .wh.")
+            self._child(fd, name, below)
+
+    def _child(self, parent: int, name: bytes, path: bytes) -> None:
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        mode = status.st_mode
+        if stat.S_ISDIR(mode):
+            fd = os.open(name, _OPEN | os.O_DIRECTORY, dir_fd=parent)
+            try:
+                self._directory(fd, path, status)
+            finally:
+                os.close(fd)
+        elif self._overlay and stat.S_ISCHR(mode) and status.st_rdev == 0:
+            directory, slash, last = path.rpartition(b"/")
+            self._header(directory + slash + b".wh." + last, 0, b"0", 0, 0, 0, {})
+        elif stat.S_ISSOCK(mode):
+            return  # a socket is nothing without the process that listens
+        elif status.st_nlink > 1 and (first := self._links.setdefault((status.st_dev, status.st_ino), path)) != path:
+            self._member(path, status, b"1", linkname=first)
+        elif stat.S_ISREG(mode):
+            self._file(parent, name, path, status)
+        else:
+            self._other(parent, name, path, status)
+
+    def _other(self, parent: int, name: bytes, path: bytes, status: os.stat_result) -> None:
+        through = b"/proc/self/fd/%d/%s" % (parent, name)
+        xattrs = _xattrs_of(through)
+        if stat.S_ISLNK(status.st_mode):
+            target = os.fsencode(os.readlink(name, dir_fd=parent))
+            self._member(path, status, b"2", linkname=target, xattrs=xattrs)
+        else:
+            kind = {stat.S_IFCHR: b"3", stat.S_IFBLK: b"4"}.get(stat.S_IFMT(status.st_mode), b"6")
+            self._member(path, status, kind, xattrs=xattrs, device=status.st_rdev)
+
+    def _file(self, parent: int, name: bytes, path: bytes, status: os.stat_result) -> None:
+        fd = os.open(name, _OPEN, dir_fd=parent)
+        try:
+            parts = _data_parts(fd, status)
+            xattrs = _xattrs_of(fd)
+            if self._overlay and "trusted.overlay.metacopy" in os.listxattr(fd):
+                raise ImageError(f"/{os.fsdecode(path)} is a copy of its metadata alone (metacopy=on)")
+            if parts is None:
+                self._member(path, status, b"0", size=status.st_size, xattrs=xattrs)
+                self._copy(fd, 0, status.st_size, path)
+            else:
+                self._sparse(fd, path, status, xattrs, parts)
+        finally:
+            os.close(fd)
+        self._output.pad()
+
+    def _sparse(
+        self, fd: int, path: bytes, status: os.stat_result, xattrs: dict[str, bytes], parts: list[tuple[int, int]]
+    ) -> None:
+        """GNU's pax format 1.0: the map stands before the data."""
+        numbers = [len(parts), *(number for part in parts for number in part)]
+        table = b"".join(b"%d\n" % number for number in numbers)
+        table += bytes(-len(table) % _BLOCK)
+        directory, slash, name = path.rpartition(b"/")
+        records = {
+            b"GNU.sparse.major": b"1",
+            b"GNU.sparse.minor": b"0",
+            b"GNU.sparse.name": path,
+            b"GNU.sparse.realsize": b"%d" % status.st_size,
+        }
+        stored = len(table) + sum(length for _offset, length in parts)
+        shown = directory + slash + b"GNUSparseFile.0/" + name
+        self._member(shown, status, b"0", size=stored, xattrs=xattrs, more=records)
+        self._output.write(table)
+        for offset, length in parts:
+            self._copy(fd, offset, length, path)
+
+    def _copy(self, fd: int, offset: int, length: int, path: bytes) -> None:
+        while length:
+            chunk = os.pread(fd, min(length, _COPY), offset)
+            if not chunk:
+                raise ImageError(f"{os.fsdecode(path)!r} was cut short while it was read", "Run again")
+            self._output.write(chunk)
+            offset, length = offset + len(chunk), length - len(chunk)
+
+    def _member(
+        self,
+        path: bytes,
+        status: os.stat_result,
+        kind: bytes,
+        size: int = 0,
+        linkname: bytes = b"",
+        xattrs: dict[str, bytes] | None = None,
+        device: int = 0,
+        more: dict[bytes, bytes] | None = None,
+    ) -> None:
+        self._newest = max(self._newest, status.st_mtime_ns)
+        records = dict(more or {})
+        for attribute, value in (xattrs or {}).items():
+            records[b"SCHILY.xattr." + os.fsencode(attribute)] = value
+        seconds, fraction = divmod(status.st_mtime_ns, 1_000_000_000)
+        if fraction or seconds < 0:
+            records[b"mtime"] = _decimal_time(status.st_mtime_ns)
+            seconds = max(seconds, 0)
+        name = (path + b"/" if path else b"./") if kind == b"5" else path
+        mode = stat.S_IMODE(status.st_mode)
+        owner = (status.st_uid, status.st_gid)
+        self._header(name, mode, kind, size, *owner, records, seconds, linkname, device)
+
+    def _header(
+        self,
+        name: bytes,
+        mode: int,
+        kind: bytes,
+        size: int,
+        uid: int,
+        gid: int,
+        records: dict[bytes, bytes],
+        seconds: int = 0,
+        linkname: bytes = b"",
+        device: int = 0,
+    ) -> None:
+        self._entries += 1
+        if len(name) > 100:
+            records[b"path"] = name
+        if len(linkname) > 100:
+            records[b"linkpath"] = linkname
+        for key, value, limit in ((b"size", size, 8**11), (b"uid", uid, 8**7), (b"gid", gid, 8**7)):
+            if value >= limit:
+                records[key] = b"%d" % value
+        if seconds >= 8**11:
+            records.setdefault(b"mtime", b"%d" % seconds)
+        if records:
+            payload = b"".join(_record(key, records[key]) for key in sorted(records))
+            self._output.write(_ustar(b"PaxHeaders/" + name[-80:], 0o644, b"x", len(payload)))
+            self._output.write(payload)
+            self._output.pad()
+        self._output.write(_ustar(name, mode, kind, size, uid, gid, seconds, linkname, device))
+
+
+def _ustar(
+    name: bytes,
+    mode: int,
+    kind: bytes,
+    size: int,
+    uid: int = 0,
+    gid: int = 0,
+    seconds: int = 0,
+    linkname: bytes = b"",
+    device: int = 0,
+) -> bytes:
+    """A header; what does not fit is zero or cut here and stands in the pax records before it."""
+    header = bytearray(_BLOCK)
+    header[0 : min(100, len(name))] = name[:100]
+    for at, width, value in ((100, 8, mode), (108, 8, uid), (116, 8, gid), (124, 12, size), (136, 12, seconds)):
+        fits = value if value < 8 ** (width - 1) else 0
+        header[at : at + width] = b"%0*o\0" % (width - 1, fits)
+    header[156:157] = kind
+    header[157 : 157 + min(100, len(linkname))] = linkname[:100]
+    header[257:265] = b"ustar\x0000"
+    header[329:337] = b"%07o\0" % os.major(device)
+    header[337:345] = b"%07o\0" % os.minor(device)
+    header[148:156] = b"        "
+    header[148:156] = b"%06o\0 " % sum(header)
+    return bytes(header)
+
+
+def _record(key: bytes, value: bytes) -> bytes:
+    """``LENGTH KEY=VALUE\\n``, where the length counts its own digits."""
+    rest = len(key) + len(value) + 3
+    length = rest + len(str(rest))
+    length = rest + len(str(length))
+    return b"%d %s=%s\n" % (length, key, value)
+
+
+def _decimal_time(nanoseconds: int) -> bytes:
+    sign, (seconds, fraction) = b"-" if nanoseconds < 0 else b"", divmod(abs(nanoseconds), 1_000_000_000)
+    return (sign + b"%d.%09d" % (seconds, fraction)).rstrip(b"0").rstrip(b".")
+
+
+def _xattrs_of(target: int | bytes) -> dict[str, bytes]:
+    """The attributes that belong into an image."""
+    follow = {} if isinstance(target, int) else {"follow_symlinks": False}
+    try:
+        names = os.listxattr(target, **follow)
+    except OSError:
+        return {}
+    kept = [name for name in names if name.startswith(_KEPT) and not name.startswith("user.overlay.")]
+    return {name: os.getxattr(target, name, **follow) for name in sorted(kept)}
+
+
+def _is_opaque(fd: int) -> bool:
+    try:
+        return os.getxattr(fd, OPAQUE_XATTR) == b"y"
+    except OSError:
+        return False
+
+
+def _redirects(fd: int) -> bool:
+    try:
+        return bool(os.getxattr(fd, "trusted.overlay.redirect"))
+    except OSError:
+        return False
+
+
+def _data_parts(fd: int, status: os.stat_result) -> list[tuple[int, int]] | None:
+    """The parts of a sparse file that hold data, lseek(2) SEEK_DATA; None where there are no holes."""
+    if status.st_blocks * 512 >= status.st_size:
+        return None
+    parts = list(_segments(fd, status.st_size))
+    if parts == [(0, status.st_size)]:
+        return None
+    # GNU tar marks the file's end by an empty part where it ends in a hole.
+    return parts if parts and sum(parts[-1]) == status.st_size else [*parts, (status.st_size, 0)]
+
+
+def _segments(fd: int, size: int) -> Iterator[tuple[int, int]]:
+    at = 0
+    while at < size:
+        try:
+            start = os.lseek(fd, at, os.SEEK_DATA)
+        except OSError:
+            return
+        at = os.lseek(fd, start, os.SEEK_HOLE)
+        yield start, at - start

@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Images in registries and archives, through skopeo(1): authentication, mirrors, policy as its users know them."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from . import source
+from .errors import Unreachable
+
+#: The registry API's own words for a tag or repository that it does not have (distribution-spec, error codes).
+_MISSING = ("manifest unknown", "name unknown", "repository name not known", "not found")
+#: An answer's status as skopeo's releases put it.
+_TOO_MANY = ("toomanyrequests", "too many requests", "statuscode: 429", "from registry 429", "http status: 429")
+_TROUBLE = ("statuscode: 5", "from registry 5", "http status: 5")
+_HINTS = (
+    (("unauthorized", "authentication required", "denied"), "Give username and password, or an auth_file"),
+    (_MISSING, "Check the repository and the tag"),
+    (("no image found in",), "Name a platform that it has, or use another image"),
+    (_TOO_MANY, "The registry limits requests: log in, use a mirror, or wait"),
+    (("x509", "certificate"), "Give the certificate authority in cert_dir, or set tls_verify to false"),
+    (("server gave http response to https",), "The registry speaks plain HTTP: set tls_verify to false"),
+    (("connection refused", "no such host", "i/o timeout", "unreachable"), "The registry cannot be reached"),
+    (_TROUBLE, "The registry has trouble of its own: try again later"),
+    (("policy", "signature"), "The signature policy refuses the image, containers-policy.json(5)"),
+    (("no space left",), "Free some space, or prune images"),
+)
+
+
+@dataclass(frozen=True)
+class Access:
+    """How to reach a registry."""
+
+    auth_file: str = ""
+    username: str = ""
+    password: str = ""
+    tls_verify: bool = True
+    cert_dir: str = ""
+    retries: int = 2
+    policy: str = ""
+
+    def __repr__(self) -> str:
+        return f"Access({self.username!r}, tls_verify={self.tls_verify})"
+
+    def global_options(self) -> list[str]:
+        return ["--policy", self.policy] if self.policy else []
+
+    @contextlib.contextmanager
+    def options(self, side: str, registry: str) -> Iterator[tuple[list[str], tuple[int, ...]]]:
+        """The options for one side (``src-``, ``dest-`` or none) and the descriptors they need.
+
+        A password is handed over in an unnamed file: a command line can be read by everyone on the host.
+        """
+        options = [f"--retry-times={self.retries}"]
+        if not self.tls_verify:
+            options.append(f"--{side}tls-verify=false")
+        if self.cert_dir:
+            options.append(f"--{side}cert-dir={self.cert_dir}")
+        if self.auth_file:
+            options.append(f"--{'' if side == '' else side}authfile={self.auth_file}")
+        if not self.username:
+            yield options, ()
+            return
+        token = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
+        fd = os.memfd_create("auth")
+        try:
+            os.write(fd, json.dumps({"auths": {registry: {"auth": token}}}).encode())
+            options.append(f"--{side}authfile=/proc/self/fd/{fd}")
+            yield options, (fd,)
+        finally:
+            os.close(fd)
+
+
+class Skopeo:
+    """One skopeo process. Its last error line is the error."""
+
+    def __init__(self, arguments: list[str], what: str, fds: tuple[int, ...] = ()) -> None:
+        source.need_program("skopeo", "skopeo")
+        self._what = what
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        self._process: Any = subprocess.Popen(
+            ["skopeo", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            pass_fds=fds,
+        )
+
+    @property
+    def running(self) -> bool:
+        return self._process.poll() is None
+
+    def output(self) -> bytes:
+        """Wait for its end. Raises Unreachable."""
+        output, _nothing = self._process.communicate()
+        self.check()
+        return bytes(output)
+
+    def check(self) -> None:
+        """Raises Unreachable where it has failed."""
+        if self._process.wait() == 0:
+            return
+        self._errors.seek(0)
+        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines() or ["no message"]
+        message = _message(lines[-1])
+        hint = next((hint for words, hint in _HINTS if any(word in message.lower() for word in words)), "")
+        missing = any(word in message.lower() for word in _MISSING)
+        raise Unreachable(f"{self._what}: {message}", hint, missing)
+
+    def close(self) -> None:
+        """End it, whatever it is doing."""
+        self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+        self._errors.close()
+
+
+def _message(line: str) -> str:
+    """The text of a logrus line: time="…" level=fatal msg="…"."""
+    _before, found, text = line.partition(' msg="')
+    return text[:-1].replace('\\"', '"') if found and text.endswith('"') else line
+
+
+def inspect(name: str, access: Access, registry: str, config: bool = False) -> bytes:
+    """A raw manifest or, with ``config``, image configuration. Raises Unreachable, ImageError."""
+    with access.options("", registry) as (options, fds):
+        kind = ["--config", "--raw"] if config else ["--raw"]
+        process = Skopeo([*access.global_options(), "inspect", *kind, *options, name], name, fds)
+        try:
+            return process.output()
+        finally:
+            process.close()

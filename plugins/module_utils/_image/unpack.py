@@ -1,0 +1,271 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Unpacking an image's layers: each in a process of its own, as soon as its blob is there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._kernel.errors import KernelError
+from . import digest as digests
+from . import lower
+from .errors import HostileLayer, ImageError
+from .fingerprint import fingerprint
+from .layer import Limits, Unpacker
+from .progress import Progress
+from .store import Store
+from .stream import LayerStream
+from .workers import Pool, Report
+from .write import Writer, explain_full_disk
+
+_REPORT_EVERY = 4 << 20
+_POLL = 0.02
+#: After so many unpacked bytes they begin to go to the disk, while others are still being unpacked.
+_SYNC_EVERY = 32 << 20
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What of a layer is accepted."""
+
+    limits: Limits = field(default_factory=Limits)
+    devices: bool = True
+    setuid: bool = True
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer of an image that is to be in the store; ``size`` is the blob's."""
+
+    digest: str
+    size: int
+    diff_id: str
+    chain_id: str
+
+
+def layers_of(manifest: Mapping[str, Any], diff_ids: tuple[str, ...]) -> tuple[Layer, ...]:
+    """A manifest's layers with what the configuration says of them, the bottommost first. Raises ImageError."""
+    listed = manifest.get("layers")
+    if not isinstance(listed, list) or len(listed) != len(diff_ids):
+        count = len(listed) if isinstance(listed, list) else 0
+        raise ImageError(f"the manifest lists {count} layers, the configuration {len(diff_ids)}")
+    layers = []
+    for descriptor, diff_id, chain_id in zip(listed, diff_ids, digests.chain_ids(diff_ids)):
+        kind = descriptor.get("mediaType", "") if isinstance(descriptor, Mapping) else ""
+        if not _is_layer(kind):
+            raise ImageError(f"a layer has the media type {kind!r}, which is no file system layer")
+        size = descriptor.get("size")
+        if not isinstance(size, int) or size < 0:
+            raise ImageError(f"a layer's size is {size!r}")
+        layers.append(Layer(digests.check(descriptor.get("digest"), "layer"), size, diff_id, chain_id))
+    return tuple(layers)
+
+
+def _is_layer(kind: str) -> bool:
+    oci = kind.startswith("application/vnd.oci.image.layer.")
+    docker = kind.startswith("application/vnd.docker.image.rootfs.")
+    return oci or docker
+
+
+def unpack_blob(path: str, home: str, layer: Layer | None, limits: Limits, report: Report) -> dict[str, Any]:
+    """Unpack one blob into ``home``/fs and check it against ``layer`` (None for one made here, of which nothing is
+    known yet). Returns what layer.json keeps.
+
+    Raises HostileLayer, KernelError.
+    """
+    os.makedirs(home + "/fs", mode=0o755)
+    os.chmod(home + "/fs", 0o755)
+    root = os.open(home + "/fs", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    reported = 0
+
+    def on_bytes(count: int) -> None:
+        nonlocal reported
+        if count - reported >= _REPORT_EVERY:
+            reported = count
+            report({"bytes": count})
+
+    try:
+        with open(path, "rb", buffering=0) as blob:
+            there = os.fstat(blob.fileno()).st_size
+            if layer and there != layer.size:
+                raise HostileLayer(f"layer {layer.digest} has {there} bytes, the manifest says {layer.size}")
+            stream = LayerStream(blob, limits.size, on_bytes)
+            unpacker = Unpacker(root, limits)
+            try:
+                unpacker.unpack(stream)
+                stream.finish()
+            finally:
+                stream.close()
+        if layer:
+            _check_digests(stream, layer)
+    except HostileLayer as error:
+        raise HostileLayer(f"layer {layer.digest if layer else path}: {error}") from None
+    finally:
+        os.close(root)
+    transported = {"blob": stream.blob_digest, "blob_size": stream.blob_size, "compression": stream.compression}
+    found = {"diff_id": stream.diff_id, "tar_size": stream.tar_size, "fingerprint": fingerprint(home + "/fs")}
+    return {**unpacker.record(), **transported, **found}
+
+
+def _check_digests(stream: LayerStream, layer: Layer) -> None:
+    if stream.blob_digest != layer.digest and layer.digest.startswith("sha256:"):
+        raise HostileLayer(f"its content has the digest {stream.blob_digest}")
+    if stream.diff_id != layer.diff_id:
+        raise HostileLayer(f"it unpacks to {stream.diff_id}, the configuration says {layer.diff_id}")
+
+
+class Ahead:
+    """What was unpacked goes to the disk while more is unpacked, so that the sync at the end has little left to do."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._pool = Pool(1)
+        self._bytes = 0
+
+    def __enter__(self) -> Ahead:
+        return self
+
+    def __exit__(self, kind: object, *_exception: object) -> None:
+        """What has begun is waited for: the kernel tells of a disk's failure once. Raises KernelError for one."""
+        with self._pool:
+            while kind is None and self._pool.busy:
+                self._look(_POLL)
+
+    def unpacked(self, count: int) -> None:
+        """So many bytes more. Raises KernelError where the disk failed."""
+        self._bytes += count
+        self._look(0)
+        if self._bytes >= _SYNC_EVERY and not self._pool.busy:
+            self._bytes = 0
+            self._pool.submit("sync", self._sync)
+
+    def _look(self, seconds: float) -> None:
+        for _ended in self._pool.wait(seconds):
+            pass
+
+    def _sync(self, _report: Report) -> Mapping[str, Any]:
+        self._writer.sync()
+        return {}
+
+
+class Unpacking:
+    """The layers of one image on their way into the store; use as a context.
+
+    Blobs are looked for until all are there: ``blob_of`` gives a layer's path once it is complete, else None.
+    """
+
+    def __init__(self, writer: Writer, layers: tuple[Layer, ...], policy: Policy, progress: Progress) -> None:
+        self._writer = writer
+        self._store: Store = writer.store
+        self._layers = layers
+        self._policy = policy
+        self._progress = progress
+        self._records: dict[str, Mapping[str, Any]] = {}
+        self._pool = Pool()
+        self._ahead = Ahead(writer)
+
+    def run(self, blob_of: Callable[[Layer], str | None], still_coming: Callable[[], bool]) -> None:
+        """Unpack what the store does not have. Raises HostileLayer, ImageError, KernelError."""
+        wanted = {layer.diff_id: layer for layer in self._layers if not self._unpacked(layer)}
+        total = sum(layer.size for layer in wanted.values())
+        waiting = dict(wanted)
+        with self._ahead, self._pool as pool:
+            try:
+                while waiting or pool.busy:
+                    coming = still_coming()  # asked before looking: what came last must not be missed
+                    self._start(waiting, blob_of)
+                    if waiting and not coming and not pool.full:
+                        raise ImageError(f"layer {next(iter(waiting.values())).digest} is missing from the source")
+                    for diff_id, record in pool.wait(_POLL):
+                        self._records[diff_id] = record
+                        self._ahead.unpacked(int(record["tar_size"]))
+                    if not pool.busy and waiting:
+                        time.sleep(_POLL)
+                    self._report(wanted, total)
+            except KernelError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise explain_full_disk(error, self._store.root, 4 * total) from error
+                raise
+
+    def _unpacked(self, layer: Layer) -> bool:
+        return self._store.layer_key(layer.diff_id, layer.chain_id) is not None
+
+    def _home(self, diff_id: str) -> str:
+        return self._writer.path("layer-" + diff_id.partition(":")[2])
+
+    def _start(self, waiting: dict[str, Layer], blob_of: Callable[[Layer], str | None]) -> None:
+        """The largest that has come first: then no large one is left to run alone."""
+        for diff_id, layer in sorted(waiting.items(), key=lambda pair: -pair[1].size):
+            path = None if self._pool.full else blob_of(layer)
+            if path is not None:
+                del waiting[diff_id]
+                self._submit(layer, path)
+
+    def _submit(self, layer: Layer, path: str) -> None:
+        home, limits = self._home(layer.diff_id), self._policy.limits
+        self._pool.submit(layer.diff_id, lambda report: unpack_blob(path, home, layer, limits, report))
+
+    def _report(self, wanted: Mapping[str, Layer], total: int) -> None:
+        done = sum(wanted[diff_id].size for diff_id in self._records)
+        for diff_id, report in self._pool.reports.items():
+            if diff_id not in self._records:
+                done += int(report["bytes"])
+        self._progress.update("unpacking", done, total)
+
+    @staticmethod
+    def rest() -> None:
+        """Wait a little: all is unpacked, and the transport has not ended yet."""
+        time.sleep(_POLL)
+
+    def place(self, blob_of: Callable[[Layer], str | None]) -> None:
+        """Complete layers that take from those below, bottom up, check the policy, and make them visible."""
+        below: list[str] = []
+        placing: list[tuple[str, str, Mapping[str, Any]]] = []
+        keys: set[str] = set()
+        for layer in self._layers:
+            key, record, home = self._settle(layer, below, blob_of)
+            if home and key not in keys:
+                placing.append((home, key, record))
+                keys.add(key)
+            check_policy(layer.digest, record, self._policy)
+            below.append((home or self._store.layer_home(key)) + "/fs")
+        self._writer.sync()
+        for home, key, record in placing:
+            self._writer.take_layer(home, key, record)
+
+    def _settle(
+        self, layer: Layer, below: list[str], blob_of: Callable[[Layer], str | None]
+    ) -> tuple[str, Mapping[str, Any], str]:
+        """The name the layer will bear, its record, and where it was staged ('' where the store has it)."""
+        key = self._store.layer_key(layer.diff_id, layer.chain_id)
+        record = self._store.layer_record(key) if key else self._records[layer.diff_id]
+        if key == layer.chain_id or not lower.depends(record, below):
+            return (key or layer.diff_id), record, "" if key else self._home(layer.diff_id)
+        home = self._home(layer.diff_id)
+        if key:  # there as it is without anything below it, which is not what this image needs
+            home = self._writer.path("chain-" + layer.chain_id.partition(":")[2])
+            path = blob_of(layer)
+            if path is None:
+                raise ImageError(f"layer {layer.digest} is missing from the store", "Run oci_image with verify")
+            with self._pool as pool:
+                pool.submit(layer.chain_id, lambda r: unpack_blob(path, home, layer, self._policy.limits, r))
+                while pool.busy:
+                    for _key, again in pool.wait(_POLL):
+                        record = again
+        lower.complete(home + "/fs", record, below)
+        return layer.chain_id, {**record, "fingerprint": fingerprint(home + "/fs")}, home
+
+
+def check_policy(digest: str, record: Mapping[str, Any], policy: Policy) -> None:
+    """Raises HostileLayer for device nodes and setuid files where they are not wanted."""
+    for kind, allowed in (("devices", policy.devices), ("setuid", policy.setuid)):
+        found = record.get(kind) or []
+        if found and not allowed:
+            raise HostileLayer(f"layer {digest} holds {', '.join(found)}, and {kind} are refused")

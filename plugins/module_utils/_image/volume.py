@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A container's volume begins as a copy of what its image has at that path."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Sequence
+from typing import BinaryIO
+
+from .._kernel import files, mount_overlay, openat2
+from .._kernel.errors import KernelError
+from .errors import ImageError
+from .layer import Limits, Unpacker
+from .stream import LayerStream
+from .tarwriter import TarWriter
+
+#: What is not complete yet: no volume has a name that begins so.
+HALF_MADE = ".new-"
+
+
+def make(target: str, layers: Sequence[str], inside: str, mark: bool = False) -> None:
+    """The directory ``target`` with the content that ``layers`` (topmost first) show at ``inside``.
+
+    Owners, modes, times, links and attributes are kept; where the image has nothing there, it is empty. Made beside
+    its place and renamed, so that what bears the name is whole. Raises KernelError, ImageError.
+    """
+    staged = f"{os.path.dirname(target)}/{HALF_MADE}{os.path.basename(target)}"
+    files.remove_tree(staged)
+    files.make_directory(staged, mark=mark)
+    try:
+        _fill(staged, layers, inside)
+        files.sync_file_system(staged)
+        files.rename(staged, target)
+    except BaseException:
+        files.remove_tree(staged)
+        raise
+
+
+def _fill(target: str, layers: Sequence[str], inside: str) -> None:
+    root = mount_overlay.overlay_tree(layers, source="barekernel:volume")
+    try:
+        # Every layer is untrusted: a symlink on the way ends inside the image.
+        source = openat2.openat2(root, inside, os.O_RDONLY | os.O_DIRECTORY)
+    except KernelError as error:
+        if error.errno == errno.ENOENT:
+            return
+        if error.errno in (errno.ENOTDIR, errno.ELOOP):
+            raise ImageError(f"the image has no directory at {inside}", "Mount something else there") from None
+        raise
+    finally:
+        os.close(root)
+    try:
+        with tempfile.TemporaryFile(dir=os.path.dirname(target)) as archive:
+            TarWriter(archive).write_tree(f"/proc/self/fd/{source}")
+            archive.flush()
+            _unpack(archive, target)
+    except KernelError:
+        raise
+    except OSError as error:
+        raise KernelError.wrap(error, "write", target) from error
+    finally:
+        os.close(source)
+
+
+def _unpack(archive: BinaryIO, target: str) -> None:
+    archive.seek(0)
+    limits = Limits(size=1 << 62, entries=1 << 62)  # it was a layer before, and passed the policy as one
+    directory = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    stream = LayerStream(archive, limits.size)
+    try:
+        Unpacker(directory, limits).unpack(stream)
+    finally:
+        stream.close()
+        os.close(directory)

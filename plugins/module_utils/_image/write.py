@@ -1,0 +1,156 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Changing the store. Everything is made in ``staging`` and becomes visible by one rename, the name last.
+
+The caller holds the lock ``images`` (converge does); reading needs none.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .._kernel import libc
+from .._kernel.errors import KernelError
+from . import digest as digests
+from . import store as stores
+from .errors import ImageError
+from .store import Store
+
+LOCK = "images"
+
+
+class Writer:
+    """One change of the store: a staging directory, removed at the end whatever happens."""
+
+    def __init__(self, store: Store, kernel: Any) -> None:
+        self.store = store
+        self.kernel = kernel
+        self.staging = f"{store.root}/staging"
+        self._change = secrets.token_hex(8)
+        self._root = -1
+
+    def __enter__(self) -> Writer:
+        root, files = self.store.root, self.kernel.files
+        files.make_directory(root, 0o700)
+        files.make_directory(root + "/blobs/sha256", 0o755)
+        files.make_directory(root + "/layers", 0o755)
+        self.clear_half_made()
+        files.make_directory(self.staging, 0o700)
+        self.kernel.inode_flags.spread(self.staging)
+        layout = root + "/oci-layout"
+        if not os.path.exists(layout):
+            files.write_json(layout, {"imageLayoutVersion": "1.0.0"})
+        self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        os.close(self._root)
+        self.kernel.files.remove_tree(self.staging)
+        if not self.store.descriptors() and not any(self._contents()):
+            self._remove_store()
+
+    def _remove_store(self) -> None:
+        """Nothing is left in it. A file system of its own that is mounted there stays."""
+        if not os.path.ismount(self.store.root):
+            self.kernel.files.remove_tree(self.store.root)
+            return
+        for name in ("blobs", "layers", "index.json", "oci-layout"):
+            self.kernel.files.remove_tree(f"{self.store.root}/{name}")
+
+    def _contents(self) -> Iterator[str]:
+        for directory in ("blobs/sha256", "layers"):
+            path = f"{self.store.root}/{directory}"
+            yield from os.listdir(path) if os.path.isdir(path) else ()
+
+    def clear_half_made(self) -> None:
+        """What an interrupted run left: nobody else can be at work, as the caller holds the lock."""
+        self.kernel.files.remove_tree(self.staging)
+        for directory in ("/blobs/sha256", "/layers", ""):
+            path = self.store.root + directory
+            for name in os.listdir(path) if os.path.isdir(path) else ():
+                if name.startswith(".new-"):
+                    self.kernel.files.remove_tree(f"{path}/{name}")
+
+    def path(self, name: str) -> str:
+        """A place in staging. Its name is another each time, as ext4 spreads directories by name."""
+        return f"{self.staging}/{self._change}-{name}"
+
+    def put_blob(self, content: bytes) -> str:
+        """A small blob (manifest, configuration); returns its digest."""
+        digest = digests.of_bytes(content)
+        if not self.store.has_blob(digest):
+            self.kernel.files.write_atomically(self.store.blob_path(digest), content)
+        return digest
+
+    def take_blob(self, path: str, digest: str) -> None:
+        """A blob written in staging, whose digest was taken while it was written."""
+        if self.store.has_blob(digest):
+            self.kernel.files.remove_file(path)
+            return
+        os.chmod(path, 0o644)
+        self.kernel.files.rename(path, self.store.blob_path(digest))
+
+    def take_layer(self, home: str, key: str, record: Mapping[str, Any]) -> None:
+        """An unpacked layer (``home``/fs) and its record; sync() was called after the last change to it."""
+        target = self.store.layer_home(key)
+        if os.path.isdir(target):
+            self.kernel.files.remove_tree(home)
+            return
+        self.kernel.files.write_json(home + "/layer.json", record)
+        os.chmod(home, 0o755)
+        self.kernel.files.rename(home, target)
+
+    def sync(self) -> None:
+        """Everything written so far is on the disk, syncfs(2): only then may a name point at it.
+
+        By a descriptor from the beginning: it is told of every failure since, also of one that others asked about.
+        """
+        libc.call("syncfs", self._root, path=self.store.root)
+
+    def name(self, reference: str, digest: str, source: Mapping[str, Any]) -> None:
+        """The reference points at that manifest from now on: what makes an image visible."""
+        manifest = stores.parse_document(self.store.read_blob(digest), "manifest")
+        path = self.store.blob_path(digest)
+        descriptor: dict[str, Any] = {
+            "mediaType": manifest.get("mediaType", stores.OCI_MANIFEST),
+            "digest": digest,
+            "size": os.stat(path).st_size,
+            "annotations": {stores.REF_NAME: reference},
+        }
+        if source:
+            descriptor["annotations"][stores.SOURCE] = json.dumps(dict(source), sort_keys=True)
+        others = [d for d in self.store.descriptors() if stores.reference_of(d) != reference]
+        self._write_index([*others, descriptor])
+
+    def unname(self, reference: str) -> None:
+        """Forget a name; what then nothing uses is for prune."""
+        self._write_index([d for d in self.store.descriptors() if stores.reference_of(d) != reference])
+
+    def _write_index(self, descriptors: list[Mapping[str, Any]]) -> None:
+        ordered = sorted(descriptors, key=stores.reference_of)
+        index = {"schemaVersion": 2, "mediaType": stores.OCI_INDEX, "manifests": ordered}
+        self.kernel.files.write_json(self.store.root + "/index.json", index)
+        self.sync()
+
+
+def check_room(path: str, needed: int, what: str) -> None:
+    """Refuse early what cannot fit. Raises ImageError that says how much is needed."""
+    statistics = os.statvfs(path)
+    free = statistics.f_bavail * statistics.f_frsize
+    if needed > free:
+        raise ImageError(
+            f"{what} needs {needed} bytes below {path}, which has {free} free", "Free some space, or prune images"
+        )
+
+
+def explain_full_disk(error: KernelError, root: str, needed: int) -> KernelError:
+    """The same error, saying how much the whole would have taken."""
+    free = os.statvfs(root)
+    hint = f"The image needs about {needed} bytes below {root}; {free.f_bavail * free.f_frsize} are free now"
+    return KernelError(error.errno or 28, error.syscall, error.path, hint)

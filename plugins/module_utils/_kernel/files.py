@@ -1,0 +1,281 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files and directories of ours: written whole or not at all, marked, locked."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from . import locations
+from .errors import KernelError
+
+#: How often a directory is made that others remove at the same time.
+_ATTEMPTS = 100
+
+
+def make_directory(path: str | bytes, mode: int = 0o755, uid: int = 0, gid: int = 0, mark: bool = False) -> None:
+    """mkdir(2) with exactly that mode and owner; parents get 0755. An existing directory is left as it is.
+
+    Directories that others remove once they are empty (``remove_if_empty``) may go at any point: then again.
+    Raises KernelError.
+    """
+    for attempt in range(_ATTEMPTS):
+        try:
+            if _made_directory(path, mode, uid, gid):
+                break
+            return
+        except FileNotFoundError as error:
+            if attempt + 1 == _ATTEMPTS:
+                raise KernelError.wrap(error, "mkdir", path) from error
+        except KernelError:
+            raise
+        except OSError as error:
+            raise KernelError.wrap(error, "mkdir", path) from error
+    if mark:
+        set_mark(path, "1")
+
+
+def _made_directory(path: str | bytes, mode: int, uid: int, gid: int) -> bool:
+    """Whether it had to be made. Raises FileNotFoundError where it, or its parent, goes meanwhile."""
+    parent = os.path.dirname(os.fsencode(path).rstrip(b"/"))
+    if parent and not os.path.isdir(parent):
+        make_directory(parent)
+    try:
+        os.mkdir(path, mode)
+    except FileExistsError:
+        if not stat.S_ISDIR(os.stat(path).st_mode):
+            raise KernelError(errno.ENOTDIR, "mkdir", path) from None
+        return False
+    os.chown(path, uid, gid)
+    os.chmod(path, mode)
+    return True
+
+
+def set_mark(path: str | bytes, value: str) -> None:
+    """Mark a directory or cgroup as ours, setxattr(2). Raises KernelError."""
+    try:
+        os.setxattr(path, locations.MARK_XATTR, value.encode())
+    except OSError as error:
+        raise KernelError.wrap(error, "setxattr", path) from error
+
+
+def mark_of(path: str | bytes) -> str | None:
+    """Our mark on a directory or cgroup, None where it bears none or does not exist."""
+    try:
+        return os.getxattr(path, locations.MARK_XATTR).decode()
+    except OSError:
+        return None
+
+
+def write_atomically(path: str | bytes, content: str | bytes, mode: int = 0o644) -> None:
+    """Write to a temporary name beside it, fsync, rename: readers see the old file or the new one."""
+    raw = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
+    target = os.fsdecode(path)
+    directory = os.path.dirname(target)
+    # Not the tempfile module: it costs the container launcher milliseconds, and only we write in our directories.
+    temporary = f"{directory}/.new-{os.path.basename(target)}-{os.getpid()}"
+    try:
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise KernelError.wrap(error, "open", target) from error
+    try:
+        with os.fdopen(fd, "wb") as handle:
+            handle.write(raw)
+            os.fchmod(handle.fileno(), mode)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.rename(temporary, target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise KernelError.wrap(error, "write", target) from error
+
+
+def write_in_place(path: str | bytes, content: str | bytes) -> None:
+    """Overwrite a file without changing its inode: what is bind-mounted elsewhere keeps following it."""
+    raw = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            os.pwrite(fd, raw, 0)
+            os.ftruncate(fd, len(raw))
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise KernelError.wrap(error, "write", path) from error
+
+
+def write_json(path: str, value: Any, mode: int = 0o644) -> None:
+    """write_atomically of a JSON document with sorted keys."""
+    write_atomically(path, json.dumps(value, indent=1, sort_keys=True) + "\n", mode)
+
+
+def read_text(path: str | bytes) -> str | None:
+    """A file's text, None where it does not exist. Raises KernelError for any other refusal."""
+    try:
+        with open(path, "rb") as handle:
+            return handle.read().decode("utf-8", "surrogateescape")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise KernelError.wrap(error, "open", path) from error
+
+
+def read_json(path: str) -> Any | None:
+    """A JSON document of ours, None where it does not exist. Raises KernelError(EBADMSG) when damaged."""
+    text = read_text(path)
+    if text is None:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        hint = "The file is damaged: remove it, or restore it from a backup, and run again"
+        raise KernelError(errno.EBADMSG, "read", path, hint) from None
+
+
+def make_symlink(target: str | bytes, link: str | bytes) -> None:
+    """symlink(2), replacing a link (or file) of that name in one step. Raises KernelError."""
+    temporary = os.fsencode(link) + b".new"
+    remove_file(temporary)
+    try:
+        os.symlink(os.fsencode(target), temporary)
+        os.rename(temporary, link)
+    except OSError as error:
+        raise KernelError.wrap(error, "symlink", link) from error
+
+
+def rename(source: str | bytes, target: str | bytes) -> None:
+    """rename(2) on one file system; the new name is on the disk when it returns. Raises KernelError."""
+    try:
+        os.rename(source, target)
+        fd = os.open(os.path.dirname(os.fsdecode(target)), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise KernelError.wrap(error, "rename", target) from error
+
+
+def sync_file_system(path: str) -> None:
+    """syncfs(2): whatever was written to the file system of that directory is on the disk. Raises KernelError."""
+    from . import libc  # here: the container launcher imports this file
+
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        libc.call("syncfs", fd, path=path)
+    finally:
+        os.close(fd)
+
+
+def remove_file(path: str | bytes) -> None:
+    """unlink(2); a file that is already gone is fine."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise KernelError.wrap(error, "unlink", path) from error
+
+
+def remove_directory(path: str | bytes) -> None:
+    """rmdir(2); one that is already gone is fine, one that is not empty is KernelError(ENOTEMPTY)."""
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise KernelError.wrap(error, "rmdir", path) from error
+
+
+def is_empty_directory(path: str | bytes) -> bool:
+    """Whether there is a directory with nothing in it."""
+    try:
+        return not os.listdir(path)
+    except OSError:
+        return False
+
+
+def remove_if_empty(path: str | bytes) -> None:
+    """rmdir(2) of a directory that others may still use; one that is gone or not empty is fine."""
+    try:
+        os.rmdir(path)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
+            raise KernelError.wrap(error, "rmdir", path) from error
+
+
+def remove_tree(path: str | bytes) -> None:
+    """Remove a directory and all below it, never following a symlink and never crossing into a mount.
+
+    Raises KernelError(EBUSY) where something is mounted below it.
+    """
+    import shutil  # here, as the next line: only removal needs it, and the container launcher imports this file
+
+    from .mountinfo import read_mountinfo
+
+    real = os.path.realpath(os.fsencode(path))
+    inside = [m.target for m in read_mountinfo() if m.target == real or m.target.startswith(real + b"/")]
+    if inside:
+        raise KernelError(errno.EBUSY, "rmdir", inside[0], "Something is mounted there: unmount it first")
+    try:
+        mode = os.lstat(path).st_mode
+        if stat.S_ISDIR(mode):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise KernelError.wrap(error, "rmdir", path) from error
+
+
+@contextlib.contextmanager
+def locked(*names: str, when_busy: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold the host-wide locks of those names (flock(2) in /run), always taken in sorted order.
+
+    Nothing is left of a lock that nobody waits for. ``when_busy`` is called before each wait for somebody else.
+    """
+    with contextlib.ExitStack() as stack:
+        for name in sorted(set(names)):
+            path = f"{locations.LOCKS}/{name.replace('/', '%')}"
+            stack.callback(_unlock, _lock(path, when_busy), path)
+        yield
+
+
+def _lock(path: str, when_busy: Callable[[], None]) -> int:
+    """The descriptor of the locked file that has the name: whoever held it before us may have removed his."""
+    while True:
+        make_directory(locations.LOCKS, 0o700)
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            continue  # the directory went with somebody's last lock
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            when_busy()
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(fd), os.stat(path)):
+                return fd
+        os.close(fd)
+
+
+def _unlock(fd: int, path: str) -> None:
+    # While it is still ours: a later holder of the same name has another file.
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    os.close(fd)
+    for directory in (locations.LOCKS, locations.RUN):
+        with contextlib.suppress(KernelError):
+            remove_if_empty(directory)

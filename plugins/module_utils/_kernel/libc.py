@@ -1,0 +1,77 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The C library through ctypes: one door for every system call Python does not wrap."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from .errors import KernelError
+
+# PyDLL keeps the GIL: a fork-like call must not return into another thread's interpreter state.
+# None of the calls made through here block for long.
+_libc = ctypes.PyDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+# Numbers >= 424 are the same on every architecture (the kernel's unified syscall table).
+NR_pidfd_send_signal = 424
+NR_open_tree = 428
+NR_move_mount = 429
+NR_fsopen = 430
+NR_fsconfig = 431
+NR_fsmount = 432
+NR_pidfd_open = 434
+NR_clone3 = 435
+NR_close_range = 436
+NR_openat2 = 437
+NR_mount_setattr = 442
+_PER_MACHINE = {
+    "x86_64": {"pivot_root": 155, "setns": 308, "seccomp": 317, "keyctl": 250, "rt_sigaction": 13},
+    "aarch64": {"pivot_root": 41, "setns": 268, "seccomp": 277, "keyctl": 219, "rt_sigaction": 134},
+}
+
+
+def number(name: str) -> int:
+    """The number of a system call that differs between machines.
+
+    Raises KernelError(ENOSYS) on a machine whose table is not known.
+    """
+    try:
+        return _PER_MACHINE[os.uname().machine][name]
+    except KeyError:
+        raise KernelError(38, name, hint=f"machine {os.uname().machine} is not supported") from None
+
+
+def syscall(name: str, nr: int, *args: object, path: str | bytes | None = None, hint: str = "") -> int:
+    """syscall(2): returns the kernel's answer, raises KernelError(name, path) on -1.
+
+    bytes are passed as char pointers, integers as longs, None as NULL and ctypes objects as they are.
+    """
+    result = int(_libc.syscall(ctypes.c_long(nr), *(_argument(a) for a in args)))
+    if result == -1:
+        raise KernelError(ctypes.get_errno(), name, path, hint)
+    return result
+
+
+def call(name: str, *args: object, path: str | bytes | None = None, hint: str = "") -> int:
+    """A libc function of that name that returns -1 and sets errno on failure."""
+    function = getattr(_libc, name)
+    function.restype = ctypes.c_long
+    result = int(function(*(_argument(a) for a in args)))
+    # An int-returning function leaves the upper half of the register undefined.
+    if ctypes.c_int(result).value == -1:
+        raise KernelError(ctypes.get_errno(), name, path, hint)
+    return ctypes.c_int(result).value
+
+
+def _argument(value: object) -> object:
+    if value is None:
+        return ctypes.c_void_p(None)
+    if isinstance(value, int):
+        return ctypes.c_long(value)
+    if isinstance(value, bytes):
+        return ctypes.c_char_p(value)
+    return value

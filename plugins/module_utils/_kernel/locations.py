@@ -1,0 +1,37 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where things of ours live on a host, and how they are marked as ours."""
+
+from __future__ import annotations
+
+#: What every object of ours carries: mount sources, link aliases, nftables comments, extended attributes.
+MARK = "barekernel"
+#: Extended attribute on directories and cgroups that we made (trusted.*: only the host's root can set it).
+MARK_XATTR = "trusted.barekernel"
+
+STATE = "/var/lib/barekernel"
+RUN = "/run/barekernel"
+
+IMAGES = STATE + "/images"
+CONTAINERS = STATE + "/containers"
+VOLUMES = STATE + "/volumes"
+NETWORKS = STATE + "/networks"
+#: Options of what has no record of its own and is to come back at boot, one directory a module.
+BOOT = STATE + "/boot"
+#: The collection's own code on the host (nsrun and what restores things at boot), one directory a version.
+LIBRARY = STATE + "/lib"
+#: What brings back what has no part in that library, one directory a module.
+RESTORE = STATE + "/restore"
+LOCKS = RUN + "/locks"
+#: What can be made again at any time (compiled seccomp policies).
+CACHE = RUN + "/cache"
+NETNS_MARKS = RUN + "/netns"
+#: The user namespaces that own network namespaces, kept by bind mounts of their nsfs files.
+USERNS = RUN + "/userns"
+CONTAINERS_RUN = RUN + "/containers"
+#: Where nsrun keeps the state of what runs, unless told otherwise.
+NSRUN = RUN + "/nsrun"
+#: Where iproute2 and everything else looks for named network namespaces, ip-netns(8).
+NETNS = "/run/netns"

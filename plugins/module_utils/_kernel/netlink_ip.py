@@ -1,0 +1,213 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Addresses and routes of interfaces (rtnetlink(7), RTM_*ADDR and RTM_*ROUTE)."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from . import netlink
+from .errors import KernelError
+from .namespaces import HOST, NetnsRef
+
+IFA_F_NODAD, IFA_F_DADFAILED, IFA_F_TENTATIVE, IFA_F_PERMANENT = 0x02, 0x08, 0x40, 0x80
+RT_TABLE_MAIN = 254
+RTPROT_REDIRECT, RTPROT_KERNEL, RTPROT_BOOT, RTPROT_STATIC, RTPROT_RA = 1, 2, 3, 4, 9
+_RTN_UNICAST = 1
+_RTNH_F_ONLINK = 4
+#: What the kernel gives an IPv6 route that names no metric (IP6_RT_PRIO_USER).
+DEFAULT_METRIC_V6 = 1024
+
+
+@dataclass(frozen=True)
+class Address:
+    """An address of an interface, e.g. ``10.88.0.2/24``; flags are those of if_addr.h (IFA_F_*)."""
+
+    address: str
+    index: int
+    flags: int = IFA_F_PERMANENT
+    link_local: bool = False
+
+    @property
+    def tentative(self) -> bool:
+        """Whether duplicate address detection has not yet let it be used."""
+        return bool(self.flags & IFA_F_TENTATIVE)
+
+    @property
+    def dad_failed(self) -> bool:
+        """Whether somebody else on the link has it."""
+        return bool(self.flags & IFA_F_DADFAILED)
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route: ``to`` as prefix (``0.0.0.0/0``), ``via`` the gateway or None; ``metric`` as the kernel keeps it."""
+
+    to: str
+    via: str | None = None
+    metric: int = 0
+    source: str | None = None
+    table: int = RT_TABLE_MAIN
+    onlink: bool = False
+    index: int = 0
+    protocol: int = RTPROT_STATIC
+
+    @property
+    def version(self) -> int:
+        return 6 if ":" in self.to else 4
+
+    @property
+    def is_default(self) -> bool:
+        return self.to.endswith("/0")
+
+
+def addresses(netns: NetnsRef = HOST, index: int | None = None) -> tuple[Address, ...]:
+    """The addresses of a namespace, or of one interface in it. Raises KernelError."""
+    ipr = netlink.handle(netns)
+    found = netlink.request(ipr.get_addr, subject=str(netns), what="RTM_GETADDR")
+    return tuple(_address(m) for m in found if index in (None, m["index"]))
+
+
+def _address(message: Any) -> Address:
+    # On a point-to-point address IFA_ADDRESS is the other side's; ours is IFA_LOCAL where there is one.
+    own = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
+    flags = message.get_attr("IFA_FLAGS")
+    link_local = message["family"] == 10 and ipaddress.IPv6Address(own).is_link_local
+    flags = message["flags"] if flags is None else flags
+    return Address(f"{own}/{message['prefixlen']}", message["index"], flags, link_local)
+
+
+def add_address(link: str, address: str, netns: NetnsRef = HOST, *, dad: bool = False) -> None:
+    """``ip address replace``: an address with prefix; without ``dad`` an IPv6 address is usable at once.
+
+    An IPv6 address that is there with another prefix length keeps it: remove it first. Raises KernelError: EACCES
+    where IPv6 is off on the interface.
+    """
+    interface = ipaddress.ip_interface(address)
+    ipr = netlink.handle(netns)
+    values: dict[str, Any] = {"address": str(interface.ip), "prefixlen": interface.network.prefixlen}
+    if interface.version == 4 and interface.network.prefixlen < 31:
+        values["broadcast"] = str(interface.network.broadcast_address)
+    if interface.version == 6 and not dad:
+        values["flags"] = IFA_F_NODAD
+    index = netlink.interface_index(link, netns)
+    hint = f"Is IPv6 off there? See sysctl net.ipv6.conf.{link}.disable_ipv6" if interface.version == 6 else ""
+    netlink.request(
+        ipr.addr, "replace", subject=f"{address} on {link}", what="RTM_NEWADDR", hint=hint, index=index, **values
+    )
+
+
+def remove_address(link: str, address: str, netns: NetnsRef = HOST) -> None:
+    """``ip address delete``; one that is already gone is fine. Raises KernelError."""
+    interface = ipaddress.ip_interface(address)
+    ipr = netlink.handle(netns)
+    index = netlink.interface_index(link, netns)
+    try:
+        netlink.request(
+            ipr.addr,
+            "del",
+            subject=f"{address} on {link}",
+            what="RTM_DELADDR",
+            index=index,
+            address=str(interface.ip),
+            prefixlen=interface.network.prefixlen,
+        )
+    except KernelError as error:
+        if error.errno != errno.EADDRNOTAVAIL:
+            raise
+
+
+def wait_for_dad(link: str, address: str, netns: NetnsRef = HOST, seconds: float = 10.0) -> None:
+    """Until duplicate address detection lets an address be used.
+
+    Raises KernelError: EADDRINUSE where somebody else on the link has it, ETIMEDOUT where nothing came of it.
+    """
+    deadline = time.monotonic() + seconds
+    index = netlink.interface_index(link, netns)
+    while True:
+        found = next((a for a in addresses(netns, index) if a.address == address), None)
+        if found is None:
+            raise KernelError(errno.EADDRNOTAVAIL, "RTM_GETADDR", f"{address} on {link}")
+        if found.dad_failed:
+            hint = "Another host on the link has this address"
+            raise KernelError(errno.EADDRINUSE, "RTM_GETADDR", f"{address} on {link}", hint)
+        if not found.tentative:
+            return
+        if time.monotonic() > deadline:
+            hint = "Duplicate address detection did not end: is the other end of the link up?"
+            raise KernelError(errno.ETIMEDOUT, "RTM_GETADDR", f"{address} on {link}", hint)
+        time.sleep(0.05)
+
+
+def routes(netns: NetnsRef = HOST, index: int | None = None) -> tuple[Route, ...]:
+    """The unicast routes of a namespace, or of one interface in it, in every table. Raises KernelError."""
+    ipr = netlink.handle(netns)
+    found = []
+    for family in (2, 10):
+        found += netlink.request(ipr.get_routes, subject=str(netns), what="RTM_GETROUTE", family=family)
+    wanted = [m for m in found if m["type"] == _RTN_UNICAST and index in (None, m.get_attr("RTA_OIF"))]
+    return tuple(_route(m) for m in wanted if not m["flags"] & 0x200)  # RTM_F_CLONED: a cache entry
+
+
+def _route(message: Any) -> Route:
+    anywhere = "0.0.0.0" if message["family"] == 2 else "::"
+    via = message.get_attr("RTA_GATEWAY")
+    if via is None and isinstance(message.get_attr("RTA_VIA"), dict):
+        via = message.get_attr("RTA_VIA").get("addr")
+    return Route(
+        to=f"{message.get_attr('RTA_DST') or anywhere}/{message['dst_len']}",
+        via=via,
+        metric=message.get_attr("RTA_PRIORITY") or 0,
+        source=message.get_attr("RTA_PREFSRC"),
+        table=message.get_attr("RTA_TABLE") or message["table"],
+        onlink=bool(message["flags"] & _RTNH_F_ONLINK),
+        index=message.get_attr("RTA_OIF") or 0,
+        protocol=message["proto"],
+    )
+
+
+def replace_route(link: str, route: Route, netns: NetnsRef = HOST) -> None:
+    """``ip route replace`` through that interface: same destination, metric and table is the same route.
+
+    Raises KernelError: ENETDOWN where the interface is down, ENETUNREACH or EHOSTUNREACH where the gateway is not
+    on it.
+    """
+    hint = "Is the gateway in the network of one of the interface's addresses? If not on purpose, say onlink"
+    _change_route("replace", "RTM_NEWROUTE", link, route, netns, hint if route.via else "")
+
+
+def remove_route(link: str, route: Route, netns: NetnsRef = HOST) -> None:
+    """``ip route delete``; one that is already gone is fine. Raises KernelError."""
+    try:
+        _change_route("del", "RTM_DELROUTE", link, route, netns, "")
+    except KernelError as error:
+        if error.errno != errno.ESRCH:
+            raise
+
+
+def _change_route(command: str, what: str, link: str, route: Route, netns: NetnsRef, hint: str) -> None:
+    ipr = netlink.handle(netns)
+    values: dict[str, Any] = {
+        "dst": route.to,
+        "gateway": route.via,
+        "prefsrc": route.source,
+        "priority": route.metric or None,
+        "flags": _RTNH_F_ONLINK if route.onlink else None,
+    }
+    values = {key: value for key, value in values.items() if value is not None}
+    values.update(
+        family=2 if route.version == 4 else 10,
+        oif=netlink.interface_index(link, netns),
+        table=route.table,
+        proto=route.protocol,
+        # An IPv4 route without a gateway reaches hosts on the link itself.
+        scope=0 if route.via or route.version == 6 else 253,
+    )
+    subject = f"{route.to} via {route.via or link}"
+    netlink.request(ipr.route, command, subject=subject, what=what, hint=hint, **values)

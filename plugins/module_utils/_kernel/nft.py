@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""nftables through nft(8): a transaction is written as nft's own language, state is read as libnftables-json(5).
+
+JSON cannot write what we need: nft 1.0.6 refuses to add a map whose data is a concatenation ("Invalid map type"),
+although it lists one. Nothing but JSON is ever read.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import KernelError
+
+_HINT = "Install the package nftables"
+#: nft prints a protocol's name where /etc/protocols has it and the number elsewhere.
+_PROTOCOLS = {"6": "tcp", "17": "udp"}
+
+
+@dataclass(frozen=True)
+class Element:
+    """An element of a set (no value) or map: each part of a concatenation as text, its comment ("" for none)."""
+
+    set_name: str
+    key: tuple[str, ...]
+    value: tuple[str, ...] = ()
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class SetHeader:
+    """A set or map without its elements; ``data`` are the types of a map's values."""
+
+    name: str
+    key: tuple[str, ...]
+    data: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A chain; a base chain has type, hook, priority and policy."""
+
+    family: str
+    table: str
+    name: str
+    type: str | None = None
+    hook: str | None = None
+    priority: int | None = None
+    policy: str | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule with its comment; ``expressions`` are libnftables-json statements as nft lists them."""
+
+    chain: str
+    comment: str = ""
+    expressions: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table as the kernel has it, each kind in the kernel's order."""
+
+    family: str
+    name: str
+    chains: tuple[Chain, ...] = ()
+    sets: tuple[SetHeader, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    elements: tuple[Element, ...] = ()
+
+
+def run(script: str) -> None:
+    """Apply a script as one transaction: all of it or, on error, nothing. Raises KernelError with nft's words."""
+    done = _nft("-f", "-", stdin=script)
+    if done.returncode != 0:
+        raise KernelError(errno.EINVAL, "nft", None, detail=done.stderr.strip())
+
+
+def read_table(family: str, name: str) -> Table | None:
+    """A table with all it holds, None where there is none. Raises KernelError."""
+    done = _nft("-j", "list", "table", family, name)
+    if done.returncode == 0:
+        return parse_table(family, name, _objects(done.stdout))
+    # The exit status does not say why: look whether it is because there is no such table.
+    tables = (o["table"] for o in _list("tables") if "table" in o)
+    if not any(t["family"] == family and t["name"] == name for t in tables):
+        return None
+    raise KernelError(errno.EIO, "nft", f"{family} {name}", detail=done.stderr.strip())
+
+
+def read_base_chains() -> tuple[Chain, ...]:
+    """Every chain of the host that hangs on a hook, of whoever made it. Raises KernelError."""
+    chains = (_chain(o["chain"]) for o in _list("chains") if "chain" in o)
+    return tuple(chain for chain in chains if chain.hook is not None)
+
+
+def parse_table(family: str, name: str, objects: list[Mapping[str, Any]]) -> Table:
+    """The objects of a listing as a Table."""
+    sets = [o[kind] for o in objects for kind in ("set", "map") if kind in o]
+    rules = (o["rule"] for o in objects if "rule" in o)
+    return Table(
+        family,
+        name,
+        chains=tuple(_chain(o["chain"]) for o in objects if "chain" in o),
+        sets=tuple(_header(s) for s in sets),
+        rules=tuple(Rule(r["chain"], r.get("comment", ""), tuple(r.get("expr", ()))) for r in rules),
+        elements=tuple(_element(_header(s), e) for s in sets for e in s.get("elem", ())),
+    )
+
+
+def _chain(o: Mapping[str, Any]) -> Chain:
+    return Chain(o["family"], o["table"], o["name"], o.get("type"), o.get("hook"), o.get("prio"), o.get("policy"))
+
+
+def _header(o: Mapping[str, Any]) -> SetHeader:
+    return SetHeader(o["name"], _types(o["type"]), _types(o.get("map", [])), tuple(o.get("flags", ())))
+
+
+def _types(value: str | list[str]) -> tuple[str, ...]:
+    """A concatenated type is a list, in the data of a map a text joined by dots (nft 1.0.6) or a list (1.1)."""
+    return tuple(value.split(" . ")) if isinstance(value, str) else tuple(value)
+
+
+def _element(header: SetHeader, listed: Any) -> Element:
+    key, value = listed if isinstance(listed, list) else (listed, None)
+    comment = ""
+    if isinstance(key, dict) and "elem" in key:
+        comment = key["elem"].get("comment", "")
+        key = key["elem"]["val"]
+    data = () if value is None else _parts(header.data, value)
+    return Element(header.name, _parts(header.key, key), data, comment)
+
+
+def _parts(types: tuple[str, ...], value: Any) -> tuple[str, ...]:
+    parts = value["concat"] if isinstance(value, dict) and "concat" in value else [value]
+    return tuple(_part(kind, part) for kind, part in zip(types, parts))
+
+
+def _part(kind: str, value: Any) -> str:
+    if isinstance(value, dict) and "prefix" in value:
+        return f"{value['prefix']['addr']}/{value['prefix']['len']}"
+    if isinstance(value, dict) and "range" in value:
+        return "-".join(str(end) for end in value["range"])
+    return _PROTOCOLS.get(str(value), str(value)) if kind == "inet_proto" else str(value)
+
+
+def _list(what: str) -> list[Mapping[str, Any]]:
+    done = _nft("-j", "list", what)
+    if done.returncode != 0:
+        raise KernelError(errno.EIO, "nft", f"list {what}", detail=done.stderr.strip())
+    return _objects(done.stdout)
+
+
+def _objects(output: str) -> list[Mapping[str, Any]]:
+    objects: list[Mapping[str, Any]] = json.loads(output)["nftables"]
+    return objects
+
+
+def _nft(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(["nft", *arguments], input=stdin, text=True, capture_output=True, check=False)
+    except OSError as error:
+        raise KernelError.wrap(error, "execve", "nft", _HINT) from error

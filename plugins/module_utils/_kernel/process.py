@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Processes as /proc and pidfds tell them: who is who, and whether it is still the same one."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+
+from . import libc
+from .errors import KernelError
+
+
+def start_time(pid: int) -> int | None:
+    """When the process began, in clock ticks since boot (field 22 of proc_pid_stat(5)); None where it is gone.
+
+    A PID and its start time together name one process for ever: PIDs are used again, the pair is not.
+    """
+    fields = stat_fields(pid)
+    return int(fields[19]) if fields else None
+
+
+def stat_fields(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat after the command, beginning with the state; empty where the process is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as handle:
+            # The command may hold anything, also ")": it ends at the last one.
+            return handle.read().rpartition(b")")[2].decode().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    except OSError as error:
+        raise KernelError.wrap(error, "open", f"/proc/{pid}/stat") from error
+
+
+def alive(pid: int, started: int | None = None) -> bool:
+    """Whether that process runs (a zombie does not); with ``started`` also whether it is the same process."""
+    fields = stat_fields(pid)
+    return bool(fields) and fields[0] not in ("Z", "X") and started in (None, int(fields[19]))
+
+
+def pidfd_open(pid: int) -> int:
+    """pidfd_open(2): a close-on-exec descriptor of a process. Raises KernelError(ESRCH) where there is none."""
+    return libc.syscall("pidfd_open", libc.NR_pidfd_open, pid, 0, path=str(pid))
+
+
+def open_process(pid: int, started: int | None = None) -> int:
+    """A pidfd of exactly the process that began at ``started``. Raises KernelError(ESRCH) for any other."""
+    pidfd = pidfd_open(pid)
+    # The descriptor holds the PID: if its start time is right now, it was right when we opened it.
+    if started is not None and start_time(pid) != started:
+        os.close(pidfd)
+        raise KernelError(errno.ESRCH, "pidfd_open", str(pid), "The PID now belongs to another process")
+    return pidfd
+
+
+def has_ended(pidfd: int) -> bool:
+    """Whether the process of a pidfd is over (the descriptor becomes readable)."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def send_signal(pidfd: int, signal: int) -> bool:
+    """pidfd_send_signal(2); False where the process is already over. Raises KernelError."""
+    try:
+        libc.syscall("pidfd_send_signal", libc.NR_pidfd_send_signal, pidfd, signal, None, 0)
+    except KernelError as error:
+        if error.errno == errno.ESRCH:
+            return False
+        raise
+    return True
+
+
+def wait_ended(pidfd: int, timeout: float | None = None) -> bool:
+    """Wait until the process of a pidfd is over, at most ``timeout`` seconds; whether it is."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(None if timeout is None else int(timeout * 1000)))
+
+
+def command(pid: int) -> str:
+    """The process's name as ``ps`` shows it, empty where it is gone."""
+    try:
+        with open(f"/proc/{pid}/comm", "rb") as handle:
+            return handle.read().rstrip(b"\n").decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def pids() -> list[int]:
+    """Every process that /proc shows."""
+    return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Kernel parameters below /proc/sys, also those of a network namespace. sysctl(8), proc_sys(5)."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from .errors import KernelError
+from .namespaces import HOST, NetnsRef, inside_netns
+
+_ROOT = "/proc/sys/"
+
+
+def path_of(name: str) -> str:
+    """net.ipv4.ip_forward or net/ipv4/ip_forward to its file; as in sysctl(8) the first separator decides.
+
+    In the dotted form a slash stands for a dot of the name itself (net.ipv4.conf.eth0/100.forwarding).
+    Raises ValueError for a name that leaves /proc/sys.
+    """
+    dot, slash = name.find("."), name.find("/")
+    if dot != -1 and (slash == -1 or dot < slash):
+        name = name.translate(str.maketrans("./", "/."))
+    parts = name.split("/")
+    if any(part in ("", ".", "..") for part in parts) or "\0" in name:
+        raise ValueError(f"{name!r} is not the name of a kernel parameter")
+    return _ROOT + "/".join(parts)
+
+
+def normalise(value: str) -> str:
+    """Words separated by one space: the kernel prints tabs where one writes spaces."""
+    return " ".join(value.split())
+
+
+def read(name: str, netns: NetnsRef = HOST) -> str | None:
+    """A parameter's value with its white space normalised, None where the kernel has none. Raises KernelError."""
+    with inside_netns(netns):
+        return _read(path_of(name))
+
+
+def read_many(names: tuple[str, ...], netns: NetnsRef = HOST) -> dict[str, str | None]:
+    """Several parameters of one namespace."""
+    with inside_netns(netns):
+        return {name: _read(path_of(name)) for name in names}
+
+
+def _read(path: str) -> str | None:
+    try:
+        with open(path, "rb") as handle:
+            return normalise(handle.read().decode("utf-8", "surrogateescape"))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        # A write-only parameter (net.ipv4.route.flush) exists but tells nothing.
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return ""
+        raise KernelError.wrap(error, "open", path) from error
+
+
+def write(name: str, value: str, netns: NetnsRef = HOST) -> None:
+    """Set a parameter, of the calling process's namespaces or in a network namespace. Raises KernelError."""
+    path = path_of(name)
+    with inside_netns(netns):
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                os.write(fd, value.encode("utf-8", "surrogateescape") + b"\n")
+            finally:
+                os.close(fd)
+        except OSError as error:
+            hint = "The kernel has no such parameter" if error.errno == errno.ENOENT else f"The value was {value!r}"
+            raise KernelError.wrap(error, "write", path, hint) from error

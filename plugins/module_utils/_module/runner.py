@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one runner: Ansible's parameters in, Ansible's result out, for every module."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._kernel.errors import KernelError
+from .._plan.operation import Plan
+from .._resource.base import CommandFailed, OptionError, Refused, Resource
+from .._resource.converge import Interrupted, NotConverged, Outcome, converge, predict
+from . import pyroute2
+
+
+class Module(AnsibleModule):  # type: ignore[misc]
+    """An AnsibleModule whose results are always text: Ansible refuses the bytes that a path of the host may hold."""
+
+    def exit_json(self, **values: Any) -> None:
+        super().exit_json(**printable(values))
+
+    def fail_json(self, msg: str, **values: Any) -> None:
+        super().fail_json(printable(msg), **printable(values))
+
+
+def printable(value: Any) -> Any:
+    r"""The same value with what is no text in it (os.fsdecode makes surrogates of it) written as \xNN."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    if isinstance(value, dict):
+        return {printable(key): printable(each) for key, each in value.items()}
+    return [printable(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+def run(resource: Resource[Any, Any], **module_arguments: Any) -> None:
+    """The body of every changing module; module_arguments are those of AnsibleModule."""
+    module = Module(supports_check_mode=True, **module_arguments)
+    require(module, resource)
+    try:
+        desired = resource.desired(module.params)
+        # The only place where check mode makes a difference.
+        outcome = predict(resource, desired) if module.check_mode else converge(resource, desired)
+    except Interrupted as error:
+        module.fail_json(msg=str(error), actions_done=error.done, actions_undone=error.undone)
+    except OptionError as error:
+        module.fail_json(msg=str(error), option=error.option)
+    except CommandFailed as error:
+        module.fail_json(msg=str(error), **error.values)
+    except (KernelError, Refused, NotConverged) as error:
+        module.fail_json(msg=str(error))
+    for warning in outcome.plan.warnings:
+        module.warn(warning)
+    module.exit_json(**result(outcome, module._diff))
+
+
+def run_info(resource: Any, **module_arguments: Any) -> None:
+    """The body of every ``_info`` module: resource.gather(params) returns the result."""
+    module = Module(supports_check_mode=True, **module_arguments)
+    require(module, resource)
+    try:
+        gathered = resource.gather(module.params)
+    except OptionError as error:
+        module.fail_json(msg=str(error), option=error.option)
+    except (KernelError, Refused) as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **gathered)
+
+
+def require(module: AnsibleModule, resource: Any) -> None:
+    """What the resource cannot do without: root, and pyroute2 where it says so. Fails the module."""
+    if getattr(resource, "needs_root", True) and os.geteuid() != 0:
+        module.fail_json(msg=f"{resource.name or 'this module'} needs root on the host: use become")
+    if getattr(resource, "needs_pyroute2", False):
+        pyroute2.require(module)
+
+
+def result(outcome: Outcome, with_diff: bool) -> dict[str, Any]:
+    """What every module returns: changed, actions, changes, its facts, and the diff when asked for."""
+    answer: dict[str, Any] = {
+        "changed": outcome.changed,
+        "actions": outcome.plan.actions,
+        "changes": [vars(change) for change in outcome.plan.changes],
+        **outcome.facts,
+    }
+    if with_diff:
+        answer["diff"] = diff(outcome.plan)
+    return answer
+
+
+def diff(plan: Plan) -> dict[str, str]:
+    """Ansible's before/after pair; the header says how each changed option is applied."""
+    by_how: dict[str, list[str]] = {}
+    if plan.before and plan.after:
+        for change in plan.changes:
+            by_how.setdefault(change.how, []).append(change.option)
+    how = "; ".join(f"{kind}: {', '.join(options)}" for kind, options in sorted(by_how.items()))
+    return {
+        "before": _text(plan.before),
+        "after": _text(plan.after),
+        "before_header": "observed",
+        "after_header": f"declared (applied {how})" if how else "declared",
+    }
+
+
+def _text(state: Any) -> str:
+    return json.dumps(state, indent=2, sort_keys=True) + "\n" if state else ""

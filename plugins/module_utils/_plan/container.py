@@ -1,0 +1,240 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The planner of ns_container: from what is declared and what is there to the steps between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .._kernel import locations
+from .._runtime import unit
+from . import container_documents as documents_
+from .cgroup import limits_view, plan_limits
+from .container_documents import Document, Documents, addresses_of, directory
+from .container_network import (
+    networks_after,
+    networks_before,
+    plan_network,
+    plan_network_removal,
+    ports_after,
+    ports_before,
+)
+from .container_observed import ContainerObserved, Host
+from .container_operations import (
+    ClearRuntime,
+    EnableUnit,
+    ReloadUnits,
+    RemoveIfEmpty,
+    StartContainer,
+    StopContainer,
+)
+from .container_resolve import image_of, resolve
+from .container_spec import Container, Resolved
+from .container_view import changes, view
+from .container_volumes import missing_volumes
+from .files import MakeDirectory, RemoveFile, RemoveTree, WriteFile
+from .identity_files import hosts
+from .operation import LIVE, RECREATE, RESTART, Change, Operation, Plan
+
+_RUNS = ("running", "restarting", "created")
+"""Statuses of a container that has a process, or is about to get one again by itself."""
+SHARED = (locations.CONTAINERS, locations.VOLUMES, locations.CONTAINERS_RUN)
+"""Directories that containers share; they go with the last one."""
+
+
+def plan_container(container: Container, observed: ContainerObserved) -> Plan:
+    """Pure. Raises OptionError and Refused, both before anything is planned."""
+    if container.state == "absent":
+        return _absent(container, observed)
+    resolved = resolve(container, observed)
+    docs = documents_.documents(container, resolved, observed)
+    before = _before(container, observed)
+    after = _after(container, resolved, docs, observed)
+    found = changes(before, after) if before else ()
+    operations = _operations(container, resolved, docs, observed, found)
+    return Plan(tuple(operations), before, after if operations else before, found, _warnings(container, observed))
+
+
+def _operations(
+    container: Container, resolved: Resolved, docs: Documents, observed: ContainerObserved, found: tuple[Change, ...]
+) -> list[Operation]:
+    runs = observed.supervised.status in _RUNS
+    why = _why_interrupted(container, found) if runs else ""
+    recreate = any(change.how == RECREATE for change in found)
+    operations: list[Operation] = []
+    if why:
+        operations.append(StopContainer(container.name, why))
+    if recreate:
+        home = directory(container.name)
+        operations += [
+            RemoveTree(f"{home}/{name}") for name in ("upper", "work") if f"{home}/{name}" in observed.directories
+        ]
+    operations += _directories(container, observed, recreate)
+    image = image_of(container, observed)
+    operations += missing_volumes(container, image.config, image.layers, observed)
+    operations += _writes(docs, observed)
+    operations += plan_network(container, resolved, observed)
+    operations += _unit_operations(container, docs, observed)
+    if runs and not why:
+        operations += plan_limits(observed.cgroup, _limits_wanted(resolved, observed))
+    if container.state in ("started", "restarted") and (not runs or why) or container.state == "present" and why:
+        operations.append(StartContainer(container.name))
+    return operations + _neighbour_hosts(container, resolved, observed.host)
+
+
+def _why_interrupted(container: Container, found: tuple[Change, ...]) -> str:
+    """Why a running container must be stopped; empty where it need not be."""
+    if container.state == "stopped":
+        return "as declared"
+    for how in (RECREATE, RESTART):
+        options = [change.option for change in found if change.how == how]
+        if options:
+            return f"to {how} it with another {', '.join(options)}"
+    return "as asked" if container.state == "restarted" else ""
+
+
+def _directories(container: Container, observed: ContainerObserved, recreate: bool) -> list[Operation]:
+    """upper is the root directory that the container sees, so it has the mode and owner of the image's."""
+    home = directory(container.name)
+    mode, uid, gid = observed.root
+    wanted = [
+        MakeDirectory(home, 0o700, mark=True),
+        MakeDirectory(f"{home}/bundle", 0o700),
+        MakeDirectory(f"{home}/bundle/rootfs", 0o700),
+        MakeDirectory(f"{home}/log", 0o700),
+        MakeDirectory(f"{home}/upper", mode, uid, gid),
+        MakeDirectory(f"{home}/work", 0o700),
+    ]
+    again = {f"{home}/upper", f"{home}/work"} if recreate else set()
+    return [d for d in wanted if d.path not in observed.directories or d.path in again]
+
+
+def _writes(docs: Documents, observed: ContainerObserved) -> list[Operation]:
+    return [_write(document) for document in docs.files if observed.files.get(document.path) != document.content]
+
+
+def _write(document: Document, why: str = "") -> WriteFile:
+    return WriteFile(document.path, document.content, document.mode, document.in_place, why)
+
+
+def _unit_operations(container: Container, docs: Documents, observed: ContainerObserved) -> list[Operation]:
+    if docs.unit is None:
+        return []
+    operations: list[Operation] = []
+    if observed.files.get(docs.unit.path) != docs.unit.content:
+        operations.append(_write(docs.unit))
+    name = unit.unit_name(container.name)
+    enabled = {"started": True, "restarted": True, "stopped": False}.get(container.state, observed.unit_enabled)
+    if enabled != observed.unit_enabled:
+        operations.append(EnableUnit(name, enabled))
+    elif operations:
+        operations.append(ReloadUnits())
+    return operations
+
+
+def _neighbour_hosts(container: Container, resolved: Resolved | None, host: Host) -> list[Operation]:
+    """Hosts files of those who share a network with it, so that they know it, or know it no more."""
+    own = documents_.known_as(container, addresses_of(container, resolved)) if resolved else None
+    operations: list[Operation] = []
+    for neighbour in host.neighbours:
+        others = [
+            documents_.known_as(other.container, other.record.get("addresses", {}))
+            for other in host.neighbours
+            if other is not neighbour
+        ]
+        me = documents_.known_as(neighbour.container, neighbour.record.get("addresses", {}))
+        wanted = hosts(me, [*others, *([own] if own else [])], neighbour.container.extra_hosts)
+        if neighbour.hosts is not None and neighbour.hosts != wanted:
+            path = f"{directory(neighbour.container.name)}/hosts"
+            operations.append(WriteFile(path, wanted, 0o644, True, f"names on the networks of {container.name}"))
+    return operations
+
+
+def _before(container: Container, observed: ContainerObserved) -> dict[str, Any]:
+    live = {
+        "state": _state(observed.supervised.status),
+        "limits": _limits_now(observed),
+        "networks": networks_before(container, observed),
+        "ports": ports_before(container.name, observed),
+    }
+    return view(observed.documents, live, _identity(container.name, observed.files))
+
+
+def _limits_now(observed: ContainerObserved) -> Mapping[str, str | None]:
+    """What the kernel shows of the declared limits; of a container that does not run, what it will be started with."""
+    launched = _launched(observed)
+    return limits_view(observed.cgroup, launched) if observed.supervised.running else launched
+
+
+def _launched(observed: ContainerObserved) -> Mapping[str, str]:
+    return dict((observed.documents.get("launch") or {}).get("files") or {})
+
+
+def _after(container: Container, resolved: Resolved, docs: Documents, observed: ContainerObserved) -> dict[str, Any]:
+    kept = _state(observed.supervised.status)
+    live = {
+        "state": {"started": "running", "restarted": "running", "stopped": "stopped"}.get(container.state, kept),
+        "limits": dict(resolved.files),
+        "networks": networks_after(container, resolved, observed),
+        "ports": ports_after(container, resolved),
+    }
+    contents = {document.path: document.content for document in docs.files}
+    return view({"config": docs.config, "launch": docs.launch}, live, _identity(container.name, contents))
+
+
+def _identity(name: str, contents: Mapping[str, str | None]) -> dict[str, str | None]:
+    return {file: contents.get(f"{directory(name)}/{file}") for file in ("hosts", "hostname", "resolv.conf")}
+
+
+def _state(status: str) -> str:
+    return "running" if status in _RUNS else "stopped"
+
+
+def _limits_wanted(resolved: Resolved, observed: ContainerObserved) -> dict[str, str | None]:
+    """The declared files, and None for those that were declared and no longer are: back to the kernel's default."""
+    return {**dict.fromkeys(_launched(observed)), **resolved.files}
+
+
+def _warnings(container: Container, observed: ContainerObserved) -> tuple[str, ...]:
+    if observed.host.no_idmap and "user" not in container.namespaces:
+        return (
+            f"container {container.name} runs without a user namespace: {observed.host.no_idmap} "
+            "(set namespaces.user to host to accept this)",
+        )
+    return ()
+
+
+def _absent(container: Container, observed: ContainerObserved) -> Plan:
+    name, home = container.name, directory(container.name)
+    operations: list[Operation] = []
+    if observed.leftovers or observed.supervised.status in _RUNS:
+        operations.append(ClearRuntime(name))
+    if observed.host.systemd and unit.unit_path(name) in observed.files:
+        there = observed.files[unit.unit_path(name)] is not None
+        if observed.unit_enabled:
+            operations.append(EnableUnit(unit.unit_name(name), False, reload=not there))
+        if there:
+            operations += [RemoveFile(unit.unit_path(name)), ReloadUnits()]
+    operations += plan_network_removal(name, observed)
+    if home in observed.directories:
+        operations.append(RemoveTree(home))
+    operations += _purged_volumes(container, observed)
+    operations += _neighbour_hosts(container, None, observed.host)
+    if not observed.host.neighbours:
+        # Those that are empty already were left by a removal that was interrupted.
+        operations += [RemoveIfEmpty(path) for path in SHARED if operations or path in observed.empty]
+    before = _before(container, observed)
+    return Plan(tuple(operations), before, {}, (Change("state", "present", "absent", LIVE),) if operations else ())
+
+
+def _purged_volumes(container: Container, observed: ContainerObserved) -> list[Operation]:
+    if not container.purge_volumes:
+        return []
+    mounts = ((observed.record or {}).get("params") or {}).get("mounts") or ()
+    mine = {m["source"] for m in mounts if m["type"] == "volume"}
+    others = {m.source for n in observed.host.neighbours for m in n.container.mounts if m.kind == "volume"}
+    gone = sorted((mine - others) & observed.host.volumes)
+    return [RemoveTree(f"{locations.VOLUMES}/{volume}") for volume in gone]

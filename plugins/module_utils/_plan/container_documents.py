@@ -1,0 +1,204 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The files of a container: what ns_container writes so that others can start, find and rebuild it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._image.store import Image
+from .._kernel import locations
+from .._runtime import launch as launch_
+from .._runtime import unit
+from .._runtime.end import signal_name
+from .._runtime.errors import RuntimeFailure
+from . import health
+from .boot import SERVICES
+from .bundle import Places, config_json, hostname
+from .container_observed import ContainerObserved, Host
+from .container_resolve import image_of
+from .container_spec import Container, Resolved
+from .container_volumes import directory_of, volumes_of
+from .errors import Refused
+from .identity_files import Neighbour, hosts, resolv_conf
+
+RECORD_VERSION = 1
+DEFAULT_STOP_SIGNAL = "SIGTERM"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file as it should be; ``in_place`` for those that are bind-mounted into the running container."""
+
+    path: str
+    content: str
+    mode: int = 0o600
+    in_place: bool = False
+
+
+@dataclass(frozen=True)
+class Documents:
+    """All of them in the order in which they are written, and the two that say how the container runs."""
+
+    files: tuple[Document, ...]
+    config: Mapping[str, Any]
+    launch: Mapping[str, Any]
+    unit: Document | None
+
+
+def directory(name: str) -> str:
+    """A container's own directory."""
+    return f"{locations.CONTAINERS}/{name}"
+
+
+def cgroup_path(name: str, host_systemd: bool, mount: str | None) -> str:
+    """The container's cgroup. Raises Refused on a host without a cgroup2 mount."""
+    if mount is None:
+        raise Refused("this host has no cgroup2 file system mounted: mount -t cgroup2 none /sys/fs/cgroup")
+    return unit.cgroup_path(name, mount) if host_systemd else f"{mount}/barekernel/{name}"
+
+
+def documents(container: Container, resolved: Resolved, observed: ContainerObserved) -> Documents:
+    """Render every file."""
+    home = directory(container.name)
+    image = image_of(container, observed)
+    mount = observed.cgroup.hierarchy.mount
+    cgroup = cgroup_path(container.name, observed.host.systemd, mount)
+    places = Places(
+        directory=home,
+        cgroup=cgroup[len(mount or "") :],
+        namespaces=_namespace_files(container, resolved, observed.host),
+        volumes={v.source or "": directory_of(container.name, v) for v in volumes_of(container, image.config)},
+    )
+    config = config_json(container, resolved, image.config, places)
+    launch = _launch(container, resolved, observed, cgroup)
+    resolv, _any = resolv_conf(observed.host.resolv_conf, container.dns, container.dns_search, container.dns_options)
+    files = (
+        Document(f"{home}/container.json", _json(record(container, resolved))),
+        Document(f"{home}/hosts", hosts_file(container, addresses_of(container, resolved), observed.host), 0o644, True),
+        Document(f"{home}/hostname", hostname(container) + "\n", 0o644, True),
+        Document(f"{home}/resolv.conf", resolv, 0o644, True),
+        Document(f"{home}/bundle/config.json", _json(config)),
+        Document(f"{home}/launch.json", _json(launch)),
+    )
+    return Documents(files, config, launch, _unit(container, launch, observed.host))
+
+
+def record(container: Container, resolved: Resolved) -> dict[str, Any]:
+    """container.json: the options as given, and what this host decided."""
+    return {
+        "version": RECORD_VERSION,
+        "params": dict(container.params),
+        "image_digest": resolved.image_digest,
+        "idmap": list(resolved.idmap) if resolved.idmap else None,
+        "addresses": addresses_of(container, resolved),
+    }
+
+
+def addresses_of(container: Container, resolved: Resolved) -> dict[str, list[str]]:
+    """Addresses with prefix by network."""
+    return {a.network: list(found) for a, found in zip(container.networks, resolved.addresses)}
+
+
+def hosts_file(
+    container: Container, addresses: Mapping[str, Iterable[str]], host: Host, without: str | None = None
+) -> str:
+    """/etc/hosts of a container, with all others of its networks but the one named ``without``."""
+    others = [
+        known_as(neighbour.container, neighbour.record.get("addresses", {}))
+        for neighbour in host.neighbours
+        if neighbour.container.name != without
+    ]
+    return hosts(known_as(container, addresses), others, container.extra_hosts)
+
+
+def known_as(container: Container, addresses: Mapping[str, Iterable[str]]) -> Neighbour:
+    names = {
+        attachment.network: tuple(dict.fromkeys((hostname(container), container.name, *attachment.aliases)))
+        for attachment in container.networks
+    }
+    bare = {network: [a.partition("/")[0] for a in found] for network, found in addresses.items()}
+    return Neighbour(container.name, bare, names)
+
+
+def _namespace_files(container: Container, resolved: Resolved, host: Host) -> dict[str, str]:
+    """The namespaces that exist before the process does."""
+    files: dict[str, str] = {}
+    own = f"bk-{container.name}"
+    if container.namespaces.get("network", "private") == "private":
+        files["network"] = f"{locations.NETNS}/{own}"
+        if resolved.idmap and container.namespaces.get("user", "private") == "private":
+            files["user"] = f"{locations.RUN}/userns/{own}"
+    for name, value in container.namespaces.items():
+        if value.startswith("container:"):
+            files[name] = _of_other(name, value.partition(":")[2], host)
+    return files
+
+
+def _of_other(namespace: str, other: str, host: Host) -> str:
+    if namespace == "network":
+        return f"{locations.NETNS}/bk-{other}"
+    if namespace == "user":
+        return f"{locations.RUN}/userns/bk-{other}"
+    pid = next((n.pid for n in host.neighbours if n.container.name == other), None)
+    if pid is None:
+        raise Refused(f"namespaces.{namespace}: 'container:{other}': container {other} does not run; start it first")
+    return f"/proc/{pid}/ns/{namespace}"
+
+
+def _launch(container: Container, resolved: Resolved, observed: ContainerObserved, cgroup: str) -> dict[str, Any]:
+    image = image_of(container, observed)
+    home = directory(container.name)
+    idmap = {"host_id": resolved.idmap[0], "size": resolved.idmap[1]} if resolved.idmap else None
+    return {
+        "version": launch_.VERSION,
+        "id": container.name,
+        "image": f"{image.reference}@{image.digest}",
+        "bundle": f"{home}/bundle",
+        "runtime": container.runtime,
+        "rootfs": {
+            # An image that check mode takes as made has no layers to name yet.
+            "lowerdirs": list(image.layers) or ([f"{locations.IMAGES}/not-made-yet"] if container.assume else []),
+            "upperdir": f"{home}/upper",
+            "workdir": f"{home}/work",
+            "idmap": idmap,
+            "options": {},
+        },
+        "cgroup": cgroup,
+        "files": dict(resolved.files),
+        "restart": {"policy": container.restart_policy, "max_retries": container.restart_retries},
+        "stop": {"signal": _stop_signal(container, image), "timeout": container.stop_timeout},
+        "log": {
+            "path": f"{home}/log/container.log",
+            "max_size": container.log_max_size,
+            "max_files": container.log_max_files,
+        },
+        **({"healthcheck": check} if (check := health.check_of(image.config)) else {}),
+    }
+
+
+def _stop_signal(container: Container, image: Image) -> str:
+    """Declared, or the image's. Raises Refused."""
+    if container.stop_signal:
+        return container.stop_signal
+    try:
+        return signal_name(image.config.get("StopSignal") or DEFAULT_STOP_SIGNAL)
+    except RuntimeFailure as error:
+        raise Refused(f"image: '{container.image}': its StopSignal: {error}; give one as stop_signal") from None
+
+
+def _unit(container: Container, launch: Mapping[str, Any], host: Host) -> Document | None:
+    if not host.systemd:
+        return None
+    after = [service.unit for service in SERVICES]
+    text = unit.unit_text(launch_.parse(launch), after=after, systemd_version=host.systemd_version)
+    return Document(unit.unit_path(container.name), text, 0o644)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=1, sort_keys=True) + "\n"

@@ -1,0 +1,200 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The network of a container: its namespace, one veth pair a network, its published ports."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .._kernel.namespaces import HOST, NetnsRef
+from .._kernel.netlink_ip import Route
+from .container_observed import ContainerObserved
+from .container_resolve import network_of
+from .container_spec import Container, Resolved
+from .links import DeleteLink
+from .netns import ALWAYS, DeleteNetns, NetnsDesired, NetnsObserved, plan_netns, plan_netns_absent
+from .network import Network, Published
+from .operation import Operation
+from .publish import check_clashes, check_published, plan_publish, publish_elements, published_view
+from .veth import plan_veth, wanted_states
+from .veth_state import EndState, VethDesired, VethEnd, VethObserved
+
+#: The metric the kernel gives an IPv6 route that names none (ip-route(8)).
+_METRIC6 = 1024
+#: Which end of a pair is inside the container.
+INSIDE = 0
+
+
+@dataclass(frozen=True)
+class ContainerNetwork:
+    """What there is of a container's network. ``veths`` by network, for those that are declared; ``stale`` are the
+    host's ends of pairs that were made for it and are not declared any more."""
+
+    netns: NetnsObserved
+    veths: Mapping[str, VethObserved] = field(default_factory=dict)
+    stale: tuple[str, ...] = ()
+    ends: tuple[str, ...] = ()
+
+
+def netns_name(name: str) -> str:
+    """The named network namespace of a container."""
+    return f"bk-{name}"
+
+
+def pair_name(container: str, network: str) -> str:
+    """The veth pair between a container and a network, as its alias says it."""
+    return f"container/{container}/{network}"
+
+
+def host_end(container: str, network: str) -> str:
+    """The interface on the bridge: readable, and unlike any other (at most 15 bytes)."""
+    digest = hashlib.sha256(f"{container}/{network}".encode()).hexdigest()[:5]
+    return f"bk-{container[:5]}-{digest}"
+
+
+def owner(name: str) -> str:
+    """How a container's elements in our nftables table name it."""
+    return f"container/{name}"
+
+
+def has_own_network(container: Container) -> bool:
+    """Whether its network namespace is its own."""
+    return container.namespaces.get("network", "private") == "private"
+
+
+def veth_desired(
+    container: Container, index: int, network: Network, addresses: tuple[str, ...] | None, seed: str
+) -> VethDesired:
+    """The pair of one attachment; ``addresses`` None leaves them open, which is enough to observe it."""
+    attachment = container.networks[index]
+    routes = _default_routes(network) if index == 0 else ()
+    inside = VethEnd(
+        attachment.interface,
+        NetnsRef.named(netns_name(container.name)),
+        mac=attachment.mac,
+        mtu=network.mtu,
+        addresses=addresses,
+        routes=routes if addresses is not None else None,
+    )
+    # Hairpin: a container that calls its own published port gets its packets back through the port they came from.
+    outside = VethEnd(
+        host_end(container.name, network.name), mtu=network.mtu, bridge=network.bridge, hairpin=True, isolated=False
+    )
+    return VethDesired(pair_name(container.name, network.name), (inside, outside), seed=seed)
+
+
+def _default_routes(network: Network) -> tuple[Route, ...]:
+    six = [Route("::/0", via=gateway, metric=_METRIC6) for gateway in network.gateways if ":" in gateway]
+    four = [Route("0.0.0.0/0", via=gateway) for gateway in network.gateways if ":" not in gateway]
+    return (*four[:1], *six[:1])
+
+
+def plan_network(container: Container, resolved: Resolved, observed: ContainerObserved) -> list[Operation]:
+    """Namespace, links, ports. Raises OptionError, Refused."""
+    ports = plan_ports(container, resolved, observed)
+    there = observed.network
+    if not has_own_network(container) or there is None:
+        return ports
+    wanted = NetnsDesired(netns_name(container.name), resolved.idmap)
+    operations: list[Operation] = []
+    named = there.netns.named
+    if named is not None and named.ours and named.identity is not None and named.idmap != resolved.idmap:
+        # The owner of a namespace never changes: the container gets a new one, and new links.
+        operations += [DeleteLink(end, HOST, "its namespace is made anew") for end in there.ends]
+        operations.append(DeleteNetns(wanted.name))
+        there = ContainerNetwork(NetnsObserved(), {name: _gone(veth) for name, veth in there.veths.items()})
+    operations += plan_netns(wanted, there.netns)
+    operations += [DeleteLink(end, HOST, "the network is not declared any more") for end in there.stale]
+    for index, attachment in enumerate(container.networks):
+        desired = _desired(container, resolved, index, observed)
+        operations += plan_veth(desired, there.veths[attachment.network])
+    return operations + ports
+
+
+def _desired(container: Container, resolved: Resolved, index: int, observed: ContainerObserved) -> VethDesired:
+    network = network_of(container.networks[index], index, observed.host)
+    return veth_desired(container, index, network, resolved.addresses[index], observed.host.identity)
+
+
+def _gone(veth: VethObserved) -> VethObserved:
+    """A pair as it is when its namespace and both ends are gone."""
+    inside, outside = veth.places
+    places = (replace(inside, exists=False, clash=None, sysctls={}), replace(outside, clash=None))
+    return replace(veth, ends=(None, None), joined=False, births=(), places=places)
+
+
+def plan_ports(container: Container, resolved: Resolved, observed: ContainerObserved) -> list[Operation]:
+    """The container's elements in our nftables table. Raises OptionError, Refused."""
+    host, mine = observed.host, owner(container.name)
+    published = published_of(container, resolved)
+    check_published("networks.ports", mine, published)
+    check_clashes("networks.ports", mine, published, host.table, host.listeners, dict(host.holders))
+    return list(plan_publish(mine, published, host.table))
+
+
+def published_of(container: Container, resolved: Resolved) -> tuple[Published, ...]:
+    """What the table is to hold: ports by attachment; a stopped container keeps them, as it keeps its addresses."""
+    return tuple(
+        Published(tuple(address.partition("/")[0] for address in addresses), attachment.ports)
+        for attachment, addresses in zip(container.networks, resolved.addresses)
+    )
+
+
+def plan_network_removal(name: str, observed: ContainerObserved) -> list[Operation]:
+    """Take ports, links and namespace away. Raises Refused where the namespace is not ours."""
+    operations: list[Operation] = list(plan_publish(owner(name), (), observed.host.table))
+    there = observed.network
+    if there is None:
+        return operations
+    operations += [DeleteLink(end, HOST) for end in there.ends]
+    return operations + plan_netns_absent(netns_name(name), there.netns, ALWAYS if _is_ours(there) else "never")
+
+
+def _is_ours(there: ContainerNetwork) -> bool:
+    return there.netns.named is not None and there.netns.named.ours
+
+
+def networks_before(container: Container, observed: ContainerObserved) -> dict[str, Any]:
+    """Each declared network as the kernel shows the container on it; one that it is not on yet is not named."""
+    there = observed.network
+    veths = there.veths if there is not None else {}
+    found: dict[str, Any] = {}
+    for attachment in container.networks:
+        veth = veths.get(attachment.network)
+        if veth is not None and veth.ends[INSIDE] is not None:
+            found[attachment.network] = _shown(veth.ends[INSIDE])
+    return found
+
+
+def networks_after(container: Container, resolved: Resolved, observed: ContainerObserved) -> dict[str, Any]:
+    """The same, as it will be."""
+    there = observed.network
+    if there is None:
+        return {}
+    found = {}
+    for index, attachment in enumerate(container.networks):
+        desired = _desired(container, resolved, index, observed)
+        found[attachment.network] = _shown(wanted_states(desired, there.veths[attachment.network])[INSIDE])
+    return found
+
+
+def _shown(end: EndState | None) -> dict[str, Any]:
+    if end is None:
+        return {}
+    return {"interface": end.interface, "mac": end.mac, "mtu": end.mtu, "addresses": sorted(end.addresses)}
+
+
+def ports_before(name: str, observed: ContainerObserved) -> dict[str, list[str]]:
+    """The live published ports: target address to ports."""
+    table = observed.host.table
+    return published_view(e for e in (table.elements if table is not None else ()) if e.comment == owner(name))
+
+
+def ports_after(container: Container, resolved: Resolved) -> dict[str, list[str]]:
+    """The same, as declared."""
+    return published_view(publish_elements(owner(container.name), published_of(container, resolved)))

@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a planner sees of a host that has, or is to have, a container."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .._image.store import Image
+from .._kernel.cgroup_state import CgroupState
+from .._kernel.host_resources import HostResources
+from .._kernel.nft import Table
+from .._kernel.sockets import Listener
+from .._runtime.control import Supervised
+from .container_spec import Container
+from .network import Network
+
+if TYPE_CHECKING:  # it plans with these records
+    from .container_network import ContainerNetwork
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """Another container of this host: as declared, what was resolved for it, and its hosts file as it is."""
+
+    container: Container
+    record: Mapping[str, Any]
+    hosts: str | None
+    pid: int | None
+
+
+@dataclass(frozen=True)
+class Host:
+    """What is true of the host, whatever the container.
+
+    ``no_idmap`` says why a container cannot have a user namespace with idmapped layers; empty where it can.
+    """
+
+    resolv_conf: str
+    no_idmap: str
+    systemd: bool
+    systemd_version: int
+    resources: HostResources
+    identity: str = ""
+    networks: Mapping[str, Network] = field(default_factory=dict)
+    table: Table | None = None
+    neighbours: tuple[Neighbour, ...] = ()
+    volumes: frozenset[str] = frozenset()
+    listeners: tuple[Listener, ...] = ()
+    holders: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ContainerObserved:
+    """One container as it is.
+
+    ``files`` holds the raw content of what we wrote for it (path -> content, None where missing); ``documents`` the
+    parsed config.json and launch.json. ``user`` is what the declared or the image's user is in the image, or the
+    reason why it is not. ``root`` is (mode, uid, gid) of the image's root directory. ``directories`` are those of
+    the container's own that exist, ``empty`` those that containers share and that have nothing in them.
+    """
+
+    host: Host
+    record: Mapping[str, Any] | None
+    supervised: Supervised
+    image: Image | None
+    user: tuple[int, int, tuple[int, ...]] | str
+    root: tuple[int, int, int]
+    files: Mapping[str, str | None]
+    documents: Mapping[str, Any]
+    directories: frozenset[str]
+    cgroup: CgroupState
+    network: ContainerNetwork | None
+    unit_enabled: bool = False
+    leftovers: bool = False
+    empty: frozenset[str] = frozenset()

@@ -1,0 +1,151 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What this host decides for a container: its addresses, its range of IDs, its control files. Pure and stable."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from .._image.store import Image
+from .bundle import process_args
+from .container_observed import ContainerObserved, Host
+from .container_spec import FIRST_ID, ID_RANGE, LAST_ID, Attachment, Container, Resolved
+from .errors import OptionError, Refused
+from .ipam import allocate
+from .limits import controllers_of, limits_to_files
+from .network import Network
+
+
+def resolve(container: Container, observed: ContainerObserved) -> Resolved:
+    """Raises OptionError for a value that this host cannot take, Refused for a clash."""
+    host = observed.host
+    image = image_of(container, observed)
+    # Of an image that check mode takes as made nobody knows what is in it.
+    if image.layers or not container.assume:
+        _check_process(container, image, observed.user)
+    files, unenforced = limits(container, observed)
+    if unenforced and container.limits_required:
+        raise Refused(
+            "limits: " + "; ".join(f"{name} cannot be set: {why}" for name, why in sorted(unenforced.items())) + ". "
+            "Leave the limit out, or set limits_required to false"
+        )
+    record = observed.record or {}
+    return Resolved(
+        image_digest=image.digest,
+        idmap=_idmap(container, host, record),
+        addresses=tuple(
+            _addresses(container, attachment, index, host, record)
+            for index, attachment in enumerate(container.networks)
+        ),
+        files=files,
+        unenforced=unenforced,
+        user=(0, 0, ()) if isinstance(observed.user, str) else observed.user,
+    )
+
+
+def _check_process(container: Container, image: Image, user: tuple[int, int, tuple[int, ...]] | str) -> None:
+    """There is something to run, somebody to run it as, and somewhere. Raises OptionError, Refused."""
+    if isinstance(user, str):
+        raise OptionError("user", container.user or image.config.get("User"), user)
+    if not "".join(process_args(container, image.config)[:1]):
+        raise Refused(f"command: is not given, and image '{container.image}' names none: give one")
+    cwd = container.cwd or image.config.get("WorkingDir") or "/"
+    if not cwd.startswith("/"):
+        raise Refused(f"image: '{container.image}': its WorkingDir {cwd!r} is not absolute: give one as cwd")
+
+
+def image_of(container: Container, observed: ContainerObserved) -> Image:
+    """The image, unpacked. Raises Refused."""
+    if observed.image is None:
+        raise Refused(f"image: '{container.image}': no image of that name is on this host; make it with oci_image")
+    if observed.image.missing:
+        raise Refused(
+            f"image: '{container.image}': its unpacked layer {observed.image.missing[0]} is missing; make it again "
+            "with oci_image"
+        )
+    return observed.image
+
+
+def network_of(attachment: Attachment, index: int, host: Host) -> Network:
+    """The network an attachment is about. Raises Refused."""
+    network = host.networks.get(attachment.network)
+    if network is None:
+        there = ", ".join(sorted(host.networks)) or "none"
+        raise Refused(
+            f"networks[{index}].name: '{attachment.network}': no network of that name is on this host (there is: "
+            f"{there}); declare it with bridge_network"
+        )
+    return network
+
+
+def _addresses(
+    container: Container, attachment: Attachment, index: int, host: Host, record: Mapping[str, Any]
+) -> tuple[str, ...]:
+    taken = [
+        address
+        for neighbour in host.neighbours
+        for address in neighbour.record.get("addresses", {}).get(attachment.network, ())
+    ]
+    return allocate(
+        network_of(attachment, index, host),
+        taken,
+        attachment.addresses,
+        record.get("addresses", {}).get(attachment.network, ()),
+        f"networks[{index}].addresses",
+    )
+
+
+def _idmap(container: Container, host: Host, record: Mapping[str, Any]) -> tuple[int, int] | None:
+    """The range of the user namespace: the one it has, else one that no other container of ours has."""
+    wanted = container.namespaces.get("user")
+    if wanted == "host":
+        return None
+    if wanted is not None and wanted.startswith("container:"):
+        return _range_of(_neighbour_record(host, wanted, "user"))
+    if host.no_idmap:
+        if wanted == "private":
+            raise Refused(f"namespaces.user: 'private': {host.no_idmap}; choose host to run without one")
+        return None
+    had = _range_of(record)
+    return had or _free_range(container.name, (_range_of(n.record) for n in host.neighbours))
+
+
+def _neighbour_record(host: Host, wanted: str, namespace: str) -> Mapping[str, Any]:
+    name = wanted.partition(":")[2]
+    for neighbour in host.neighbours:
+        if neighbour.container.name == name:
+            return neighbour.record
+    raise Refused(f"namespaces.{namespace}: '{wanted}': no container {name} is declared on this host")
+
+
+def _range_of(record: Mapping[str, Any]) -> tuple[int, int] | None:
+    idmap = record.get("idmap")
+    return (int(idmap[0]), int(idmap[1])) if idmap else None
+
+
+def _free_range(name: str, taken: Iterable[tuple[int, int] | None]) -> tuple[int, int]:
+    """Begin where the name's digest says and take the next free one, so that a container made anew gets the same."""
+    slots = (LAST_ID - FIRST_ID) // ID_RANGE
+    first = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % slots
+    used = {entry[0] for entry in taken if entry is not None}
+    for step in range(slots):
+        host_id = FIRST_ID + ((first + step) % slots) * ID_RANGE
+        if host_id not in used:
+            return host_id, ID_RANGE
+    raise Refused("namespaces.user: no range of user IDs is left on this host")
+
+
+def limits(container: Container, observed: ContainerObserved) -> tuple[dict[str, str], dict[str, str]]:
+    """The control files to write, and those that cannot be, each with who holds its controller."""
+    files = limits_to_files(container.limits, observed.host.resources)
+    hierarchy = observed.cgroup.hierarchy
+    unenforced: dict[str, str] = {}
+    for name in files:
+        for controller in controllers_of([name]):
+            if controller not in hierarchy.controllers:
+                unenforced[name] = f"{controller}: {hierarchy.why_missing(controller)}"
+    return {name: value for name, value in files.items() if name not in unenforced}, unenforced

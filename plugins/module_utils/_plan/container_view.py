@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A container as people see it: one dictionary of options, from its documents and from what the kernel shows.
+
+The same function makes the observed and the declared view, so that they differ only where the container does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from .._runtime.defaults import default_mounts
+from .bundle import IDENTITY_FILES
+from .operation import LIVE, RECREATE, RESTART, Change, changes_between
+
+#: How a changed option is applied; what is not named here needs a restart.
+HOW = {
+    "state": LIVE,
+    "image": RECREATE,
+    "namespaces": RECREATE,
+    "id_mapping": RECREATE,
+    "limits": LIVE,
+    "networks": LIVE,
+    "ports": LIVE,
+    "healthcheck": LIVE,
+    **dict.fromkeys(IDENTITY_FILES, LIVE),
+}
+#: Where every container has a mount.
+_EVERYWHERE = {m["destination"] for m in default_mounts()} | {f"/etc/{name}" for name in IDENTITY_FILES}
+
+
+def view(documents: Mapping[str, Any], live: Mapping[str, Any], identity: Mapping[str, str | None]) -> dict[str, Any]:
+    """The options of one container.
+
+    ``documents`` holds config.json as ``config`` and launch.json as ``launch``; ``live`` what the kernel shows of
+    ``state``, ``limits`` and ``networks``; ``identity`` the contents of hosts, hostname and resolv.conf.
+    """
+    config, launch = documents.get("config") or {}, documents.get("launch") or {}
+    if not config or not launch:
+        return {}
+    process, linux = config["process"], config["linux"]
+    return {
+        **live,
+        **{name: (content or "").splitlines() for name, content in identity.items()},
+        "image": launch["image"],
+        "argv": process["args"],
+        "env": dict(entry.partition("=")[::2] for entry in process["env"]),
+        "cwd": process["cwd"],
+        "user": process["user"],
+        "capabilities": process["capabilities"]["bounding"],
+        "rlimits": process["rlimits"],
+        "read_only": config["root"]["readonly"],
+        "mounts": [mount for mount in config["mounts"] if mount["destination"] not in _EVERYWHERE],
+        "labels": config["annotations"],
+        "namespaces": linux["namespaces"],
+        "id_mapping": launch["rootfs"]["idmap"],
+        "sysctls": linux["sysctl"],
+        "hostname_option": config.get("hostname"),
+        "restart_policy": launch["restart"],
+        "stop": launch["stop"],
+        "log": launch["log"],
+        "runtime": launch["runtime"],
+        "healthcheck": launch.get("healthcheck"),
+        # Whatever else the bundle says (seccomp policy, masked paths): seen as one value.
+        "bundle": _digest({**config, "linux": {**linux, "resources": None}}),
+    }
+
+
+def _digest(document: Any) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+    """What differs, down to the variable, limit or network; ``bundle`` only where nothing else explains it."""
+    found: list[Change] = []
+    for change in changes_between(before, after, {name: HOW.get(name, RESTART) for name in {*before, *after}}):
+        inner = (change.before, change.after)
+        if change.option in ("env", "limits", "networks") and all(isinstance(value, Mapping) for value in inner):
+            found += [
+                Change(f"{change.option}.{part.option}", part.before, part.after, change.how)
+                for part in changes_between(change.before, change.after, {})
+            ]
+        else:
+            found.append(change)
+    others = [change for change in found if change.option != "bundle"]
+    explained = any(change.how != LIVE for change in others)
+    return tuple(others if explained else found)

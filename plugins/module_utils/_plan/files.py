@@ -1,0 +1,95 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Operations on files and directories that several planners use."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from .operation import Operation
+from .paths import show_path
+
+
+def shown(path: str | bytes) -> str:
+    """A path as messages show it."""
+    return show_path(os.fsencode(path))
+
+
+@dataclass(frozen=True)
+class MakeDirectory(Operation):
+    """Create a directory (and its parents) with that mode and owner, marked as ours when asked."""
+
+    path: str | bytes
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+    mark: bool = False
+
+    def describe(self) -> str:
+        return f"create directory {shown(self.path)} (mode {self.mode:04o}, owner {self.uid}:{self.gid})"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.files.make_directory(self.path, self.mode, self.uid, self.gid, self.mark)
+
+
+@dataclass(frozen=True)
+class RemoveDirectory(Operation):
+    """Remove an empty directory."""
+
+    path: str | bytes
+
+    def describe(self) -> str:
+        return f"remove directory {shown(self.path)}"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.files.remove_directory(self.path)
+
+
+@dataclass(frozen=True)
+class RemoveTree(Operation):
+    """Remove a directory and everything in it."""
+
+    path: str | bytes
+
+    def describe(self) -> str:
+        return f"remove {shown(self.path)} and all it contains"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.files.remove_tree(self.path)
+
+
+@dataclass(frozen=True)
+class WriteFile(Operation):
+    """Write a file of ours whole or not at all; in_place keeps the inode that a bind mount follows."""
+
+    path: str
+    content: str
+    mode: int = 0o644
+    in_place: bool = False
+    why: str = ""
+
+    def describe(self) -> str:
+        return f"write {self.path}" + (f" ({self.why})" if self.why else "")
+
+    def execute(self, kernel: Any) -> None:
+        if self.in_place:
+            kernel.files.write_in_place(self.path, self.content)
+        else:
+            kernel.files.write_atomically(self.path, self.content, self.mode)
+
+
+@dataclass(frozen=True)
+class RemoveFile(Operation):
+    """Remove a file of ours."""
+
+    path: str
+
+    def describe(self) -> str:
+        return f"remove {self.path}"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.files.remove_file(self.path)

@@ -1,0 +1,121 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sysctls of the whole host that networks need: the original value is kept until the last user has gone.
+
+The record is /var/lib/barekernel/sysctls.json. It is good for one boot only, as the next boot sets every value anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .files import RemoveFile, WriteFile
+from .operation import Operation
+
+
+@dataclass(frozen=True)
+class Held:
+    """One sysctl that we changed: what it was, what we wrote, and who needs it."""
+
+    original: str
+    value: str
+    users: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class HostSysctls:
+    """The record at ``path`` and the live values; ``held`` is empty when the record is of another boot."""
+
+    path: str
+    boot_id: str
+    recorded: bool
+    held: Mapping[str, Held] = field(default_factory=dict)
+    live: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class WriteSysctl(Operation):
+    """Set a kernel parameter."""
+
+    name: str
+    value: str
+    why: str = ""
+
+    def describe(self) -> str:
+        return f"set sysctl {self.name} to {self.value}" + (f" ({self.why})" if self.why else "")
+
+    def execute(self, kernel: Any) -> None:
+        kernel.sysctl.write(self.name, self.value)
+
+
+def decode(path: str, boot_id: str, plain: Any, live: Mapping[str, str | None]) -> HostSysctls:
+    """The record as read from its file (None where there is none), with the live values of all it names and more."""
+    held = {}
+    if plain is not None and plain.get("boot_id") == boot_id:
+        for name, entry in plain["sysctls"].items():
+            held[name] = Held(entry["original"], entry["value"], tuple(entry["users"]))
+    return HostSysctls(path, boot_id, plain is not None, held, live)
+
+
+def hold(state: HostSysctls, wanted: Mapping[str, str], user: str, keep: Collection[str] = ()) -> tuple[Operation, ...]:
+    """Have these values, in this order, and be their user; stop being a user of all others. Nothing wanted: release.
+    Those to ``keep`` are left as they are when nobody uses them any more.
+
+    What already was so before us is not recorded: it is not ours to take back. What nobody uses any more gets its
+    original value, unless someone else has changed it since, in the opposite order of acquiring: forwarding goes
+    before what protects from it. The record is written between the two, so that a run killed at any point neither
+    forgets an original nor restores it twice.
+    """
+    held, restores = _released(state, wanted, user, keep)
+    writes: list[Operation] = []
+    for name, value in wanted.items():
+        before, known = state.live.get(name), held.get(name)
+        if known is not None:
+            held[name] = Held(known.original, value, tuple(sorted({*known.users, user})))
+        elif before is not None and before != value:
+            held[name] = Held(before, value, (user,))
+        if before != value:
+            writes.append(WriteSysctl(name, value))
+    return (*restores, *_record(state, held), *writes)
+
+
+def last_used(state: HostSysctls, user: str) -> tuple[str, ...]:
+    """What would get its original value if that user went."""
+    restorable = (n for n, h in state.held.items() if state.live.get(n) == h.value != h.original)
+    return tuple(name for name in restorable if state.held[name].users == (user,))
+
+
+def _released(
+    state: HostSysctls, wanted: Mapping[str, str], user: str, keep: Collection[str]
+) -> tuple[dict[str, Held], list[Operation]]:
+    held: dict[str, Held] = dict(state.held)
+    restores: list[Operation] = []
+    for name, entry in reversed(tuple(state.held.items())):
+        users = tuple(u for u in entry.users if u != user)
+        if name in wanted or users == entry.users:
+            continue
+        if users:
+            held[name] = Held(entry.original, entry.value, users)
+            continue
+        del held[name]
+        if name in last_used(state, user) and name not in keep:
+            restores.append(WriteSysctl(name, entry.original, "as it was"))
+    return held, restores
+
+
+def encode(boot_id: str, held: Mapping[str, Held]) -> str:
+    """The record's text; the order of the sysctls is that in which they were set."""
+    sysctls = {n: {"original": h.original, "value": h.value, "users": list(h.users)} for n, h in held.items()}
+    return json.dumps({"boot_id": boot_id, "sysctls": sysctls}, indent=1) + "\n"
+
+
+def _record(state: HostSysctls, held: Mapping[str, Held]) -> tuple[Operation, ...]:
+    if not held:
+        return (RemoveFile(state.path),) if state.recorded else ()
+    if held == state.held:
+        return ()
+    return (WriteFile(state.path, encode(state.boot_id, held), why="the sysctls as they were"),)

@@ -1,0 +1,241 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What to do about an image: pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._image.prune import Garbage
+from .._image.source import Seen, Source
+from .._image.store import Image
+from .._image.unpack import Policy
+from .._image.verify import Damage as Rotten
+from .errors import Refused
+from .operation import RECREATE, Change, Operation, Plan
+
+#: When the source is looked at although the image is there.
+IF_MISSING, IF_CHANGED, ALWAYS = "missing", "changed", "always"
+
+
+@dataclass(frozen=True)
+class Desired:
+    """An image as asked for. ``overrides`` are the options of ``config`` that were given."""
+
+    reference: str
+    present: bool = True
+    source: Source | None = None
+    refresh: str = IF_CHANGED
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    policy: Policy = field(default_factory=Policy)
+    force: bool = False
+    verify: bool = False
+    progress: str = ""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The image as the store has it (``damage`` says why it is None although its name is there), its source as
+    it is now (None where it need not be looked at), who uses it, what nothing would use without its name, and whether
+    an interrupted run left something half-made."""
+
+    current: Image | None = None
+    damage: str = ""
+    seen: Seen | None = None
+    users: tuple[str, ...] = ()
+    garbage: Garbage = field(default_factory=Garbage)
+    missing: tuple[str, ...] = ()
+    half_made: bool = False
+    rotten: Rotten = field(default_factory=Rotten)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ObtainImage(Operation):
+    """Bring an image into the store from its source and give it its name."""
+
+    reference: str
+    source: Source
+    seen: Seen
+    overrides: Mapping[str, Any]
+    policy: Policy
+    progress: str = ""
+    why: str = ""
+
+    def describe(self) -> str:
+        why = f" ({self.why})" if self.why else ""
+        return f"make image {self.reference} from {self.source.describe()}{why}"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.images.obtain(self.reference, self.source, self.seen, self.overrides, self.policy, self.progress)
+
+
+@dataclass(frozen=True)
+class ConfigureImage(Operation):
+    """Give an image that is there another configuration; its layers stay."""
+
+    reference: str
+    base: str
+    source: Mapping[str, Any]
+    overrides: Mapping[str, Any]
+
+    def describe(self) -> str:
+        return f"configure image {self.reference}"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.images.configure(self.reference, self.base, self.source, self.overrides)
+
+
+@dataclass(frozen=True)
+class RestoreLayers(Operation):
+    """Unpack layers again, whose directories someone removed, from their blobs."""
+
+    reference: str
+    digest: str
+    missing: tuple[str, ...]
+
+    def describe(self) -> str:
+        return f"unpack {len(self.missing)} missing layers of image {self.reference} again"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.images.restore(self.digest)
+
+
+@dataclass(frozen=True)
+class DiscardDamaged(Operation):
+    """Take out of the store what is not what it says."""
+
+    damage: Rotten
+
+    def describe(self) -> str:
+        return "discard what is damaged: " + "; ".join(self.damage.why)
+
+    def execute(self, kernel: Any) -> None:
+        kernel.images.discard(self.damage)
+
+
+@dataclass(frozen=True)
+class ClearHalfMade(Operation):
+    """Remove what an interrupted run left."""
+
+    garbage: Garbage
+
+    def describe(self) -> str:
+        return "clear what an interrupted run left half-made in the image store"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.images.prune(self.garbage)
+
+
+@dataclass(frozen=True)
+class RemoveImage(Operation):
+    """Forget a name, and remove what nothing else uses."""
+
+    reference: str
+    garbage: Garbage
+
+    def describe(self) -> str:
+        layers, size = len(self.garbage.layers), self.garbage.size
+        return f"remove image {self.reference} ({layers} layers that nothing else uses, {size} bytes)"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.images.remove(self.reference, self.garbage)
+
+
+def plan(desired: Desired, observed: Observed) -> Plan:
+    """Raises Refused."""
+    if not desired.present:
+        return _absent(desired, observed)
+    before = state_of(observed.current)
+    discard = (DiscardDamaged(observed.rotten),) if observed.rotten else ()
+    if observed.current is None:
+        why = observed.damage
+    elif observed.rotten.blobs:
+        why = "it is damaged"
+    elif desired.refresh == ALWAYS:
+        why = "asked to make it anew"
+    elif _changed(desired.source, observed.current, observed.seen):
+        why = "the source has changed"
+    else:
+        return _configuration(desired, observed.current, observed, before)
+    if desired.source is None or observed.seen is None:
+        raise ValueError("an image is made from a source that was looked at")
+    operation = ObtainImage(
+        desired.reference,
+        desired.source,
+        observed.seen,
+        desired.overrides,
+        desired.policy,
+        desired.progress,
+        why,
+    )
+    after = {
+        **before,
+        "reference": desired.reference,
+        "source": desired.source.kind,
+        "key": observed.seen.key,
+        "config": dict(desired.overrides),
+    }
+    return Plan((*discard, operation), before, after, _changes(before, after), observed.warnings)
+
+
+def _changed(source: Source | None, current: Image, seen: Seen | None) -> bool:
+    if source is None or seen is None:
+        return False
+    return current.source.get("kind") != source.kind or current.source.get("key") != seen.key
+
+
+def _configuration(desired: Desired, current: Image, observed: Observed, before: Mapping[str, Any]) -> Plan:
+    gone = (*observed.missing, *observed.rotten.layers)
+    restore: tuple[Operation, ...] = ()
+    if gone:
+        restore = (RestoreLayers(desired.reference, current.digest, gone),)
+    if observed.rotten:
+        restore = (DiscardDamaged(observed.rotten), *restore)
+    if dict(current.source.get("overrides") or {}) == dict(desired.overrides):
+        clear = (ClearHalfMade(observed.garbage),) if observed.half_made and not restore else ()
+        return Plan((*clear, *restore), before, before, (), observed.warnings)
+    base = str(current.source.get("base") or current.digest)
+    after = {**before, "config": dict(desired.overrides)}
+    operation = ConfigureImage(desired.reference, base, current.source, desired.overrides)
+    return Plan((*restore, operation), before, after, _changes(before, after), observed.warnings)
+
+
+def _absent(desired: Desired, observed: Observed) -> Plan:
+    if observed.current is None and not observed.damage:
+        if not observed.half_made:
+            return Plan()
+        return Plan((ClearHalfMade(observed.garbage),), {"half-made": True}, {})
+    if observed.users and not desired.force:
+        raise Refused(
+            f"image {desired.reference} is used by container {', '.join(observed.users)}: "
+            "remove it first, or set force to forget the name and keep the layers that it uses"
+        )
+    before = state_of(observed.current) or {"reference": desired.reference}
+    return Plan((RemoveImage(desired.reference, observed.garbage),), before, {})
+
+
+def state_of(image: Image | None) -> dict[str, Any]:
+    """An image as diffs show it. ``key`` stands for all that goes in (of a registry's image it is the digest), as the
+    digest of what has yet to be made cannot always be told before.
+    """
+    if image is None:
+        return {}
+    return {
+        "reference": image.reference,
+        "source": image.source.get("kind"),
+        "key": image.source.get("key"),
+        "config": dict(image.source.get("overrides") or {}),
+    }
+
+
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+    """Whatever changes of an image reaches a container by making that anew."""
+    if not before:
+        return ()
+    names = [name for name in sorted(after) if before.get(name) != after[name]]
+    return tuple(Change(name, before.get(name), after[name], RECREATE) for name in names)

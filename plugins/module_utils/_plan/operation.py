@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Operations and plans: what every planner returns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+#: How a changed option reaches the running object.
+LIVE = "live"
+RESTART = "restart"
+RECREATE = "recreate"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One step towards the desired state. Frozen: all it needs was decided by the planner.
+
+    Subclasses implement describe() and execute(); undo() only where a half-applied plan would be dangerous.
+    ``kernel`` is a Kernel (module_utils/_kernel/kernel.py) or a test's stand-in for it.
+    """
+
+    def describe(self) -> str:
+        """The sentence that check mode and ``actions`` show, e.g. ``mount overlay on /srv/web``."""
+        raise NotImplementedError
+
+    def execute(self, kernel: Any) -> Any:
+        """Do it; returns something only where the answer is the point. Raises KernelError."""
+        raise NotImplementedError
+
+    def undo(self, kernel: Any) -> None:
+        """Take it back when a later operation of the same plan failed; nothing by default."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One option whose observed value differs, and how the new value is applied."""
+
+    option: str
+    before: Any
+    after: Any
+    how: str = LIVE
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do, and what the object will look like afterwards.
+
+    ``before`` and ``after`` are the object's state as plain data (empty when it is absent): the diff, and in
+    check mode the prediction. ``warnings`` are for the person; they never change the outcome.
+    """
+
+    operations: tuple[Operation, ...] = ()
+    before: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def actions(self) -> list[str]:
+        """The operations' sentences, in order."""
+        return [operation.describe() for operation in self.operations]
+
+
+def changes_between(before: Mapping[str, Any], after: Mapping[str, Any], how: Mapping[str, str]) -> tuple[Change, ...]:
+    """The options whose values differ; how each is applied is looked up in ``how`` (live where not named)."""
+    names = sorted({*before, *after})
+    return tuple(
+        Change(name, before.get(name), after.get(name), how.get(name, LIVE))
+        for name in names
+        if before.get(name) != after.get(name)
+    )

@@ -1,0 +1,196 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Overlay mounts: declared and observed state in, a plan out."""
+
+from __future__ import annotations
+
+from .._kernel.overlay_state import Layers, LiveOverlay
+from .errors import Refused
+from .files import MakeDirectory, RemoveFile, WriteFile
+from .operation import LIVE, RECREATE, Operation, Plan, changes_between
+from .overlay_checks import check_absent, check_layers, check_target, left_alone
+from .overlay_operations import (
+    ClearVolatile,
+    DisableUnit,
+    EnableUnit,
+    MountOverlay,
+    ReloadSystemd,
+    SetFlags,
+    SetPropagation,
+    Unmount,
+    WriteRecord,
+)
+from .overlay_removal import removals
+from .overlay_state import (
+    OPTIONS,
+    Desired,
+    Observed,
+    compared_state,
+    declared_state,
+    live_flags,
+    live_options,
+    propagation_of,
+    propagation_to_set,
+    same_option,
+)
+from .paths import ancestors, show_path
+
+#: Everything else of an overlay is fixed when it is made: the kernel ignores it on remount.
+_HOW = dict.fromkeys(("lowerdirs", "upperdir", "workdir", "idmap", "stacked", *OPTIONS), RECREATE)
+
+
+def plan(desired: Desired, observed: Observed) -> Plan:
+    """What makes the host agree. Raises OptionError and Refused."""
+    return _present(desired, observed) if desired.present else _absent(desired, observed)
+
+
+def _present(desired: Desired, observed: Observed) -> Plan:
+    check_layers(desired, observed)
+    check_target(desired, observed)
+    before, after = compared_state(desired, observed), declared_state(desired, observed)
+    differing = _differing(desired, observed)
+    operations: list[Operation] = []
+    if observed.live is None or differing:
+        operations += _unmount(observed, desired.lazy)
+        operations += _make_directories(desired, observed)
+        if observed.volatile_leftover:
+            operations.append(_clear(desired, observed))
+        operations.append(_mount(desired, observed, ", ".join(differing)))
+        operations += [SetPropagation(observed.path, desired.propagation)] if desired.propagation else []
+        operations.append(WriteRecord(observed.record_path, observed.layers))
+    else:
+        operations += _live_changes(desired, observed, observed.live)
+    operations += _unit_operations(desired, observed)
+    how = {**_HOW, "flags": LIVE, "propagation": LIVE, "systemd": LIVE}
+    return Plan(tuple(operations), before, after, changes_between(before, after, how))
+
+
+def _differing(desired: Desired, observed: Observed) -> list[str]:
+    """The options of the running overlay that only a new mount can change."""
+    live = observed.live
+    if live is None:
+        return []
+    names = ["stacked"] if observed.ours > 1 else []
+    if live.mount.source.decode("utf-8", "replace") != observed.layers.source() and live.layers != observed.layers:
+        pairs = ((name, getattr(live.layers, name), getattr(observed.layers, name)) for name in _LAYERS)
+        names += [name for name, now, wanted in pairs if now != wanted]
+    running = live_options(live, observed.defaults)
+    writable = desired.upperdir is not None
+    given = [name for name in OPTIONS if name in desired.options]
+    return names + [
+        name for name in given if not same_option(name, desired.options[name], running, observed.defaults, writable)
+    ]
+
+
+_LAYERS = ("lowerdirs", "upperdir", "workdir", "idmap")
+
+
+def _unmount(observed: Observed, lazy: bool) -> list[Operation]:
+    """Take down every mount of ours at the path; if the new one then fails, the old one comes back."""
+    live = observed.live
+    if live is None:
+        return []
+    running = live_options(live, observed.defaults)
+    known = live.recorded or not any(path == b"/" for path in live.layers.lowerdirs)
+    old = Desired(observed.path, options=running, flags=frozenset(live_flags(live)))
+    again = MountOverlay(observed.path, live.layers, old.mount_options, old.attributes) if known else None
+    operations: list[Operation] = [Unmount(observed.path, lazy) for _each in range(observed.ours - 1)]
+    operations.append(Unmount(observed.path, lazy, again))
+    upper, work = live.layers.upperdir, live.layers.workdir
+    if running["volatile"] == "on" and upper is not None and work is not None and not lazy:
+        operations.append(ClearVolatile(upper, work))
+    return operations
+
+
+def _make_directories(desired: Desired, observed: Observed) -> list[Operation]:
+    """The missing directories, parents first, each marked as ours."""
+    if not desired.create:
+        return []
+    operations: dict[bytes, Operation] = {}
+    layers = observed.layers
+    owner = desired.ownership
+    for path in (observed.path, layers.upperdir, layers.workdir):
+        if path is None or observed.directory(path).exists:
+            continue
+        for parent in reversed(ancestors(path)):
+            if not observed.directory(parent).exists:
+                operations.setdefault(parent, MakeDirectory(parent, mark=True))
+        operations[path] = MakeDirectory(path, owner.mode, owner.uid, owner.gid, mark=True)
+    return list(operations.values())
+
+
+def _clear(desired: Desired, observed: Observed) -> Operation:
+    upper, work = observed.layers.upperdir, observed.layers.workdir
+    if upper is None or work is None or not desired.volatile_recover:
+        raise Refused(
+            f"workdir {show_path(work or b'')}: a volatile overlay on it was not unmounted cleanly, so files in "
+            f"upperdir {show_path(upper or b'')} may be incomplete: empty both, or accept them with volatile_recover"
+        )
+    return ClearVolatile(upper, work)
+
+
+def _mount(desired: Desired, observed: Observed, why: str) -> MountOverlay:
+    return MountOverlay(
+        observed.path,
+        observed.layers,
+        desired.mount_options,
+        desired.attributes,
+        f"{why} can only change by mounting anew" if why else "",
+    )
+
+
+def _live_changes(desired: Desired, observed: Observed, live: LiveOverlay) -> list[Operation]:
+    operations: list[Operation] = []
+    if desired.flags is not None and desired.flags != set(live_flags(live)):
+        operations.append(SetFlags(observed.path, tuple(sorted(desired.flags)), desired.attributes))
+    propagation = propagation_to_set(desired.propagation, propagation_of(live.mount))
+    operations += [SetPropagation(observed.path, propagation)] if propagation else []
+    if not live.recorded and not _mounted_by_unit(desired, observed):
+        operations.append(WriteRecord(observed.record_path, observed.layers))
+    return operations
+
+
+def _mounted_by_unit(desired: Desired, observed: Observed) -> bool:
+    """After a boot no record is missing: the unit names the layers."""
+    unit = observed.unit
+    return desired.systemd and unit is not None and observed.unit_text == unit.text
+
+
+def _unit_operations(desired: Desired, observed: Observed) -> list[Operation]:
+    unit = observed.unit
+    operations: list[Operation] = []
+    if unit is None:
+        return operations
+    if desired.present and desired.systemd:
+        if observed.unit_text != unit.text:
+            operations.append(WriteFile(unit.path, unit.text, why="mounts it at boot"))
+        if not observed.unit_enabled:
+            operations.append(EnableUnit(unit.link, unit.path))
+    else:
+        operations += [DisableUnit(unit.link)] if observed.unit_enabled else []
+        operations += [RemoveFile(unit.path)] if observed.unit_text is not None else []
+    if operations and observed.systemd_runs:
+        operations.append(ReloadSystemd())
+    return operations
+
+
+def _absent(desired: Desired, observed: Observed) -> Plan:
+    check_absent(desired, observed)
+    operations = _unmount(observed, desired.lazy)
+    operations = [Unmount(o.path, o.lazy) if isinstance(o, Unmount) else o for o in operations]
+    operations += _unit_operations(desired, observed)
+    operations += removals(desired, observed, _known_layers(observed))
+    # Last, because a run that is ended half-way needs it to know what is left to remove.
+    operations += [RemoveFile(observed.record_path)] if observed.record_exists else []
+    before = compared_state(desired, observed)
+    warnings = (left_alone(observed),) if observed.stack and not observed.ours else ()
+    return Plan(tuple(operations), before, {}, changes_between(before, {}, {}), warnings)
+
+
+def _known_layers(observed: Observed) -> Layers:
+    """Whose directories removal is about: the running overlay's, else those on record, else those that were named."""
+    if observed.live is not None:
+        return observed.live.layers
+    return observed.recorded or observed.layers

@@ -1,0 +1,161 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Operations on overlay mounts."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from .._kernel.overlay_state import Layers
+from .operation import Operation
+from .paths import show_path
+
+
+@dataclass(frozen=True)
+class MountOverlay(Operation):
+    """Mount an overlay; all layers are real paths."""
+
+    path: bytes
+    layers: Layers
+    options: tuple[str, ...] = ()
+    attributes: int = 0
+    why: str = ""
+
+    def describe(self) -> str:
+        count = len(self.layers.lowerdirs)
+        kind = "writable" if self.layers.upperdir is not None else "read-only"
+        layers = f"{count} lower layer{'s' if count > 1 else ''}"
+        return f"mount {kind} overlay of {layers} on {show_path(self.path)}" + (f" ({self.why})" if self.why else "")
+
+    def execute(self, kernel: Any) -> None:
+        kernel.mount_overlay.mount_overlay(
+            self.path,
+            self.layers.lowerdirs,
+            self.layers.upperdir,
+            self.layers.workdir,
+            options=self.options,
+            attributes=self.attributes,
+            source=self.layers.source(),
+            idmap=self.layers.idmap,
+        )
+
+
+@dataclass(frozen=True)
+class Unmount(Operation):
+    """Unmount what is on top at a path; when a later step fails, mount what was there again."""
+
+    path: bytes
+    lazy: bool = False
+    again: MountOverlay | None = None
+
+    def describe(self) -> str:
+        return f"unmount {show_path(self.path)}" + (" lazily" if self.lazy else "")
+
+    def execute(self, kernel: Any) -> None:
+        kernel.process_holders.unmount(self.path, self.lazy)
+
+    def undo(self, kernel: Any) -> None:
+        if self.again is not None:
+            self.again.execute(kernel)
+
+
+@dataclass(frozen=True)
+class SetFlags(Operation):
+    """Change the flags of a mount while it is in use."""
+
+    path: bytes
+    flags: tuple[str, ...]
+    attributes: int
+
+    def describe(self) -> str:
+        return f"set the mount flags of {show_path(self.path)} to {', '.join(self.flags) or 'none'}"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.mount.set_attributes(self.path, self.attributes)
+
+
+@dataclass(frozen=True)
+class SetPropagation(Operation):
+    """Change how mounts below a mount spread."""
+
+    path: bytes
+    propagation: str
+
+    def describe(self) -> str:
+        return f"make {show_path(self.path)} {self.propagation}"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.mount.set_propagation(self.path, self.propagation)
+
+
+@dataclass(frozen=True)
+class WriteRecord(Operation):
+    """Write down the layers of a mount that mountinfo may not be able to show."""
+
+    file: str
+    layers: Layers
+
+    def describe(self) -> str:
+        return f"record the layers in {self.file}"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.files.make_directory(os.path.dirname(self.file))
+        kernel.files.write_json(self.file, self.layers.plain())
+
+
+@dataclass(frozen=True)
+class ClearVolatile(Operation):
+    """Take the mark of a volatile overlay off its workdir, the upper layer written out first."""
+
+    upperdir: bytes
+    workdir: bytes
+
+    def describe(self) -> str:
+        return f"sync {show_path(self.upperdir)} and clear the volatile mark in {show_path(self.workdir)}"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.overlay_state.clear_volatile(self.upperdir, self.workdir)
+
+
+@dataclass(frozen=True)
+class EnableUnit(Operation):
+    """Make the symbolic link by which systemd starts a unit at boot (and nothing else of `systemctl enable`)."""
+
+    link: str
+    target: str
+
+    def describe(self) -> str:
+        return f"enable {os.path.basename(self.target)} for the next boot"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.files.make_directory(os.path.dirname(self.link))
+        kernel.files.make_symlink(self.target, self.link)
+
+
+@dataclass(frozen=True)
+class DisableUnit(Operation):
+    """Remove that link, and its directory when nothing else is in it."""
+
+    link: str
+
+    def describe(self) -> str:
+        return f"disable {os.path.basename(self.link)}"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.files.remove_file(self.link)
+        kernel.files.remove_if_empty(os.path.dirname(self.link))
+
+
+@dataclass(frozen=True)
+class ReloadSystemd(Operation):
+    """Make systemd read its unit files again."""
+
+    def describe(self) -> str:
+        return "reload systemd's unit files"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.systemd.daemon_reload()

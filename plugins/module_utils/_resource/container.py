@@ -1,0 +1,242 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""ns_container: a whole container as one resource."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from .._image.errors import ImageError
+from .._image.lookup import read_file
+from .._image.store import Image, Store
+from .._image.user import NoSuchUser, parse_user
+from .._kernel import cgroup_state, files, locations, systemd, userns
+from .._kernel.host_resources import HostResources
+from .._plan.container import SHARED, plan_container
+from .._plan.container_documents import cgroup_path, directory
+from .._plan.container_observed import ContainerObserved, Host, Neighbour
+from .._plan.container_spec import Container
+from .._plan.limits import limits_to_files
+from .._plan.operation import Plan
+from .._runtime import control, unit
+from . import container_network
+from .base import CommandFailed, Refused
+from .boot import Boot, Restorable
+from .cgroup import resources_for
+from .container_assumed import assumed_boot, assumed_bridges, assumed_host, assumed_image, assumed_neighbours
+from .container_facts import facts
+from .container_logs import last_lines
+from .container_options import container_from
+from .declared import DeclaredResource
+from .network import read_networks
+from .network_observer import host_identity
+
+#: Every change of a container looks at the others' addresses, hosts files and ID ranges.
+LOCK = "containers"
+
+
+class ContainerResource(DeclaredResource[Container, ContainerObserved]):
+    """Desired, observed and planned as everything else; ``restarted`` is an event, after which it is started."""
+
+    name = "ns_container"
+    needs_pyroute2 = True
+    lock_names = (LOCK, *container_network.LOCKS)
+
+    def desired(self, params: Mapping[str, Any]) -> Container:
+        return container_from(params)
+
+    def observe(self, desired: Container) -> ContainerObserved:
+        return observe(desired)
+
+    def plan(self, desired: Container, observed: ContainerObserved) -> Plan:
+        if desired.just_started:
+            _check_survived(desired, observed)
+        return plan_container(desired, observed)
+
+    def boot(self, desired: Container) -> Boot:
+        # container.json is its record; boot needs no other.
+        return Boot(desired.name, desired.state != "absent")
+
+    def complete(self, desired: Container, plan: Plan) -> Plan:
+        return plan if assumed_boot(desired.assume, systemd.running()) else super().complete(desired, plan)
+
+    def restorable(self) -> Iterator[Restorable[Container]]:
+        for name, record in declared():
+            yield Restorable(name, partial(_without_process, record))
+
+    def settled(self, desired: Container) -> Container:
+        state = "started" if desired.state == "restarted" else desired.state
+        return replace(desired, state=state, just_started=state == "started")
+
+    def facts(self, desired: Container, observed: ContainerObserved) -> dict[str, Any]:
+        known = observed.record is not None and desired.state != "absent"
+        return {"container": facts(desired, observed) if known else {}}
+
+
+def _without_process(record: Mapping[str, Any]) -> Container:
+    """Boot brings back its network and files; its process is the business of its own unit."""
+    return replace(container_from(record["params"]), state="present")
+
+
+def observe(container: Container, host: Host | None = None) -> ContainerObserved:
+    """Everything the planner needs to know; ``host`` where that is known already. Raises KernelError."""
+    home = directory(container.name)
+    host = host or _host(container)
+    record = files.read_json(f"{home}/container.json")
+    image = _image(container) if container.state != "absent" else None
+    if container.assume:
+        image = assumed_image(container.assume, container.image, image)
+    documents = {
+        "config": files.read_json(f"{home}/bundle/config.json"),
+        "launch": files.read_json(f"{home}/launch.json"),
+    }
+    hierarchy = cgroup_state.find_hierarchy()
+    launch = documents["launch"] or {}
+    path = cgroup_path(container.name, host.systemd, hierarchy.mount) if hierarchy.mount else "/"
+    network = container_network.observe(
+        container, dict(host.networks), (record or {}).get("addresses", {}), host.identity
+    )
+    if container.assume:
+        network = assumed_bridges(network, host.networks)
+    return ContainerObserved(
+        host=host,
+        record=record,
+        supervised=control.observe(container.name),
+        image=image,
+        user=_user(container, image, home, (record or {}).get("image_digest")),
+        root=_root(image),
+        files=_files(container.name, host.systemd),
+        documents=documents,
+        directories=frozenset(_directories(home)),
+        cgroup=cgroup_state.observe_cgroup(path, _limit_files(container, launch, host.resources)),
+        network=network,
+        unit_enabled=host.systemd and systemd.starts_at_boot(unit.unit_name(container.name)),
+        leftovers=_leftovers(container.name, path),
+        empty=frozenset(path for path in SHARED if files.is_empty_directory(path)),
+    )
+
+
+def declared(without: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Name and record of each container declared on this host. Raises KernelError for a damaged record."""
+    try:
+        names = sorted(os.listdir(locations.CONTAINERS))
+    except FileNotFoundError:
+        return
+    for name in names:
+        record = files.read_json(f"{locations.CONTAINERS}/{name}/container.json") if name != without else None
+        if isinstance(record, Mapping):
+            yield name, record
+
+
+def _host(container: Container) -> Host:
+    listeners, holders = container_network.listeners(container.networks)
+    host = Host(
+        resolv_conf=_resolv_conf(),
+        no_idmap=userns.why_no_idmapped_layers(),
+        systemd=systemd.running(),
+        systemd_version=systemd.version() if systemd.running() else 0,
+        resources=resources_for(container.limits),
+        identity=host_identity(),
+        networks={network.name: network for network in read_networks()},
+        table=container_network.table(),
+        neighbours=tuple(_neighbour(name, record) for name, record in declared(container.name)),
+        listeners=listeners,
+        holders=holders,
+        volumes=frozenset(_listed(locations.VOLUMES)),
+    )
+    if not container.assume:
+        return host
+    return assumed_neighbours(container, assumed_host(container.assume, host), container_from, observe)
+
+
+def _neighbour(name: str, record: Mapping[str, Any]) -> Neighbour:
+    supervised = control.observe(name)
+    hosts = files.read_text(f"{directory(name)}/hosts")
+    return Neighbour(container_from(record["params"]), record, hosts, supervised.pid if supervised.running else None)
+
+
+def _resolv_conf() -> str:
+    """The host's, or behind systemd-resolved's stub the servers it really asks (systemd-resolved.service(8))."""
+    text = files.read_text("/etc/resolv.conf") or ""
+    if re.search(r"^nameserver\s+127\.0\.0\.53\s*$", text, re.MULTILINE):
+        return files.read_text("/run/systemd/resolve/resolv.conf") or text
+    return text
+
+
+def _image(container: Container) -> Image | None:
+    try:
+        return Store().resolve(container.image or "")
+    except ImageError as error:
+        raise Refused(f"image: '{container.image}': {error}") from None
+
+
+def _user(
+    container: Container, image: Image | None, home: str, digest: str | None
+) -> tuple[int, int, tuple[int, ...]] | str:
+    if image is None:
+        return (0, 0, ())
+    # What it wrote goes when another image takes the place of its own.
+    written = [f"{home}/upper"] if digest == image.digest else []
+    layers = [*written, *image.layers]
+    try:
+        return parse_user(container.user or image.config.get("User") or "0", lambda path: read_file(layers, path))
+    except NoSuchUser as error:
+        return str(error)
+
+
+def _root(image: Image | None) -> tuple[int, int, int]:
+    try:
+        status = os.stat(image.layers[0]) if image is not None and image.layers else None
+    except OSError:
+        status = None  # the planner says that the layer is missing
+    return (status.st_mode & 0o7777, status.st_uid, status.st_gid) if status is not None else (0o755, 0, 0)
+
+
+def _files(name: str, with_unit: bool) -> dict[str, str | None]:
+    home = directory(name)
+    known = ("container.json", "hosts", "hostname", "resolv.conf", "bundle/config.json", "launch.json")
+    paths = [f"{home}/{file}" for file in known] + ([unit.unit_path(name)] if with_unit else [])
+    return {path: files.read_text(path) for path in paths}
+
+
+def _directories(home: str) -> list[str]:
+    known = ("", "/bundle", "/bundle/rootfs", "/log", "/upper", "/work")
+    volumes = [f"/volumes/{name}" for name in _listed(f"{home}/volumes")]
+    return [home + name for name in [*known, *volumes] if os.path.isdir(home + name)]
+
+
+def _limit_files(container: Container, launch: Mapping[str, Any], resources: HostResources) -> tuple[str, ...]:
+    return tuple(sorted({*(launch.get("files") or {}), *limits_to_files(container.limits, resources)}))
+
+
+def _leftovers(name: str, cgroup: str) -> bool:
+    return os.path.isdir(f"{locations.CONTAINERS_RUN}/{name}") or os.path.isdir(cgroup)
+
+
+def _listed(path: str) -> list[str]:
+    try:
+        return os.listdir(path)
+    except FileNotFoundError:
+        return []
+
+
+def _check_survived(desired: Container, observed: ContainerObserved) -> None:
+    """A container that failed as soon as it was started is an error with its own last words."""
+    supervised = observed.supervised
+    if supervised.status != "exited" or (supervised.exit_code == 0 and not supervised.error):
+        return
+    how = f"was ended by {supervised.signal}" if supervised.signal else f"ended with exit code {supervised.exit_code}"
+    said = "\n".join(last_lines(desired.name, observed.documents.get("launch"), 10))
+    raise CommandFailed(
+        f"container {desired.name} {how} right after it was started"
+        + (f": {supervised.error}" if supervised.error else "")
+        + (f"; its last words:\n{said}" if said else "; it wrote nothing"),
+        {"changed": True},
+    )

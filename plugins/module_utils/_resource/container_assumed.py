@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The option ``assume``: in check mode, what the tasks before this one would have made is taken as made.
+
+Nothing here is written anywhere: it only completes what was observed, so that the prediction of a whole play is what
+the play then does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from .._image.config import overridden
+from .._image.reference import parse
+from .._image.store import Image
+from .._kernel.netlink_links import Link
+from .._plan import nft_table
+from .._plan.bridge import network_elements
+from .._plan.container_documents import known_as, record
+from .._plan.container_network import ContainerNetwork
+from .._plan.container_observed import ContainerObserved, Host, Neighbour
+from .._plan.container_resolve import resolve
+from .._plan.container_spec import Container
+from .._plan.identity_files import hosts
+from .._plan.network import Network
+from .cgroup import resources_for
+from .image_config import overrides
+from .network_options import desired_from
+
+Assume = Mapping[str, Any]
+#: Stands for the digest of an image that is not made yet: it differs from every digest.
+NOT_YET = "sha256:" + "0" * 64
+
+
+def assumed_image(assume: Assume, name: str | None, image: Image | None) -> Image | None:
+    """The image as it will be: of one that is made or made anew only the configuration that was asked for is known."""
+    for entry in assume.get("images") or ():
+        if name is not None and str(parse(entry["name"])) == str(parse(name)):
+            known = {"config": image.config if image is not None else {}, "rootfs": {"diff_ids": []}}
+            document = overridden(known, overrides(entry.get("config") or {}))
+            return Image(str(parse(name)), NOT_YET, {}, document, image.layers if image is not None else (), {})
+    return image
+
+
+def assumed_host(assume: Assume, host: Host) -> Host:
+    """The host with the networks as they will be, and our nftables table, which comes with the first."""
+    networks = dict(host.networks)
+    for entry in assume.get("networks") or ():
+        network = desired_from(entry).network
+        if network is not None:
+            had = networks.get(network.name)
+            networks[network.name] = replace(network, mac=network.mac or (had.mac if had is not None else ""))
+    table = host.table
+    if table is None and networks:
+        table = nft_table.made(e for network in networks.values() for e in network_elements(network))
+    return replace(host, networks=networks, table=table)
+
+
+def assumed_boot(assume: Assume, with_systemd: bool) -> bool:
+    """Whether what boot needs has come with a container before this one or, where systemd runs, with a network."""
+    networks = with_systemd and any(entry.get("state") != "absent" for entry in assume.get("networks") or ())
+    return bool(networks or assume.get("containers"))
+
+
+def assumed_bridges(network: ContainerNetwork | None, networks: Mapping[str, Network]) -> ContainerNetwork | None:
+    """The links' surroundings with the bridges of all networks in place."""
+    if network is None:
+        return None
+    veths = {}
+    for name, veth in network.veths.items():
+        inside, outside = veth.places
+        bridge = Link(0, networks[name].bridge, "bridge", networks[name].mac, networks[name].mtu, True, True)
+        veths[name] = replace(veth, places=(inside, replace(outside, bridge=outside.bridge or bridge)))
+    return replace(network, veths=veths)
+
+
+def assumed_neighbours(
+    container: Container,
+    host: Host,
+    parse_options: Callable[[Mapping[str, Any]], Container],
+    observe: Callable[[Container, Host], ContainerObserved],
+) -> Host:
+    """The host with the containers that are made before this one and are not declared yet."""
+    there = {neighbour.container.name for neighbour in host.neighbours}
+    for earlier in _undeclared(container.assume, there, parse_options):
+        observed = observe(earlier, replace(host, resources=resources_for(earlier.limits)))
+        kept = record(earlier, resolve(earlier, observed))
+        host = replace(host, neighbours=(*host.neighbours, Neighbour(earlier, kept, None, None)))
+    known = [(n, known_as(n.container, n.record.get("addresses", {}))) for n in host.neighbours]
+    return replace(
+        host,
+        neighbours=tuple(
+            replace(n, hosts=hosts(me, [k for other, k in known if other is not n], n.container.extra_hosts))
+            if n.hosts is None and n.container.name not in there
+            else n
+            for n, me in known
+        ),
+    )
+
+
+def _undeclared(
+    assume: Assume, there: Iterable[str], parse_options: Callable[[Mapping[str, Any]], Container]
+) -> list[Container]:
+    images = {"images": assume.get("images")}
+    earlier = [
+        parse_options({**entry, "state": "present", "limits_required": False, "assume": images})
+        for entry in assume.get("containers") or ()
+        if entry.get("state") != "absent"
+    ]
+    return [c for c in earlier if c.name not in set(there)]

@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the kernel shows of a container's network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .._kernel import netlink_links, nft, sockets
+from .._kernel.namespaces import HOST
+from .._plan import nft_table
+from .._plan.container_network import (
+    ContainerNetwork,
+    has_own_network,
+    netns_name,
+    pair_name,
+    veth_desired,
+)
+from .._plan.container_spec import Attachment, Container
+from .._plan.links import birth_name, veth_alias
+from .._plan.netns import NetnsDesired
+from .._plan.network import Network, Published
+from .._plan.publish import listeners_in_the_way
+from .netns import LOCK as LINKS_LOCK
+from .netns_observe import Dumps, observe_netns, observe_veth
+from .network import LOCK as NETWORKS_LOCK
+
+#: What is read and changed with a container's network.
+LOCKS = (LINKS_LOCK, NETWORKS_LOCK, nft_table.LOCK)
+
+
+def observe(
+    container: Container, networks: dict[str, Network], before: Iterable[str], seed: str
+) -> ContainerNetwork | None:
+    """Its namespace and links, None where its network is another's. ``before`` are the networks it was declared on.
+
+    Raises KernelError.
+    """
+    absent = container.state == "absent"
+    if not absent and not has_own_network(container):
+        return None
+    netns = observe_netns(NetnsDesired(netns_name(container.name)), contents=absent)
+    dumps = Dumps()
+    veths = {
+        attachment.network: observe_veth(
+            veth_desired(container, index, networks[attachment.network], None, seed), dumps, wide=False
+        )
+        for index, attachment in enumerate(container.networks)
+        if attachment.network in networks
+    }
+    ends = _host_ends(container.name, before)
+    declared = {attachment.network for attachment in container.networks}
+    return ContainerNetwork(
+        netns,
+        veths,
+        stale=tuple(name for network, name in ends if network not in declared),
+        ends=tuple(name for _network, name in ends),
+    )
+
+
+def _host_ends(name: str, before: Iterable[str]) -> list[tuple[str, str]]:
+    """(network, interface) of every pair's end on the host: by its mark, or by the name it was born with."""
+    born = {birth_name(pair_name(name, network), end): network for network in before for end in (0, 1)}
+    found = []
+    for link in netlink_links.links(HOST):
+        network = born.get(link.name, "") if not link.alias else _network_of(name, link.alias)
+        if network and link.kind == "veth":
+            found.append((network, link.name))
+    return found
+
+
+def _network_of(container: str, alias: str) -> str:
+    """The network of a pair's host end, by its alias; empty for any other alias."""
+    network = alias.rpartition("/")[0].rpartition("/")[2]
+    return network if alias == veth_alias(pair_name(container, network), 1) else ""
+
+
+def table() -> nft.Table | None:
+    """Our nftables table. Raises KernelError."""
+    return nft.read_table(nft_table.FAMILY, nft_table.NAME)
+
+
+def listeners(attachments: Iterable[Attachment]) -> tuple[tuple[sockets.Listener, ...], dict[int, str]]:
+    """The host's listening sockets where a port is published, and who holds those in the way. Raises KernelError."""
+    # Both families, as the addresses are not known yet: only the holders' names are looked up for too many.
+    published = [Published(("0.0.0.0", "::"), a.ports) for a in attachments if a.ports]
+    if not published:
+        return (), {}
+    heard = sockets.read_listeners()
+    in_the_way = listeners_in_the_way(published, heard)
+    return heard, {listener.inode: sockets.holder_of(listener.inode) for listener in in_the_way}

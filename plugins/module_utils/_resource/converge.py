@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one loop: observe, plan, apply, observe again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._kernel import files
+from .._plan.operation import Operation, Plan
+from .base import Resource
+
+
+class Interrupted(RuntimeError):
+    """An operation failed half-way. ``done`` is what was applied and kept, ``undone`` what was taken back."""
+
+    def __init__(self, failed: Operation, error: Exception, done: list[str], undone: list[str]) -> None:
+        super().__init__(f"could not {failed.describe()}: {error}")
+        self.error = error
+        self.done = done
+        self.undone = undone
+
+
+class NotConverged(RuntimeError):
+    """Everything was applied, yet a second look still finds something to do."""
+
+    def __init__(self, left: list[str]) -> None:
+        super().__init__("the kernel did not keep what was applied; still to do: " + "; ".join(left))
+        self.left = left
+
+
+@dataclass
+class Outcome:
+    """What a run did (or, in check mode, would do)."""
+
+    plan: Plan
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.plan.operations)
+
+
+def predict(resource: Resource[Any, Any], desired: Any) -> Outcome:
+    """Observe and plan, change nothing: what check mode is. No lock is taken either, as that would create a file."""
+    observed = resource.observe(desired)
+    return Outcome(_plan(resource, desired, observed), resource.facts(desired, observed))
+
+
+def converge(resource: Resource[Any, Any], desired: Any, kernel: Any = None) -> Outcome:
+    """Make the host agree with the desired state.
+
+    Raises Refused (nothing was changed), KernelError (while observing), Interrupted, NotConverged, CommandFailed.
+    """
+    with files.locked(*resource.locks(desired)):
+        return converge_locked(resource, desired, kernel)
+
+
+def converge_locked(resource: Resource[Any, Any], desired: Any, kernel: Any = None) -> Outcome:
+    """The same for one who holds the resource's locks."""
+    observed = resource.observe(desired)
+    plan = _plan(resource, desired, observed)
+    if not plan.operations:
+        return Outcome(plan, resource.facts(desired, observed))
+    returned = apply(plan, kernel if kernel is not None else resource.kernel())
+    desired = resource.settled(desired)
+    observed = resource.observe(desired)
+    left = _plan(resource, desired, observed)
+    if left.operations:
+        raise NotConverged(left.actions)
+    return Outcome(plan, {**resource.facts(desired, observed), **resource.results(returned)})
+
+
+def _plan(resource: Resource[Any, Any], desired: Any, observed: Any) -> Plan:
+    return resource.complete(desired, resource.plan(desired, observed))
+
+
+def apply(plan: Plan, kernel: Any) -> list[Any]:
+    """Execute the operations in order; when one fails, undo what says it must be undone.
+
+    Returns what the operations returned. Raises Interrupted.
+    """
+    executed: list[Operation] = []
+    returned: list[Any] = []
+    for operation in plan.operations:
+        try:
+            returned.append(operation.execute(kernel))
+        except (OSError, RuntimeError, ValueError) as error:
+            undone = _undo(executed, kernel)
+            done = [o.describe() for o in executed if o.describe() not in undone]
+            raise Interrupted(operation, error, done, undone) from error
+        executed.append(operation)
+    return returned
+
+
+def _undo(executed: list[Operation], kernel: Any) -> list[str]:
+    undone = []
+    for operation in reversed(executed):
+        if type(operation).undo is Operation.undo:
+            continue
+        try:
+            operation.undo(kernel)
+        except OSError:
+            continue  # the first error is the one to report; what stays is listed as done
+        undone.append(operation.describe())
+    return undone

@@ -1,0 +1,157 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Images on a host: present from a source, absent."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from .._image import handed, prune, verify
+from .._image.change import Images
+from .._image.errors import ImageError
+from .._image.from_container import Container
+from .._image.from_registry import Registry
+from .._image.source import Seen
+from .._image.store import Image, Store
+from .._image.write import LOCK
+from .._kernel.kernel import Kernel
+from .._plan import image as planner
+from .._plan.errors import Refused
+from .._plan.image import Desired, Observed
+from .._plan.operation import Plan
+from .base import CommandFailed, Resource
+from .image_options import desired_image
+
+
+class ImageResource(Resource[Desired, Observed]):
+    """The module oci_image."""
+
+    name = "oci_image"
+
+    def __init__(self, store: Store | None = None) -> None:
+        self.store = store or Store()
+
+    def desired(self, params: Mapping[str, Any]) -> Desired:
+        return desired_image(params)
+
+    def locks(self, desired: Desired) -> tuple[str, ...]:
+        return (LOCK,)
+
+    def kernel(self) -> Any:
+        return image_kernel(self.store)
+
+    def settled(self, desired: Desired) -> Desired:
+        """Made anew once is enough. A container that runs may have written again by now, and a tag moved meanwhile."""
+        if desired.refresh == planner.ALWAYS or isinstance(desired.source, (Container, Registry)):
+            return dataclasses.replace(desired, refresh=planner.IF_MISSING)
+        return desired
+
+    def observe(self, desired: Desired) -> Observed:
+        """Raises KernelError, Refused (a source that cannot be read), CommandFailed (it must be handed over first)."""
+        current, damage = self._current(desired.reference)
+        if not desired.present:
+            users = self.store.users(current.digest) if current else ()
+            garbage = prune.unused(self.store, without=desired.reference)
+            return Observed(current, damage, users=users, garbage=garbage, half_made=prune.half_made(self.store))
+        missing = current.missing if current else ()
+        rotten = verify.check(self.store, current) if current is not None and desired.verify else verify.Damage()
+        seen = self._seen(desired, current, rotten)
+        warnings = (seen.warning,) if seen and seen.warning else ()
+        half_made = prune.half_made(self.store)
+        garbage = prune.unused(self.store) if half_made else prune.Garbage()
+        return Observed(
+            current,
+            damage,
+            seen,
+            garbage=garbage,
+            missing=missing,
+            half_made=half_made,
+            rotten=rotten,
+            warnings=warnings,
+        )
+
+    def plan(self, desired: Desired, observed: Observed) -> Plan:
+        return planner.plan(desired, observed)
+
+    def facts(self, desired: Desired, observed: Observed) -> dict[str, Any]:
+        if observed.current is None:
+            return {"image": {}}
+        return {"image": describe(self.store, observed.current)}
+
+    def _current(self, reference: str) -> tuple[Image | None, str]:
+        try:
+            image = self.store.resolve(reference)
+        except ImageError as error:
+            return None, f"it is damaged: {error}"
+        if image is not None and image.missing and not self._whole(image):
+            return None, f"layer {image.missing[0]} is missing"
+        return image, ""
+
+    def _whole(self, image: Image) -> bool:
+        return all(self.store.has_blob(str(layer["digest"])) for layer in image.manifest["layers"])
+
+    def _seen(self, desired: Desired, current: Image | None, rotten: verify.Damage) -> Seen | None:
+        """The source, where it has to be looked at. Raises Refused, CommandFailed (it must be handed over first)."""
+        needed = current is None or desired.refresh != planner.IF_MISSING or bool(rotten.blobs)
+        if desired.source is None or not needed:
+            return None
+        recorded = current.source if current is not None and current.source.get("kind") == desired.source.kind else {}
+        try:
+            return desired.source.look(self.store, {} if rotten.blobs else recorded)
+        except handed.Wanted as error:
+            key = "" if rotten.blobs else str(recorded.get("key", ""))
+            raise CommandFailed(str(error), {"wanted": handed.wanted(self.store, key, rotten.blobs)}) from error
+        except ImageError as error:
+            raise Refused(str(error)) from error
+
+
+class ImageKernel(Kernel):
+    """The kernel as image operations change the host with it."""
+
+    images: Images
+
+    @property
+    def isolated(self) -> Any:
+        """What runs the commands of a build."""
+        from .._runtime import isolated  # here: it is large, and seldom needed
+
+        return isolated
+
+
+def image_kernel(store: Store, kernel: Any = None) -> Any:
+    """A kernel with ``images`` for that store."""
+    kernel = kernel if kernel is not None else ImageKernel()
+    kernel.images = Images(store, kernel)
+    return kernel
+
+
+def describe(store: Store, image: Image) -> dict[str, Any]:
+    """An image as modules return it."""
+    return {
+        "reference": image.reference,
+        "digest": image.digest,
+        "config_digest": image.manifest["config"]["digest"],
+        "architecture": image.document.get("architecture"),
+        "os": image.document.get("os"),
+        "created": image.document.get("created"),
+        "config": dict(image.config),
+        "history": list(image.document.get("history") or []),
+        "layers": [
+            {
+                "digest": layer["digest"],
+                "size": layer["size"],
+                "media_type": layer["mediaType"],
+                "diff_id": d,
+                "path": p,
+            }
+            for layer, d, p in zip(image.manifest["layers"], image.diff_ids, reversed(image.layers))
+        ],
+        "size": image.size,
+        "unpacked_size": prune.image_bytes(image, store),
+        "source": {key: image.source.get(key) for key in ("kind", "key", "base")},
+        "used_by": list(store.users(image.digest)),
+    }

@@ -1,0 +1,75 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Blobs of an image on their way to another host."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from .._image import handed
+from .._image.digest import is_digest
+from .._image.errors import ImageError
+from .._image.export import Blob, blobs_of
+from .._image.store import Store
+from .._image.write import LOCK
+from .._plan.errors import OptionError, Refused
+from .._plan.image_export import HandOut, HeldBlobs, plan_hand_out
+from .._plan.operation import Plan
+from .base import Resource
+from .image import image_kernel
+from .image_options import image_name
+
+
+class ImageBlobs(Resource[HandOut, HeldBlobs]):
+    """The module oci_image_blobs."""
+
+    name = "oci_image_blobs"
+
+    def __init__(self, store: Store | None = None) -> None:
+        self.store = store or Store()
+
+    def desired(self, params: Mapping[str, Any]) -> HandOut:
+        blobs, path = tuple(dict.fromkeys(params.get("blobs") or ())), params.get("path") or ""
+        for digest in blobs:
+            if not is_digest(digest):
+                raise OptionError("blobs", digest, "is no digest")
+        if path and not path.startswith("/"):
+            raise OptionError("path", path, "write an absolute path of the host")
+        return HandOut(image_name("name", params["name"]), blobs, path)
+
+    def locks(self, desired: HandOut) -> tuple[str, ...]:
+        return (LOCK,)
+
+    def kernel(self) -> Any:
+        return image_kernel(self.store)
+
+    def observe(self, desired: HandOut) -> HeldBlobs:
+        try:
+            image = self.store.resolve(desired.name)
+            held = blobs_of(self.store, image) if image is not None else ()
+        except ImageError as error:
+            raise Refused(str(error)) from error
+        if desired.path and not os.path.isdir(desired.path):
+            raise Refused(f"path: there is no directory {desired.path}")
+        there = [digest for digest in desired.blobs if self._lies(desired.path, digest, held)]
+        return HeldBlobs(image, held, tuple(there))
+
+    @staticmethod
+    def _lies(path: str, digest: str, held: tuple[Blob, ...]) -> bool:
+        target = f"{path}/{handed.file_name(digest)}"
+        sizes = {blob.digest: blob.size for blob in held}
+        return os.path.isfile(target) and os.stat(target).st_size == sizes.get(digest)
+
+    def plan(self, desired: HandOut, observed: HeldBlobs) -> Plan:
+        return plan_hand_out(desired, observed)
+
+    def facts(self, desired: HandOut, observed: HeldBlobs) -> dict[str, Any]:
+        return {
+            "digest": observed.blobs[0].digest,
+            "blobs": [{"digest": blob.digest, "size": blob.size} for blob in observed.blobs],
+            "platform": handed.wanted(self.store, "", ())["platform"],
+        }

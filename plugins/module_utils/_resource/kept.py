@@ -1,0 +1,107 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Primitives that come back at boot when their option ``systemd`` says so.
+
+Each module has a unit of its own, and brings the code for it along: what Ansible sends with the module is what is
+installed. So a task with a primitive carries no more than it needs, and no host needs the whole collection for it.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+from .._kernel import files, systemd
+from .._kernel.kernel import Kernel
+from .._plan.boot import check_systemd, record_path
+from .._plan.errors import OptionError
+from .._plan.operation import Plan
+from . import restoring  # shipped with the module, as the installed program runs it
+from .base import Desired, Observed
+from .boot import BootableResource
+from .host_code import PACKAGE, HostCode, Program
+
+#: The layers that run on a host without Ansible.
+_LAYERS = ("_image", "_kernel", "_plan", "_resource", "_runtime")
+_NAME_MAX = 240
+
+
+class KeptHost(Kernel):
+    """What operations on a primitive and its boot are executed with."""
+
+    def __init__(self, library: HostCode) -> None:
+        self.library = library
+
+
+class KeptResource(BootableResource[Desired, Observed]):
+    """A primitive. Only one that is, or was, kept for boot has anything to do with it."""
+
+    def library(self) -> HostCode:
+        name, own = type(self).__name__, type(self).__module__.rpartition(".")[2]
+        statements = (
+            f"from {PACKAGE}._resource.{own} import {name}\n"
+            f"from {PACKAGE}._resource.{restoring.__name__.rpartition('.')[2]} import restore\n"
+            f"status = restore([{name}])\n"
+        )
+        return HostCode(self.service.root, {"restore": Program("-I", statements)}, sources)
+
+    def complete(self, desired: Desired, plan: Plan) -> Plan:
+        boot = self.boot(desired)
+        if boot is None or (not boot.keep and files.read_text(record_path(f"{self.name}/{boot.name}")) is None):
+            return plan
+        if boot.keep:
+            check_systemd(systemd.running())
+        return super().complete(desired, plan)
+
+    def kernel(self) -> Any:
+        return KeptHost(self.library())
+
+
+def record_name(option: str, name: str) -> str:
+    """The name under which an object is recorded: its own as a file name. Raises OptionError."""
+    quoted = quote(name, safe="")
+    if len(quoted) > _NAME_MAX:
+        raise OptionError(option, name, f"is too long for systemd: true, which takes {_NAME_MAX} bytes")
+    return quoted
+
+
+@lru_cache(maxsize=1)
+def sources() -> Mapping[str, bytes]:
+    """Every file of ours that came with this module, by its path below the package.
+
+    Ansible sends a module as a zip of exactly what it imports; a checkout or an installed copy has all there is.
+    """
+    base = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    archive = getattr(restoring.__loader__, "archive", None)
+    found = _in_archive(archive, os.path.relpath(base, archive)) if archive else _in_directory(base)
+    return {"__init__.py": b"", **found}
+
+
+def _in_archive(archive: str, base: str) -> dict[str, bytes]:
+    with zipfile.ZipFile(archive) as zipped:
+        return {
+            name[len(base) + 1 :]: zipped.read(name)
+            for name in zipped.namelist()
+            if name.startswith(base + "/") and _belongs(name[len(base) + 1 :])
+        }
+
+
+def _in_directory(base: str) -> dict[str, bytes]:
+    found = {}
+    for directory, _subdirectories, names in os.walk(base):
+        for name in names:
+            path = os.path.join(directory, name)
+            if _belongs(os.path.relpath(path, base)):
+                with open(path, "rb") as handle:
+                    found[os.path.relpath(path, base)] = handle.read()
+    return found
+
+
+def _belongs(path: str) -> bool:
+    return path.partition("/")[0] in _LAYERS and path.endswith(".py")

@@ -1,0 +1,206 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the kernel shows of a named network namespace and of a veth pair. Reusable: nothing here knows Ansible."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from .._kernel import namespaces, netlink_ip, netlink_links, netlink_qdisc, netns, process, sysctl
+from .._kernel.namespaces import HOST, NamespaceId, NetnsRef
+from .._kernel.netlink_links import Link
+from .._plan.links import birth_name, veth_alias
+from .._plan.netns import NetnsDesired, NetnsObserved
+from .._plan.qdisc import KINDS, same_qdisc
+from .._plan.veth_state import EndState, PlaceObserved, VethDesired, VethEnd, VethObserved
+
+#: Devices that the kernel puts into every namespace when a tunnel module is loaded; they cannot be removed.
+_TUNNEL_DEVICES = frozenset(
+    ("tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "sit0", "ip6tnl0", "ip6gre0")
+)
+#: Who set a route: those of the kernel, of redirects and of router advertisements are not ours to compare.
+_KERNELS_OWN = (netlink_ip.RTPROT_REDIRECT, netlink_ip.RTPROT_KERNEL, netlink_ip.RTPROT_RA)
+_TABLE_LOCAL = 255
+_LIVE_RENAME = (6, 2)
+
+
+@dataclass
+class Dumps:
+    """The interfaces of each namespace, read at most once: hand the same one to many observers."""
+
+    links: dict[NamespaceId, tuple[Link, ...]] = field(default_factory=dict)
+
+    def of(self, known: NamespaceId, ref: NetnsRef) -> tuple[Link, ...]:
+        """Every interface of that namespace. Raises KernelError."""
+        if known not in self.links:
+            self.links[known] = netlink_links.links(ref)
+        return self.links[known]
+
+
+def observe_netns(desired: NetnsDesired, contents: bool = False) -> NetnsObserved:
+    """A named namespace; with ``contents`` also what else is in it, which removal asks. Raises KernelError."""
+    named = netns.observe(desired.name)
+    if named is None or named.identity is None:
+        return NetnsObserved(named)
+    loopback = netlink_links.link("lo", desired.ref)
+    values = sysctl.read_many(tuple(name for name, _value in desired.sysctls), desired.ref)
+    up = loopback is not None and loopback.up
+    if not contents:
+        return NetnsObserved(named, up, values)
+    others = tuple(li.name for li in netlink_links.links(desired.ref) if li.name not in {"lo", *_TUNNEL_DEVICES})
+    return NetnsObserved(named, up, values, others, tuple(netns.processes_in(named.identity)))
+
+
+def observe_veth(desired: VethDesired, dumps: Dumps | None = None, wide: bool = True) -> VethObserved:
+    """A pair, found by its marks where its ends shall be, on the host and, ``wide``, in any other namespace.
+
+    Raises KernelError.
+    """
+    dumps = dumps or Dumps()
+    home = namespaces.netns_identity(HOST)
+    ids = tuple(namespaces.netns_identity(end.netns) for end in desired.ends)
+    known = {i: end.netns for i, end in zip(ids, desired.ends) if i is not None}
+    if home is not None:
+        known.setdefault(home, HOST)
+    found = find_ends(desired.name, known, dumps, wide, tuple(end.interface for end in desired.ends))
+    ends = tuple(end_state(ref, link, desired.ends[n]) if link else None for n, (ref, link) in enumerate(found))
+    links = [link for _ref, link in found]
+    whole = joined(links[0], links[1])
+    places = tuple(_place(end, ids[n], home, found[n][1]) for n, end in enumerate(desired.ends))
+    return VethObserved(
+        ends=(ends[0], ends[1]),
+        joined=whole,
+        places=(places[0], places[1]),
+        births=() if whole else _births(desired.name, known),
+        live_rename=_release() >= _LIVE_RENAME,
+        offered=_offered(desired, ends),
+    )
+
+
+def find_ends(
+    name: str,
+    known: dict[NamespaceId, NetnsRef],
+    dumps: Dumps,
+    wide: bool,
+    likely: tuple[str, ...] = (),
+) -> list[tuple[NetnsRef, Link | None]]:
+    """Where the two ends of a pair are: by ``likely`` names first, then by mark, then everywhere."""
+    found: list[tuple[NetnsRef, Link | None]] = []
+    for number in (0, 1):
+        alias = veth_alias(name, number)
+        quick = _by_name(alias, likely[number], known) if likely else None
+        found.append(quick or _by_mark(alias, known, dumps) or (HOST, None))
+    if wide and any(link is None for _ref, link in found):
+        others = {i: ref for i, ref in everywhere() if i not in known}
+        for number, (_ref, link) in enumerate(found):
+            if link is None:
+                found[number] = _by_mark(veth_alias(name, number), others, dumps) or (HOST, None)
+    return found
+
+
+def _by_name(alias: str, name: str, known: dict[NamespaceId, NetnsRef]) -> tuple[NetnsRef, Link] | None:
+    for ref in known.values():
+        link = netlink_links.link(name, ref)
+        if link is not None and link.alias == alias:
+            return ref, link
+    return None
+
+
+def _by_mark(alias: str, known: dict[NamespaceId, NetnsRef], dumps: Dumps) -> tuple[NetnsRef, Link] | None:
+    for identity, ref in known.items():
+        link = next((li for li in dumps.of(identity, ref) if li.alias == alias), None)
+        if link is not None:
+            return ref, link
+    return None
+
+
+def everywhere() -> Iterator[tuple[NamespaceId, NetnsRef]]:
+    """Every network namespace that has a name or a process."""
+    seen = set()
+    for name in netns.names():
+        identity = namespaces.netns_identity(NetnsRef.named(name))
+        if identity is not None and identity not in seen:
+            seen.add(identity)
+            yield identity, NetnsRef.named(name)
+    for pid in process.pids():
+        ref = NetnsRef.of_process(pid, process.start_time(pid))
+        identity = namespaces.netns_identity(ref)
+        if identity is not None and identity not in seen:
+            seen.add(identity)
+            yield identity, ref
+
+
+def joined(one: Link | None, other: Link | None) -> bool:
+    """Whether two ends are each other's peer."""
+    if one is None or other is None:
+        return False
+    return (one.kind, one.peer_index, other.peer_index) == ("veth", other.index, one.index)
+
+
+def _births(name: str, known: dict[NamespaceId, NetnsRef]) -> tuple[tuple[NetnsRef, str], ...]:
+    """An end that never got its alias. Its other end may have got one: then that is found by it, and both go."""
+    found = []
+    for ref in known.values():
+        for number in (0, 1):
+            link = netlink_links.link(birth_name(name, number), ref)
+            if link is not None and link.kind == "veth" and not link.alias:
+                found.append((ref, link.name))
+    return tuple(found)
+
+
+def _place(end: VethEnd, identity: NamespaceId | None, home: NamespaceId | None, own: Link | None) -> PlaceObserved:
+    if identity is None:
+        return PlaceObserved(exists=False)
+    there = netlink_links.link(end.interface, end.netns)
+    mine = own is not None and there is not None and (own.alias, own.index) == (there.alias, there.index)
+    return PlaceObserved(
+        exists=True,
+        is_host=identity == home,
+        clash=None if mine else there,
+        bridge=netlink_links.link(end.bridge, end.netns) if end.bridge else None,
+        sysctls=sysctl.read_many(tuple(name for name, _value in end.sysctls), end.netns),
+    )
+
+
+def end_state(ref: NetnsRef, link: Link, end: VethEnd | None = None) -> EndState:
+    """An end as it is. Raises KernelError."""
+    addresses = netlink_ip.addresses(ref, link.index)
+    declared = (end.addresses or ()) if end is not None else ()
+    # The kernel makes a link-local address by itself: only one that is declared counts.
+    kept = [a for a in addresses if a.flags & netlink_ip.IFA_F_PERMANENT]
+    kept = [a for a in kept if not a.link_local or a.address in declared]
+    routes = [r for r in netlink_ip.routes(ref, link.index) if r.protocol not in _KERNELS_OWN]
+    bridge = netlink_links.link_by_index(link.master, ref) if link.master else None
+    return EndState(
+        netns=ref,
+        interface=link.name,
+        mac=link.mac,
+        mtu=link.mtu,
+        up=link.up,
+        bridge=bridge.name if bridge is not None else "",
+        hairpin=link.port.hairpin if link.port else False,
+        isolated=link.port.isolated if link.port else False,
+        addresses=tuple(a.address for a in kept),
+        routes=tuple(r for r in routes if r.table != _TABLE_LOCAL),
+        qdisc=netlink_qdisc.root_qdisc(link.index, ref),
+        tentative=tuple(a.address for a in kept if a.tentative),
+    )
+
+
+def _offered(desired: VethDesired, ends: tuple[EndState | None, ...]) -> tuple[str, ...]:
+    """What of the disciplines asked for this kernel has; tried only where one is to be set."""
+    wanted = {}
+    for end, there in zip(desired.ends, ends):
+        if end.qdisc is not None and not (there is not None and same_qdisc(there.qdisc, end.qdisc)):
+            wanted[end.qdisc.kind] = end.qdisc
+    missing = {kind for kind, qdisc in wanted.items() if not netlink_qdisc.offered(qdisc)}
+    return tuple(kind for kind in KINDS if kind not in missing)
+
+
+def _release() -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", os.uname().release)[:2])

@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads from the live kernel what a network's plan needs."""
+
+from __future__ import annotations
+
+import os
+
+from .._kernel import files, locations, netlink_ip, netlink_links, nft, sockets, sysctl
+from .._kernel.netlink_links import Link
+from .._plan import foreign_firewall, nft_table
+from .._plan.bridge import ALIAS, IP_FORWARD, IPV6_FORWARDING, Bridge, Desired, Observed, bridge_sysctls
+from .._plan.host_sysctls import HostSysctls, decode
+from .._plan.network import Network
+from .._plan.publish import listeners_in_the_way
+from .network import SYSCTL_RECORD, read_network, read_networks, record_path
+
+
+def observe(desired: Desired) -> Observed:
+    """Raises KernelError."""
+    record = read_network(desired.name)
+    links = netlink_links.links()
+    addresses = netlink_ip.addresses()
+    ipv6 = sysctl.read(IPV6_FORWARDING) is not None
+    ours = [link for link in links if _is_ours(link, desired.name, record)]
+    routes = netlink_ip.routes()
+    table = nft.read_table(nft_table.FAMILY, nft_table.NAME)
+    listeners = _listeners(desired)
+    foreign = _foreign_tables()
+    in_the_way = listeners_in_the_way(desired.network.published, listeners) if desired.network else ()
+    return Observed(
+        record=record,
+        others=tuple(n for n in read_networks() if n.name != desired.name),
+        directory=locations.NETWORKS,
+        has_directory=os.path.isdir(locations.NETWORKS),
+        empty_directory=files.is_empty_directory(locations.NETWORKS),
+        record_path=record_path(desired.name),
+        host_identity=host_identity(),
+        bridges=tuple(_bridge(link, links, addresses, desired.network, ipv6) for link in ours),
+        link_kinds={link.name: link.kind for link in links},
+        taken_subnets=_taken(links, {link.index for link in ours}, addresses, routes),
+        table=table,
+        sysctls=_host_sysctls(_ra_sysctls(links, routes) if ipv6 else ()),
+        ra_sysctls=tuple(n for n in _ra_sysctls(links, routes) if sysctl.read(n) == "1") if ipv6 else (),
+        ipv6=ipv6,
+        listeners=listeners,
+        holders={listener.inode: sockets.holder_of(listener.inode) for listener in in_the_way},
+        obstacles=_obstacles(desired.network, foreign),
+        forwarders={
+            IP_FORWARD: foreign_firewall.forwarders(4, foreign),
+            IPV6_FORWARDING: foreign_firewall.forwarders(6, foreign),
+        },
+    )
+
+
+def _is_ours(link: Link, name: str, record: Network | None) -> bool:
+    """By its mark, or by the recorded MAC where a run was killed between making and marking it."""
+    if link.alias or record is None:
+        return link.kind == "bridge" and link.alias == f"{ALIAS}network/{name}"
+    return (link.kind, link.name, link.mac) == ("bridge", record.bridge, record.mac)
+
+
+def _bridge(
+    link: Link,
+    links: tuple[Link, ...],
+    addresses: tuple[netlink_ip.Address, ...],
+    network: Network | None,
+    ipv6: bool,
+) -> Bridge:
+    named = bridge_sysctls(network, ipv6) if network is not None and network.bridge == link.name else {}
+    return Bridge(
+        name=link.name,
+        mac=link.mac,
+        mtu=link.mtu,
+        up=link.up,
+        alias=link.alias,
+        addresses=tuple(a.address for a in addresses if a.index == link.index and not a.link_local),
+        ports=tuple(_port(other) for other in links if other.master == link.index),
+        sysctls=sysctl.read_many(tuple(named)),
+    )
+
+
+def _port(link: Link) -> str:
+    """A port with the container it leads to, where its alias says so."""
+    return f"{link.name} ({link.alias[len(ALIAS) :]})" if link.alias.startswith(ALIAS) else link.name
+
+
+def _taken(
+    links: tuple[Link, ...],
+    ours: set[int],
+    addresses: tuple[netlink_ip.Address, ...],
+    routes: tuple[netlink_ip.Route, ...],
+) -> tuple[tuple[str, str], ...]:
+    """Subnets that this host reaches elsewhere. Default routes (also split in halves), link-local and multicast
+    destinations say nothing about who uses an address."""
+    names = {link.index: link.name for link in links}
+    found = {}
+    for route in routes:
+        length = int(route.to.partition("/")[2])
+        if route.index in ours or length < 2 or route.to.startswith(("fe80:", "ff00:")):
+            continue
+        found[route.to] = f"a route on {names.get(route.index, 'another interface')}"
+    for address in addresses:
+        if address.index not in ours and not address.link_local and names.get(address.index) != "lo":
+            found.setdefault(address.address.partition("/")[0], f"an address of {names.get(address.index)}")
+    return tuple(found.items())
+
+
+def _ra_sysctls(links: tuple[Link, ...], routes: tuple[netlink_ip.Route, ...]) -> tuple[str, ...]:
+    """accept_ra of each interface that has a route from a router advertisement."""
+    learned = {r.index for r in routes if r.version == 6 and r.protocol == netlink_ip.RTPROT_RA}
+    # The form with slashes: a VLAN's name has a dot.
+    return tuple(f"net/ipv6/conf/{link.name}/accept_ra" for link in links if link.index in learned)
+
+
+def _host_sysctls(more: tuple[str, ...]) -> HostSysctls:
+    plain = files.read_json(SYSCTL_RECORD)
+    boot_id = (files.read_text("/proc/sys/kernel/random/boot_id") or "").strip()
+    state = decode(SYSCTL_RECORD, boot_id, plain, {})
+    live = sysctl.read_many(tuple({IP_FORWARD, IPV6_FORWARDING, *state.held, *more}))
+    return decode(SYSCTL_RECORD, boot_id, plain, live)
+
+
+def _listeners(desired: Desired) -> tuple[sockets.Listener, ...]:
+    return sockets.read_listeners() if desired.network is not None and desired.network.published else ()
+
+
+def _foreign_tables() -> list[nft.Table]:
+    names = foreign_firewall.tables_to_read(nft.read_base_chains())
+    return [table for table in (nft.read_table(*name) for name in names) if table is not None]
+
+
+def _obstacles(network: Network | None, foreign: list[nft.Table]) -> tuple[str, ...]:
+    if network is None:
+        return ()
+    return foreign_firewall.warnings_for(network.bridge, [s.version for s in network.subnets], foreign)
+
+
+def host_identity() -> str:
+    """What tells this host from its clones: machine ID, the board's UUID and the host's name."""
+    texts = [files.read_text(path) for path in ("/etc/machine-id", "/sys/class/dmi/id/product_uuid")]
+    return "\n".join([*(text.strip() for text in texts if text is not None), os.uname().nodename])

@@ -1,0 +1,118 @@
+"""The container's cgroup: where it is, made with its limits before any process is in it, removed with its parents."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+
+from .._kernel import cgroup
+from .._kernel.errors import Busy, KernelError
+from .errors import BundleError, RuntimeFailure
+from .resources import controllers
+
+#: Where containers go whose config.json has no cgroupsPath.
+DEFAULT_PARENT = "nsrun"
+_MOUNTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
+
+
+def mount_point() -> str | None:
+    """Where cgroup2 is mounted; None where it is not."""
+    for place in _MOUNTS:  # a look at the usual places saves parsing mountinfo on the start path
+        if os.path.exists(f"{place}/cgroup.procs") and os.path.exists(f"{place}/cgroup.controllers"):
+            return place
+    from .._kernel.cgroup_state import find_hierarchy
+
+    return find_hierarchy().mount
+
+
+def path_for(cgroups_path: str | None, container_id: str) -> str | None:
+    """linux.cgroupsPath as a directory: absolute ones are below the mount, config-linux.md. None without cgroup2.
+
+    Raises BundleError for one that leaves the mount or is meant for systemd.
+    """
+    mount = mount_point()
+    wanted = cgroups_path or f"{DEFAULT_PARENT}/{container_id}"
+    if ":" in wanted and "/" not in wanted:
+        raise BundleError("linux.cgroupsPath", wanted, "the form slice:prefix:name is for runtimes that ask systemd")
+    if ".." in wanted.split("/"):
+        raise BundleError("linux.cgroupsPath", wanted, "must not contain '..'")
+    if mount is None:
+        if cgroups_path:
+            raise BundleError("linux.cgroupsPath", wanted, "no cgroup2 file system is mounted on this host")
+        return None
+    return os.path.normpath(f"{mount}/{wanted.lstrip('/')}")
+
+
+def make(path: str, files: Mapping[str, str]) -> None:
+    """Make the cgroup and those above it, enable the controllers that ``files`` need, write these.
+
+    Raises RuntimeFailure that says who holds a controller which cgroup v2 does not have, KernelError.
+    """
+    mount = mount_point() or "/"
+    needed = controllers(files)
+    above = _above(mount, path)
+    if os.path.isdir(path) and cgroup.populated(path):
+        raise RuntimeFailure(f"cgroup {path} is in use by {', '.join(cgroup.holders(path)) or 'someone'}")
+    for _attempt in range(5):
+        try:
+            for directory in above[1:]:
+                cgroup.make(directory, cgroup.IMPLIED)
+            _enable(above, needed)
+            cgroup.make(path)
+            break
+        except KernelError as error:
+            if error.errno != errno.ENOENT:  # the last container in a parent of ours has just taken that with it
+                raise
+    for name, value in files.items():
+        cgroup.write(path, name, value)
+
+
+def _above(mount: str, path: str) -> list[str]:
+    """The mount and every cgroup between it and path, from the top."""
+    parts = os.path.relpath(path, mount).split("/")
+    return [os.path.normpath("/".join([mount, *parts[:depth]])) for depth in range(len(parts))]
+
+
+def _enable(above: list[str], needed: tuple[str, ...]) -> None:
+    for directory in above if needed else ():
+        there = (cgroup.read(directory, "cgroup.controllers") or "").split()
+        missing = [name for name in needed if name not in there]
+        if missing:
+            from .._kernel.cgroup_state import find_hierarchy  # imported here: only the error needs it
+
+            why = "; ".join(f"{name}: {find_hierarchy().why_missing(name)}" for name in missing)
+            raise RuntimeFailure(f"linux.resources: cgroup v2 at {directory} lacks what limits are asked for: {why}")
+        enabled = (cgroup.read(directory, "cgroup.subtree_control") or "").split()
+        wanted = tuple(name for name in needed if name not in enabled)
+        if wanted:
+            cgroup.enable_controllers(directory, wanted)
+
+
+def open_directory(path: str) -> int:
+    """A descriptor for clone3's CLONE_INTO_CGROUP."""
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def destroy(path: str) -> None:
+    """Kill what is in the cgroup, remove it and the empty ones above it that were only made on the way.
+
+    Raises Busy, KernelError.
+    """
+    if os.path.isdir(path):
+        cgroup.kill(path)
+        cgroup.remove(path, recursive=True)
+    mount = mount_point() or "/"
+    for directory in reversed(_above(mount, path)[1:]):
+        if cgroup.mark_of(directory) != cgroup.IMPLIED:
+            return
+        try:
+            cgroup.remove(directory)
+        except Busy:
+            return  # other containers live there
+
+
+def oom_kills(path: str) -> int:
+    """How many processes of the cgroup the kernel killed for want of memory; 0 without the memory controller."""
+    lines = (cgroup.read(path, "memory.events") or "").splitlines()
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)

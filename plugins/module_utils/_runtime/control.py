@@ -1,0 +1,243 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Start, stop and look at declared containers: what ns_container and ns_container_exec call.
+
+A container whose unit file exists on a host that systemd runs is systemd's to start and stop; any other has a
+supervisor process (supervise.py). Both leave the same state.json, and what it says is believed only as far as the
+live process (PID and start time) confirms it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._kernel import files, locations, process, systemd
+from .._kernel.cgroup_state import find_hierarchy
+from .._kernel.errors import KernelError
+from . import launch as launch_
+from . import record, unit
+from .errors import RuntimeFailure
+
+NSRUN = locations.LIBRARY + "/nsrun"
+
+
+@dataclass(frozen=True)
+class Supervised:
+    """A container's life as it is now.
+
+    status: created (its init waits for start), running, restarting (waits for its next try), stopped (on request, or
+    never started) or exited (by itself, and is not tried again). Times are RFC 3339 in UTC. ``signal`` is the name of
+    what ended it. ``restarts`` counts since it was started on request. ``error`` is why the last start failed.
+    """
+
+    name: str
+    status: str
+    pid: int | None = None
+    start_time: int | None = None
+    supervisor: int | None = None
+    by_systemd: bool = False
+    started_at: str | None = None
+    finished_at: str | None = None
+    exit_code: int | None = None
+    signal: str | None = None
+    oom_killed: bool = False
+    restarts: int = 0
+    error: str = ""
+
+    @property
+    def running(self) -> bool:
+        return self.status == "running"
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What a command in a container left: 0-255, 128+N for signal N; output as bytes."""
+
+    rc: int
+    stdout: bytes
+    stderr: bytes
+
+
+def observe(name: str) -> Supervised:
+    """The live state. Raises KernelError for a damaged state file."""
+    state = record.read(name)
+    managed = by_systemd(name)
+    if state is None:
+        return Supervised(name, "stopped", by_systemd=managed)
+    alive = state.pid is not None and process.alive(state.pid, state.start_time)
+    watched = state.supervisor is not None and process.alive(state.supervisor, state.supervisor_start_time)
+    status, error = state.status, state.error
+    if managed and not alive:
+        return _observe_unit(name, state)
+    if status in ("created", "running") and not alive:
+        # The supervisor is about to say how it ended; without one nobody will.
+        status = "restarting" if watched else "exited"
+        error = error or ("" if watched else "its supervisor was killed, and the container with it")
+    elif status == "restarting" and not watched:
+        status, error = "exited", error or "its supervisor was killed"
+    return Supervised(
+        name,
+        status,
+        pid=state.pid if alive else None,
+        start_time=state.start_time if alive else None,
+        supervisor=state.supervisor if watched else None,
+        by_systemd=managed,
+        started_at=state.started_at,
+        finished_at=state.finished_at,
+        exit_code=None if alive else state.exit_code,
+        signal=None if alive else state.signal,
+        oom_killed=state.oom_killed,
+        restarts=state.restarts,
+        error=error,
+    )
+
+
+def _observe_unit(name: str, state: record.State) -> Supervised:
+    """A container under systemd whose process has ended: what comes next is systemd's to know."""
+    unit_state = systemd.properties(unit.unit_name(name), "ActiveState", "NRestarts")
+    status = state.status
+    if unit_state.get("ActiveState") in ("activating", "deactivating"):
+        status = record.RESTARTING
+    elif unit_state.get("ActiveState") == "failed" or status == record.RUNNING:
+        status = record.EXITED
+    return Supervised(
+        name,
+        status,
+        by_systemd=True,
+        started_at=state.started_at,
+        finished_at=state.finished_at,
+        exit_code=state.exit_code,
+        signal=state.signal,
+        oom_killed=state.oom_killed,
+        restarts=int(unit_state.get("NRestarts") or 0),
+        error=state.error,
+    )
+
+
+def by_systemd(name: str) -> bool:
+    """Whether systemd supervises the container."""
+    return systemd.running() and os.path.exists(unit.unit_path(name))
+
+
+def start(name: str) -> None:
+    """Start the container as its launch.json says and return when its process runs. Raises RuntimeFailure."""
+    if by_systemd(name):
+        try:
+            systemd.start(unit.unit_name(name))
+        except KernelError as error:
+            # The launcher left its own words; systemd only knows that it failed.
+            state = record.read(name)
+            raise RuntimeFailure(state.error if state and state.error else str(error)) from None
+        return
+    _nsrun("supervise", launch_.path_of(name))
+
+
+def stop(name: str, timeout: float | None = None) -> None:
+    """Stop it: its stop signal, then after ``timeout`` seconds (as declared when None) SIGKILL to all of it.
+
+    Nothing is left but its logs and its state.json. Raises RuntimeFailure, KernelError.
+    """
+    if by_systemd(name):
+        systemd.stop(unit.unit_name(name))
+        state = record.read(name)
+        if state is not None and state.status != record.STOPPED:
+            record.write(name, state._replace(status=record.STOPPED))
+        return
+    _nsrun("stop", launch_.path_of(name), *(["--timeout", str(timeout)] if timeout is not None else []))
+
+
+def kill(name: str, signal: str = "SIGKILL") -> None:
+    """Send a signal to the container's init. Raises RuntimeFailure."""
+    _nsrun("--root", record.RUNTIME_ROOT, "kill", name, signal)
+
+
+def clear(name: str) -> None:
+    """Remove what a container leaves besides its directory: processes, cgroup, runtime state, state.json.
+
+    For a container that is to be absent, also when its supervisor was killed. Raises KernelError, RuntimeFailure.
+    """
+    stop(name)
+    record.forget(name)
+    if systemd.running():
+        _stop_empty_slice()
+
+
+def _stop_empty_slice() -> None:
+    """systemd makes the slice with the first container, and keeps it until it is told. The caller holds the lock."""
+    path = f"{find_hierarchy().mount}/{unit.SLICE}"
+    if os.path.isdir(path) and not any(entry.is_dir() for entry in os.scandir(path)):
+        systemd.stop(unit.SLICE)
+
+
+def exec_(
+    name: str, process_: Mapping[str, Any], stdin: bytes = b"", timeout: float | None = None, runtime: str = "nsrun"
+) -> Executed:
+    """Run a command in the running container; process_ is the runtime-spec's ``process`` object.
+
+    Raises RuntimeFailure when it could not be started, or did not end within ``timeout`` seconds: then it is killed.
+    """
+    program = NSRUN if runtime == "nsrun" else runtime
+    request, log = os.memfd_create("process"), os.memfd_create("log")
+    try:
+        os.write(request, json.dumps(process_).encode("utf-8", "surrogateescape"))
+        os.lseek(request, 0, os.SEEK_SET)
+        command = [program, "--root", record.RUNTIME_ROOT, "--log", f"/proc/self/fd/{log}", "--log-format", "json"]
+        command += ["exec", "--process", f"/proc/self/fd/{request}"]
+        done = _within(timeout, command, name, stdin, (request, log))
+        failure = _logged_error(os.pread(log, 65536, 0))
+    finally:
+        os.close(request)
+        os.close(log)
+    if failure:
+        raise RuntimeFailure(failure)
+    return done
+
+
+def _within(timeout: float | None, command: list[str], name: str, stdin: bytes, fds: tuple[int, ...]) -> Executed:
+    """The runtime's exec; when its time is over, the command it started is killed, and what that started with it."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with tempfile.TemporaryDirectory(prefix="barekernel-") as directory:
+        command = [*command, "--pid-file", f"{directory}/pid", name]
+        with subprocess.Popen(command, pass_fds=fds, **pipes) as running:  # type: ignore[call-overload]
+            try:
+                stdout, stderr = running.communicate(stdin, timeout)
+            except subprocess.TimeoutExpired:
+                pid = int(files.read_text(f"{directory}/pid") or 0)
+                with contextlib.suppress(ProcessLookupError):
+                    # It leads a session of its own. Without a PID yet it waits for the runtime, and goes with it.
+                    os.killpg(pid, signal.SIGKILL) if pid else running.kill()
+                raise RuntimeFailure(f"it did not end within {timeout:g} seconds and was killed") from None
+    return Executed(running.returncode, stdout, stderr)
+
+
+def _logged_error(raw: bytes) -> str:
+    """What a runtime wrote to its JSON log as an error; empty when it had none."""
+    messages = []
+    for line in raw.decode("utf-8", "replace").splitlines():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if entry.get("level") in ("error", "fatal"):
+            messages.append(str(entry.get("msg", "")))
+    return "; ".join(messages)
+
+
+def _nsrun(*arguments: str) -> None:
+    """Run the installed nsrun; its standard error is the reason when it fails."""
+    try:
+        done = subprocess.run([NSRUN, *arguments], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+    except OSError as error:
+        raise RuntimeFailure(f"{NSRUN} cannot be run: {error.strerror}. Run the playbook again to install it") from None
+    if done.returncode:
+        raise RuntimeFailure(done.stderr.decode("utf-8", "replace").strip() or f"nsrun exited with {done.returncode}")

@@ -1,0 +1,254 @@
+"""create and start, seen from the runtime's side. runtime.md, Lifecycle."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+from typing import Any, NamedTuple
+
+from .._kernel import clone, files, process
+from .._kernel.errors import KernelError
+from . import cgroups, clock, resources, seccomp_filter, spec, state
+from . import init as init_
+from .channel import Channel
+from .errors import BundleError, RuntimeFailure
+from .prepare import prepare
+from .spec import Process, Spec
+from .state import Container
+
+
+class Request(NamedTuple):
+    """What the command line, or the supervisor, asks for.
+
+    stdio: descriptors for 0, 1 and 2 instead of the runtime's own. clone_parent: the init becomes a child of the
+    runtime's parent (systemd). die_with_parent: init gets SIGKILL when the thread that created it ends.
+    cgroup: the absolute path of the container's cgroup, instead of linux.cgroupsPath.
+    spec: the bundle's config.json where it was read already.
+    """
+
+    root: str
+    id: str
+    bundle: str
+    console_fd: int | None = None
+    stdio: tuple[int, int, int] | None = None
+    clone_parent: bool = False
+    die_with_parent: bool = False
+    preserve_fds: int = 0
+    cgroup: str | None = None
+    spec: Spec | None = None
+
+
+def create(request: Request) -> Container:
+    """Make the container; its init then waits for start(). Nothing is left when it fails.
+
+    Raises BundleError, RuntimeFailure, KernelError.
+    """
+    bundle = os.path.realpath(request.bundle)
+    wanted = request.spec or spec.load(bundle)
+    _process_of(wanted)
+    written = resources.control_files(wanted.resources)
+    program = seccomp_filter.program(wanted.seccomp) if wanted.seccomp else None
+    cgroup_path = request.cgroup or cgroups.path_for(wanted.cgroups_path, request.id)
+    if cgroup_path is None and written:
+        raise BundleError("linux.resources", sorted(written), "no cgroup2 file system is mounted on this host")
+    directory = state.reserve(request.root, request.id)
+    made: str | None = None
+    try:
+        if cgroup_path is not None:
+            made = cgroup_path
+            cgroups.make(cgroup_path, written)
+        files.write_atomically(f"{directory}/config.json", files.read_text(f"{bundle}/config.json") or "", 0o600)
+        return _launch(request, bundle, wanted, cgroup_path, program)
+    except BaseException:
+        with contextlib.suppress(KernelError, RuntimeFailure):
+            if made is not None:
+                cgroups.destroy(made)
+        state.forget(request.root, request.id)
+        raise
+
+
+def _process_of(wanted: Spec) -> Process:
+    if wanted.process is None:
+        raise BundleError("process", None, "is needed to create a container that can be started")
+    return wanted.process
+
+
+def _launch(request: Request, bundle: str, wanted: Spec, cgroup_path: str | None, program: bytes | None) -> Container:
+    init_.preload(wanted, _process_of(wanted))
+    with contextlib.ExitStack() as stack:
+        plan = _plan(request, bundle, wanted, cgroup_path, program, stack)
+        ours, theirs = Channel.pair()
+        stack.callback(ours.close)
+        pid = _clone_stage(request, plan, ours, theirs)
+        pidfd = process.pidfd_open(pid)
+        stack.callback(os.close, pidfd)
+        try:
+            return _complete(request, bundle, wanted, cgroup_path, plan, ours, pid)
+        except BaseException:
+            process.send_signal(pidfd, 9)
+            reap(pid, request.clone_parent)
+            raise
+
+
+def _plan(
+    request: Request,
+    bundle: str,
+    wanted: Spec,
+    cgroup_path: str | None,
+    program: bytes | None,
+    stack: contextlib.ExitStack,
+) -> init_.Plan:
+    """What init is to do, with all that it inherits open; the stack closes it here."""
+
+    def opened(fd: int) -> int:
+        stack.callback(os.close, fd)
+        return fd
+
+    directory = f"{request.root}/{request.id}"
+    fifo = f"{directory}/{state.FIFO}"
+    os.mkfifo(fifo, 0o600)
+    document: dict[str, Any] = {"ociVersion": wanted.version, "id": request.id, "status": state.CREATING}
+    document.update(bundle=bundle, annotations=dict(wanted.annotations))
+    prepared = prepare(wanted)
+    stack.callback(prepared.close)
+    return init_.Plan(
+        spec=wanted,
+        process=_process_of(wanted),
+        prepared=prepared,
+        program=program,
+        seccomp_flags=seccomp_filter.flags(wanted.seccomp) if wanted.seccomp else 0,
+        cgroup_path=cgroup_path,
+        cgroup_fd=opened(cgroups.open_directory(cgroup_path)) if cgroup_path else None,
+        # Opened for both, a FIFO never blocks; init reads it, and ``start`` sees the reader go when exec closes it.
+        fifo_fd=opened(os.open(fifo, os.O_RDWR | os.O_CLOEXEC)),
+        error_fd=opened(os.open(f"{directory}/{state.EXEC_ERROR}", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)),
+        console_fd=request.console_fd,
+        stdio=request.stdio,
+        parent_pidfd=opened(process.pidfd_open(os.getpid())) if request.die_with_parent else None,
+        preserve_fds=request.preserve_fds,
+        state=document,
+    )
+
+
+def _clone_stage(request: Request, plan: init_.Plan, ours: Channel, theirs: Channel) -> int:
+    """Run the stage; returns init's PID. Raises RuntimeFailure."""
+    stage, stage_pidfd = clone.clone3(clone.CLONE_PARENT if request.clone_parent else 0)
+    if stage == 0:
+        ours.close()
+        init_.stage(plan, theirs)
+    theirs.close()
+    os.close(stage_pidfd)
+    try:
+        kind, value = ours.receive()
+        if kind == "user namespace":
+            _write_maps(stage, plan.spec)
+            ours.send("mapped")
+            kind, value = ours.receive()
+        if kind != "init":
+            raise RuntimeFailure(str(value) if kind == "error" else f"the stage ended early ({kind or 'no message'})")
+        return int(value)
+    finally:
+        reap(stage, request.clone_parent)
+
+
+def reap(pid: int, foreign: bool) -> None:
+    """Wait for a child that is ending, unless it is another process's (CLONE_PARENT)."""
+    if not foreign:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+
+
+def _complete(
+    request: Request, bundle: str, wanted: Spec, cgroup_path: str | None, plan: init_.Plan, ours: Channel, pid: int
+) -> Container:
+    """What only the host's root can do for init, then wait until it is ready."""
+    limit(pid, plan.process)
+    document = {**plan.state, "pid": pid}
+    _run_hooks(wanted, document, "prestart", "createRuntime")
+    ours.send("go")
+    ours.expect("ready", "the container's init")
+    container = Container(
+        root=request.root,
+        id=request.id,
+        pid=pid,
+        start_time=process.start_time(pid) or 0,
+        bundle=bundle,
+        version=wanted.version,
+        created=clock.now(),
+        cgroup=cgroup_path,
+        annotations=dict(wanted.annotations),
+        hooks=any(wanted.hooks.values()),
+    )
+    state.write(container)
+    return container
+
+
+def limit(pid: int, wanted: Process) -> None:
+    """Resource limits and the OOM score: raising the one and lowering the other needs CAP_SYS_RESOURCE on the host."""
+    if wanted.rlimits:
+        _set_rlimits(pid, wanted)
+    if wanted.oom_score_adj is not None:
+        try:
+            with open(f"/proc/{pid}/oom_score_adj", "w", encoding="ascii") as handle:
+                handle.write(str(wanted.oom_score_adj))
+        except OSError as error:
+            raise RuntimeFailure(f"process.oomScoreAdj: {wanted.oom_score_adj}: {error.strerror}") from None
+
+
+def _set_rlimits(pid: int, wanted: Process) -> None:
+    import resource
+
+    for number, soft, hard in wanted.rlimits:
+        limits = tuple(resource.RLIM_INFINITY if v >= 2**63 else v for v in (soft, hard))
+        try:
+            resource.prlimit(pid, number, limits)  # type: ignore[arg-type]
+        except (OSError, ValueError) as error:
+            name = next(n for n, v in spec.RLIMITS.items() if v == number)
+            raise RuntimeFailure(f"process.rlimits: {name} {soft}:{hard}: {error}") from None
+
+
+def _write_maps(pid: int, wanted: Spec) -> None:
+    for name, maps in (("uid_map", wanted.uid_mappings), ("gid_map", wanted.gid_mappings)):
+        lines = "".join(f"{m.container_id} {m.host_id} {m.size}\n" for m in maps)
+        try:
+            fd = os.open(f"/proc/{pid}/{name}", os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                os.write(fd, lines.encode())
+            finally:
+                os.close(fd)
+        except OSError as error:
+            prop = "linux." + name.replace("_map", "Mappings")
+            raise BundleError(prop, lines.strip(), f"the kernel refused it: {error.strerror}") from None
+
+
+def _run_hooks(wanted: Spec, document: dict[str, Any], *kinds: str) -> None:
+    if any(wanted.hooks[kind] for kind in kinds):
+        from . import hooks
+
+        for kind in kinds:
+            hooks.run(kind, wanted.hooks[kind], document)
+
+
+def start(container: Container) -> None:
+    """Let init run its program; returns when it runs. Raises RuntimeFailure with the reason when it could not."""
+    fifo = f"{container.directory}/{state.FIFO}"
+    try:
+        fd = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        raise RuntimeFailure(f"container {container.id!r} is {container.status()}, not created") from None
+    try:
+        os.write(fd, b"\0")
+        poll = select.poll()
+        poll.register(fd, 0)  # POLLERR alone: the reader is gone, so exec happened, or the process ended
+        poll.poll()
+    finally:
+        os.close(fd)
+    files.remove_file(fifo)
+    failure = files.read_text(f"{container.directory}/{state.EXEC_ERROR}")
+    if failure:
+        raise RuntimeFailure(failure)
+    files.remove_file(f"{container.directory}/{state.EXEC_ERROR}")
+    if container.hooks:
+        wanted = spec.parse(state.read_config(container), container.bundle)
+        _run_hooks(wanted, container.state(state.RUNNING), "poststart")

@@ -1,0 +1,141 @@
+"""A declared container's process through its runtime: nsrun in this very process, or another one as a program."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import tempfile
+
+from .._kernel import files, mount, process
+from .._kernel.errors import KernelError
+from . import cgroups, create, end, record, state
+from .errors import NoSuchContainer, RuntimeFailure
+from .launch import Launch
+
+EMBEDDED = "nsrun"
+
+
+def private_mounts() -> None:
+    """A mount namespace of our own that follows the host's: what is mounted here is nobody else's business."""
+    from .._kernel import clone
+
+    clone.unshare(clone.CLONE_NEWNS)
+    mount.set_propagation("/", "slave", recursive=True)
+
+
+def mount_rootfs(launch: Launch) -> None:
+    """The container's overlay on bundle/rootfs, in the calling process's mount namespace. Raises KernelError.
+
+    Device nodes of an image are nothing but names: what a container has of devices is mounted on its /dev.
+    """
+    if launch.rootfs is None:
+        return
+    from .._kernel.mount_overlay import mount_overlay
+
+    rootfs = launch.rootfs
+    target = f"{launch.bundle}/rootfs"
+    files.make_directory(target)
+    mount_overlay(
+        target,
+        rootfs.lowerdirs,
+        rootfs.upperdir,
+        rootfs.workdir,
+        options=[f"{key}={value}" if value else key for key, value in sorted(rootfs.options.items())],
+        attributes=mount.MOUNT_ATTR_NODEV,
+        source=f"barekernel:{launch.id}",
+        idmap=rootfs.idmap,
+    )
+
+
+def unmount_rootfs(launch: Launch) -> None:
+    """Take the overlay away, so that another may use its upper directory at once."""
+    if launch.rootfs is not None:
+        with contextlib.suppress(KernelError):
+            mount.umount2(f"{launch.bundle}/rootfs")
+
+
+def make_cgroup(launch: Launch) -> None:
+    """The container's cgroup with its limits, before any process is in it. Raises RuntimeFailure, KernelError."""
+    cgroups.make(launch.cgroup, launch.files)
+
+
+def start(launch: Launch, stdio: tuple[int, int, int] | None, clone_parent: bool, die_with_parent: bool) -> int:
+    """Create and start; returns the PID of init. Nothing is left when it fails. Raises RuntimeFailure, KernelError."""
+    if launch.runtime != EMBEDDED:
+        return _start_foreign(launch, stdio)
+    request = create.Request(
+        root=record.RUNTIME_ROOT,
+        id=launch.id,
+        bundle=launch.bundle,
+        stdio=stdio,
+        clone_parent=clone_parent,
+        die_with_parent=die_with_parent,
+        cgroup=launch.cgroup,
+    )
+    container = create.create(request)
+    try:
+        create.start(container)
+    except BaseException:
+        end.delete(container, force=True)
+        if not clone_parent:
+            create.reap(container.pid, False)
+        raise
+    return container.pid
+
+
+def _start_foreign(launch: Launch, stdio: tuple[int, int, int] | None) -> int:
+    with tempfile.TemporaryDirectory(prefix="barekernel-") as directory:
+        pid_file = f"{directory}/pid"
+        _foreign(launch, "create", "--bundle", launch.bundle, "--pid-file", pid_file, launch.id, stdio=stdio)
+        pid = int(files.read_text(pid_file) or 0)
+    try:
+        _foreign(launch, "start", launch.id)
+    except RuntimeFailure:
+        _foreign(launch, "delete", "--force", launch.id, check=False)
+        raise
+    return pid
+
+
+def _foreign(launch: Launch, *words: str, stdio: tuple[int, int, int] | None = None, check: bool = True) -> None:
+    """Run the other runtime; its messages go to a file, as the container keeps the standard descriptors."""
+    with tempfile.TemporaryFile() as log:
+        command = [launch.runtime, "--root", record.RUNTIME_ROOT, "--log", f"/proc/self/fd/{log.fileno()}", *words]
+        stdin, stdout, stderr = stdio or (subprocess.DEVNULL, None, None)
+        try:
+            done = subprocess.run(
+                command, stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=(log.fileno(),), check=False
+            )
+        except OSError as error:
+            raise RuntimeFailure(f"runtime {launch.runtime}: {error.strerror}") from None
+        if done.returncode and check:
+            log.seek(0)
+            said = log.read().decode("utf-8", "replace").strip()
+            raise RuntimeFailure(f"{launch.runtime} {words[0]}: {said or f'exited with {done.returncode}'}")
+
+
+def clear(launch: Launch) -> None:
+    """No process, no runtime state and no cgroup of the container is left. Raises Busy, KernelError."""
+    if launch.runtime == EMBEDDED:
+        try:
+            end.delete(state.read(record.RUNTIME_ROOT, launch.id), force=True)
+        except NoSuchContainer:
+            state.forget(record.RUNTIME_ROOT, launch.id)
+    else:
+        with contextlib.suppress(RuntimeFailure):
+            _foreign(launch, "delete", "--force", launch.id, check=False)
+        with contextlib.suppress(OSError):  # others live there
+            os.rmdir(record.RUNTIME_ROOT)
+    cgroups.destroy(launch.cgroup)
+
+
+def signal(launch: Launch, pid: int, start_time: int | None, name: str) -> bool:
+    """Send a signal to init if it is still that process; False where it is gone."""
+    try:
+        pidfd = process.open_process(pid, start_time)
+    except KernelError:
+        return False
+    try:
+        return process.send_signal(pidfd, end.signal_number(name))
+    finally:
+        os.close(pidfd)

@@ -1,0 +1,189 @@
+"""exec: one more process in a running container, with the credentials that its own process has."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NamedTuple
+
+from .._kernel import clone, process
+from .._kernel.errors import KernelError
+from . import cgroups, credentials, seccomp_filter, spec, state
+from .channel import Channel
+from .create import limit, reap
+from .errors import BundleError, RuntimeFailure
+from .init import trace
+from .spec import NAMESPACES, Process
+from .state import Container
+
+#: /proc/PID/ns/NAME of each type, namespaces(7).
+_FILES = {"network": "net", "mount": "mnt"}
+
+
+class Request(NamedTuple):
+    """What to run and how.
+
+    console: the module of that name where a terminal is asked for (inside the container nothing can be imported any
+    more), console_fd: the socket to whoever takes the terminal. preserve_fds: how many descriptors after 2 stay open.
+    """
+
+    process: Process
+    console: Any = None
+    console_fd: int | None = None
+    preserve_fds: int = 0
+
+
+class Place(NamedTuple):
+    """Where it runs: those namespaces of the process ``pid``, which ``pidfd`` holds, and a cgroup's directory."""
+
+    pid: int
+    pidfd: int
+    kinds: int
+    cgroup_fd: int | None
+
+
+def base_process(container: Container) -> dict[str, Any]:
+    """The container's own ``process``, of which a command line changes what it names; never its terminal."""
+    wanted = dict(state.read_config(container).get("process") or {})
+    wanted["terminal"] = False
+    return wanted
+
+
+def seal_for(container: Container) -> None:
+    """Begin again from a safe copy of the interpreter, if the container has no user namespace (seal.py)."""
+    listed = state.read_config(container).get("linux", {}).get("namespaces", [])
+    if "user" not in {entry.get("type") for entry in listed}:
+        from . import seal
+
+        seal.ensure()
+
+
+def start(container: Container, request: Request) -> int:
+    """Start the process; returns its PID once its program runs. Raises RuntimeFailure, KernelError."""
+    status = container.status()
+    if status not in (state.RUNNING, state.CREATED):
+        raise RuntimeFailure(f"container {container.id!r} is {status}: a process can join only a running one")
+    config = state.read_config(container)
+    policy = (config.get("linux") or {}).get("seccomp")
+    program = seccomp_filter.program(policy) if policy else None
+    flags = seccomp_filter.flags(policy) if policy else 0
+    pidfd = process.open_process(container.pid, container.start_time)
+    ours, theirs = Channel.pair()
+    cgroup_fd = cgroups.open_directory(container.cgroup) if container.cgroup else None
+    try:
+        place = Place(container.pid, pidfd, _other_namespaces(container.pid), cgroup_fd)
+        stage, stage_pidfd = clone.clone3()
+        if stage == 0:
+            ours.close()
+            _guarded(lambda: _stage(request, theirs, place, program, flags), theirs)
+        os.close(stage_pidfd)
+        theirs.close()
+        try:
+            pid = int(ours.expect("init", "the process that joins the container"))
+        finally:
+            reap(stage, False)
+        try:
+            limit(pid, request.process)
+            ours.send("go")
+            kind, value = ours.receive()
+        except BaseException:
+            os.kill(pid, 9)
+            reap(pid, False)
+            raise
+        if kind == "error":
+            reap(pid, False)
+            text, status_code = value if isinstance(value, list) else (value, 1)
+            raise RuntimeFailure(str(text), int(status_code))
+        return pid
+    finally:
+        ours.close()
+        os.close(pidfd)
+        if cgroup_fd is not None:
+            os.close(cgroup_fd)
+
+
+def _other_namespaces(pid: int) -> int:
+    """The flags of those namespaces of a process that are not ours already."""
+    flags = 0
+    for kind, flag in NAMESPACES.items():
+        name = _FILES.get(kind, kind)
+        try:
+            theirs, ours = (os.stat(f"/proc/{who}/ns/{name}") for who in (pid, "self"))
+        except FileNotFoundError:
+            continue  # a kernel without that type
+        if (theirs.st_dev, theirs.st_ino) != (ours.st_dev, ours.st_ino):
+            flags |= flag
+    return flags
+
+
+def _stage(request: Request, channel: Channel, place: Place, program: bytes | None, flags: int) -> None:
+    credentials.not_inspectable()
+    last = place.kinds & clone.CLONE_NEWCGROUP
+    last_fd = os.open(f"/proc/{place.pid}/ns/cgroup", os.O_RDONLY | os.O_CLOEXEC) if last else None
+    if place.kinds != last:
+        clone.setns(place.pidfd, place.kinds & ~last)
+    pid, _pidfd = clone.clone3(clone.CLONE_PARENT, place.cgroup_fd)
+    if pid == 0:
+        _guarded(lambda: _become_program(request, channel, place.kinds, last_fd, program, flags), channel)
+    channel.send("init", pid)
+    os._exit(0)
+
+
+def _become_program(
+    request: Request, channel: Channel, kinds: int, cgroup_namespace: int | None, program: bytes | None, flags: int
+) -> None:
+    channel.expect("go", "the runtime")
+    if cgroup_namespace is not None:
+        # Only in its cgroup: systemd mounts the hierarchy with nsdelegate, and from within the namespace nobody gets
+        # into a cgroup from outside of it then (cgroup-v2.rst, "Delegation Containment").
+        clone.setns(cgroup_namespace)
+    os.setsid()
+    credentials.new_session_keyring()
+    if kinds & clone.CLONE_NEWUSER:
+        credentials.become_root_of_user_namespace()
+    if request.process.terminal:
+        _take_terminal(request)
+    credentials.enter_cwd(request.process.cwd)
+    process_ = credentials.with_home(request.process)
+    path = credentials.find_program(process_)
+    credentials.reset_signals()
+    credentials.apply(process_, program, flags)
+    credentials.close_on_exec(3 + request.preserve_fds)
+    credentials.execute(process_, path)
+
+
+def _take_terminal(request: Request) -> None:
+    console = request.console
+    if console is None or request.console_fd is None:
+        raise RuntimeFailure("process.terminal: a terminal is asked for and there is nobody to give it to")
+    root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    master, slave = console.open_pair(root_fd, request.process.console_size)
+    console.send(request.console_fd, master)
+    os.close(master)
+    os.close(root_fd)
+    console.take(slave)
+
+
+def _guarded(action: Any, channel: Channel) -> None:
+    try:
+        action()
+    except (RuntimeFailure, KernelError, OSError) as error:
+        channel.send("error", [str(error), getattr(error, "status", 1)])
+    except BaseException:
+        channel.send("error", [trace(), 1])
+    os._exit(1)
+
+
+def process_from(container: Container, document: Any, args: list[str], changes: dict[str, Any]) -> Process:
+    """``exec --process FILE`` or the command line's own words as a checked process. Raises BundleError."""
+    wanted = dict(document) if document is not None else base_process(container)
+    if args:
+        wanted["args"] = args
+    env = changes.pop("env", [])
+    if env:
+        names = {entry.partition("=")[0] for entry in env}
+        kept = [entry for entry in wanted.get("env") or [] if entry.partition("=")[0] not in names]
+        wanted["env"] = [*kept, *env]
+    wanted.update(changes)
+    if wanted.get("user") and not isinstance(wanted["user"], dict):
+        raise BundleError("process.user", wanted["user"], "must be an object")
+    return spec.parse_process(wanted)

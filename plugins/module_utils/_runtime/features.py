@@ -1,0 +1,35 @@
+"""What this runtime does, as the runtime-spec's features.md wants it told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._kernel import capabilities, mount, seccomp
+from .mount_entry import known_options
+from .spec import HOOKS, NAMESPACES
+
+
+def features() -> dict[str, Any]:
+    """The document."""
+    return {
+        "ociVersionMin": "1.0.0",
+        "ociVersionMax": "1.2.0",
+        "hooks": list(HOOKS),
+        "mountOptions": sorted([*known_options(), *mount.PROPAGATION, *("r" + p for p in mount.PROPAGATION)]),
+        "linux": {
+            "namespaces": sorted(NAMESPACES),
+            "capabilities": list(capabilities.NUMBERS),
+            "cgroup": {"v1": False, "v2": True, "systemd": False, "systemdUser": False, "rdma": True},
+            "seccomp": {
+                "enabled": True,
+                "actions": sorted(seccomp.ACTIONS),
+                "operators": sorted(seccomp.OPERATORS),
+                "supportedFlags": sorted(seccomp.FLAGS),
+                "knownFlags": sorted(seccomp.FLAGS),
+            },
+            "apparmor": {"enabled": False},
+            "selinux": {"enabled": False},
+            "intelRdt": {"enabled": False},
+            "mountExtensions": {"idmap": {"enabled": True}},
+        },
+    }

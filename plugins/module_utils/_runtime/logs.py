@@ -1,0 +1,136 @@
+"""Container logs as JSON lines, one object a line with time, stream and log, rotated by size.
+
+FILE is written to; FILE.1 is the one before, and so on: max_files in all. The format is that of Docker's json-file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from typing import Any, NamedTuple
+
+from . import clock
+
+#: A line longer than this is cut into several entries; only the last of them ends in a newline.
+LONGEST_LINE = 16384
+STDOUT, STDERR = "stdout", "stderr"
+
+
+class Line(NamedTuple):
+    """One entry. ``log`` ends in a newline unless the line was cut."""
+
+    time: str
+    stream: str
+    log: str
+
+
+class Writer:
+    """Appends what containers write. A full disk loses lines, never the container: ``lost`` counts them."""
+
+    def __init__(self, path: str, max_size: int, max_files: int) -> None:
+        self.path, self.max_size, self.max_files = path, max_size, max(1, max_files)
+        self.lost = 0
+        self._pending = {STDOUT: b"", STDERR: b""}
+        self._fd = -1
+        self._size = 0
+        self._open()
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def feed(self, stream: str, data: bytes) -> None:
+        """Bytes that came from the container; what is not a whole line yet is kept for the next time."""
+        lines = (self._pending[stream] + data).split(b"\n")
+        rest = lines.pop()
+        pieces = [piece for line in lines for piece in _pieces(line + b"\n")]
+        while len(rest) > LONGEST_LINE:
+            pieces.append(rest[:LONGEST_LINE])
+            rest = rest[LONGEST_LINE:]
+        self._pending[stream] = rest
+        self._write(stream, pieces)
+
+    def finish(self, stream: str) -> None:
+        """The container closed it: what is left is the last line."""
+        rest, self._pending[stream] = self._pending[stream], b""
+        if rest:
+            self._write(stream, [rest])
+
+    def close(self) -> None:
+        """Write what is left of both, and close."""
+        for stream in self._pending:
+            self.finish(stream)
+        os.close(self._fd)
+        self._fd = -1
+
+    def _write(self, stream: str, pieces: list[bytes]) -> None:
+        now = clock.now()
+        for piece in pieces:
+            entry = {"log": piece.decode("utf-8", "replace"), "stream": stream, "time": now}
+            raw = json.dumps(entry, ensure_ascii=False).encode() + b"\n"
+            if self._size and self._size + len(raw) > self.max_size:
+                self._rotate()
+            try:
+                written = os.write(self._fd, raw)
+                self._size += written
+                if written < len(raw):  # the disk is full: a half line would spoil the file
+                    raise OSError
+            except OSError:
+                self.lost += 1
+                with contextlib.suppress(OSError):
+                    self._size = os.lseek(self._fd, 0, os.SEEK_END)
+
+    def _rotate(self) -> None:
+        os.close(self._fd)
+        for number in range(self.max_files - 1, 0, -1):
+            older = f"{self.path}.{number}"
+            newer = f"{self.path}.{number - 1}" if number > 1 else self.path
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(newer, older)
+        if self.max_files == 1:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
+        self._open()
+
+    def _open(self) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._fd = os.open(self.path, flags, 0o640)
+        self._size = os.fstat(self._fd).st_size
+
+
+def _pieces(line: bytes) -> list[bytes]:
+    return [line[i : i + LONGEST_LINE] for i in range(0, len(line), LONGEST_LINE)]
+
+
+def files_of(path: str) -> list[str]:
+    """The log and its older parts, the newest first."""
+    found, number = [path] if os.path.exists(path) else [], 1
+    while os.path.exists(f"{path}.{number}"):
+        found.append(f"{path}.{number}")
+        number += 1
+    return found
+
+
+def tail(path: str, count: int, streams: tuple[str, ...] = (STDOUT, STDERR)) -> list[Line]:
+    """The last ``count`` entries across rotations, oldest first; fewer where there are not so many."""
+    handles = []
+    with contextlib.ExitStack() as stack:
+        for name in files_of(path):  # opened first: a rotation while we read then changes nothing
+            with contextlib.suppress(FileNotFoundError):
+                handles.append(stack.enter_context(open(name, "rb")))
+        found: list[Line] = []
+        for handle in handles:
+            lines = [line for line in map(_parse, handle.read().split(b"\n")) if line and line.stream in streams]
+            found = lines[max(0, len(lines) - (count - len(found))) :] + found if count > len(found) else found
+            if len(found) >= count:
+                break
+    return found
+
+
+def _parse(raw: bytes) -> Line | None:
+    """An entry, None for an empty or damaged line."""
+    try:
+        entry: dict[str, Any] = json.loads(raw)
+        return Line(str(entry["time"]), str(entry["stream"]), str(entry["log"]))
+    except (ValueError, KeyError, TypeError):
+        return None

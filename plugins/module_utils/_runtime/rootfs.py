@@ -1,0 +1,141 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The container's own view of files: everything is mounted into its root, and the root becomes the only one.
+
+Runs in the process that becomes init, in its new mount namespace. config.md (Mounts), config-linux.md.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from .._kernel import mount, openat2
+from .._kernel.errors import KernelError
+from . import inroot
+from .errors import RuntimeFailure
+from .mount_entry import MountEntry
+from .prepare import Prepared, apply_attributes
+from .spec import Spec
+
+_PROC, _SYS = "/proc", "/sys"
+
+
+def attach_root(spec: Spec, prepared: Prepared) -> int:
+    """Attach the detached root in this mount namespace; returns its descriptor. As the host's root still."""
+    kind = "slave" if spec.rootfs_propagation in ("slave", "rslave", "shared", "rshared") else "private"
+    mount.set_propagation("/", kind, recursive=True)
+    target = openat2.openat2(mount.AT_FDCWD, spec.rootfs, os.O_PATH | os.O_DIRECTORY, resolve=0)
+    try:
+        mount.move_mount(prepared.root_tree, b"", target, b"")
+    finally:
+        os.close(target)
+    return prepared.root_tree
+
+
+def mount_all(root_fd: int, spec: Spec, prepared: Prepared, own_cgroup: str | None) -> dict[str, int]:
+    """Every entry of ``mounts``, in order; returns descriptors of procfs and sysfs by where they are mounted."""
+    seen: dict[str, int] = {}
+    for index, entry in enumerate(spec.mounts):
+        try:
+            if entry.bind:
+                target = _target(root_fd, entry, prepared.bind_is_directory[index])
+                fd = prepared.binds.pop(index)
+            else:
+                fd = _file_system(entry, spec, own_cgroup)
+                target = _target(root_fd, entry, True)
+            try:
+                mount.move_mount(fd, b"", target, b"")
+            finally:
+                os.close(target)
+        except KernelError as error:
+            hint = error.hint or _advice(entry, error.errno or 0)
+            said = KernelError(error.errno or 0, error.syscall, entry.destination, hint, error.detail)
+            raise RuntimeFailure(f"{entry.prop} ({entry.kind or entry.bind} on {entry.destination}): {said}") from None
+        if entry.destination in (_PROC, _SYS) and entry.kind in ("proc", "sysfs"):
+            seen[entry.destination] = fd
+        else:
+            os.close(fd)
+    return seen
+
+
+def _target(root_fd: int, entry: MountEntry, is_directory: bool) -> int:
+    if entry.kind in ("proc", "sysfs"):
+        # Whatever is decided later by looking at /proc must be about the real one: no symlink on the way to it.
+        inroot_fd = inroot.directory(root_fd, entry.destination)
+        os.close(inroot_fd)
+        relative = entry.destination.lstrip("/") or "."
+        return openat2.openat2(root_fd, relative, os.O_PATH | os.O_DIRECTORY, resolve=inroot.STRICT)
+    make = inroot.directory if is_directory else inroot.file
+    return make(root_fd, entry.destination)
+
+
+def _file_system(entry: MountEntry, spec: Spec, own_cgroup: str | None) -> int:
+    """A detached mount of a new file system."""
+    kind = entry.kind
+    if kind in ("cgroup", "cgroup2"):
+        if spec.namespace("cgroup") is None:
+            # Without a cgroup namespace the file system would show the host's whole tree: show its own part of it.
+            if own_cgroup is None:
+                raise KernelError(errno.ENOENT, "mount", None, "The container has no cgroup to show")
+            fd = mount.open_tree(mount.AT_FDCWD, own_cgroup)
+            apply_attributes(fd, entry)
+            return fd
+        kind = "cgroup2"
+    fs_fd = mount.fsopen(kind)
+    try:
+        mount.fsconfig_set_string(fs_fd, "source", entry.source)
+        for option in entry.data:
+            key, separator, value = option.partition("=")
+            if separator:
+                mount.fsconfig_set_string(fs_fd, key, value)
+            else:
+                mount.fsconfig_set_flag(fs_fd, key)
+        mount.fsconfig_create(fs_fd)
+        fd = mount.fsmount(fs_fd, entry.attributes[0] | entry.rattributes[0])
+    finally:
+        os.close(fs_fd)
+    if entry.propagation:
+        apply_attributes(fd, entry)
+    return fd
+
+
+def _advice(entry: MountEntry, number: int) -> str:
+    if entry.kind == "sysfs" and number == errno.EPERM:
+        return (
+            "sysfs shows the network namespace, so it can be mounted only where the container's user namespace owns "
+            "that: give it a network namespace made inside it, or bind-mount /sys instead"
+        )
+    if entry.kind == "proc" and number == errno.EPERM:
+        return "Something is mounted over the runtime's own /proc, so a user namespace may not see a full one"
+    return ""
+
+
+def make_cwd(root_fd: int, cwd: str) -> None:
+    """The working directory, made where missing (by the container's root, so it is nothing the image forbids)."""
+    try:
+        os.close(inroot.directory(root_fd, cwd))
+    except KernelError as error:
+        if error.errno != errno.EROFS:
+            raise
+
+
+def pivot(root_fd: int) -> None:
+    """The attached root becomes "/", and the old one is gone from this namespace. pivot_root(2), NOTES."""
+    os.fchdir(root_fd)
+    mount.pivot_root(".", ".")
+    # Now the old root is stacked on the new one, and "." is the old one's place.
+    mount.umount2(".", mount.MNT_DETACH)
+    os.chdir("/")
+
+
+def finish(root_fd: int, spec: Spec) -> None:
+    """What must come last: the root's own propagation, and read-only."""
+    word = spec.rootfs_propagation
+    if word and word not in ("slave", "rslave"):
+        recursive, kind = word not in mount.PROPAGATION, word if word in mount.PROPAGATION else word[1:]
+        mount.mount_setattr(root_fd, b"", propagation=mount.PROPAGATION[kind], recursive=recursive)
+    if spec.readonly:
+        mount.mount_setattr(root_fd, b"", mount.MOUNT_ATTR_RDONLY)

@@ -1,0 +1,127 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bridge_network
+short_description: Networks for containers with NAT, published ports and isolation
+version_added: 0.1.0
+description:
+  - Makes a bridge with gateway addresses and what it takes to reach the world from it and published ports on it.
+  - All networks share one nftables table, C(inet barekernel). Rules of others are read to warn about what they drop,
+    and never touched.
+  - Needs C(net.ipv4.ip_forward) and, for IPv6, C(net.ipv6.conf.all.forwarding), so the host forwards between all its
+    interfaces. The values as they were are put back with the last network that needs them, unless somebody else has
+    changed them since. An interface that has its default route from router advertisements gets C(accept_ra=2), as it
+    would lose that route otherwise.
+  - Every option is compared with the live kernel. Containers stay attached while a network changes.
+extends_documentation_fragment:
+  - barekernel.containers.attributes
+  - barekernel.containers.network
+author:
+  - barekernel.containers maintainers (@barekernel)
+options:
+  name:
+    description: Name of the network, up to 63 letters, digits, C(_), C(.) and C(-).
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) makes the network as declared.
+      - V(absent) removes it with everything that belongs to it.
+    type: str
+    choices: [present, absent]
+    default: present
+  force:
+    description:
+      - Removes a network, or renames its bridge, while containers are attached, which cuts them off.
+      - V(false) refuses and names them.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: A network with NAT to the outside, IPv4 and IPv6
+  barekernel.containers.bridge_network:
+    name: lab0
+    addresses:
+      - 10.88.0.1/24
+      - fd88::1/64
+
+- name: A port of the host that leads to a virtual machine on the bridge
+  barekernel.containers.bridge_network:
+    name: lab0
+    addresses: [10.88.0.1/24]
+    published:
+      - addresses: [10.88.0.50]
+        ports: ["8080:80", "127.0.0.1:5300:53/udp", "9000-9009:9000-9009"]
+
+- name: A network that is routed, not translated
+  barekernel.containers.bridge_network:
+    name: routed
+    addresses: [192.0.2.1/26]
+    nat: false
+    isolate: false
+    mtu: 9000
+
+- name: No network
+  barekernel.containers.bridge_network:
+    name: lab0
+    state: absent
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or in check mode what would be done, one sentence each.
+  returned: always
+  type: list
+  elements: str
+  sample: ["create bridge lab0 (MAC 02:1f:6a:0c:55:9e, MTU 1500)", "add address 10.88.0.1/24 to bridge lab0"]
+changes:
+  description: The options that differed, with the value before and after and how the change is applied.
+  returned: always
+  type: list
+  elements: dict
+network:
+  description: The network as it lives after the task (in check mode before it), empty when there is none.
+  returned: always
+  type: dict
+  sample:
+    name: lab0
+    bridge: lab0
+    addresses: [10.88.0.1/24]
+    gateways: [10.88.0.1]
+    subnets: [10.88.0.0/24]
+    mac: "02:1f:6a:0c:55:9e"
+    mtu: 1500
+    up: true
+    nat: true
+    isolate: true
+    published: {"10.88.0.50": ["8080:80/tcp"]}
+    ports: [vethab12]
+    sysctls: {net.ipv4.ip_forward: "1"}
+"""
+
+from ..module_utils._module.arguments.network import network
+from ..module_utils._module.runner import run
+from ..module_utils._resource.network import NetworkResource
+
+
+def main() -> None:
+    """The network becomes as declared."""
+    run(
+        NetworkResource(),
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "force": {"type": "bool", "default": False},
+            **network(),
+        },
+        required_if=[("state", "present", ("addresses",))],
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: bridge_network_info
+short_description: Networks of a host as they live
+version_added: 0.1.0
+description:
+  - Reads the networks made by M(barekernel.containers.bridge_network) from the live kernel.
+extends_documentation_fragment:
+  - barekernel.containers.attributes.info
+author:
+  - barekernel.containers maintainers (@barekernel)
+options:
+  name:
+    description: Name of the network. Unset, all networks of the host.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: All networks
+  barekernel.containers.bridge_network_info:
+  register: found
+
+- name: One network
+  barekernel.containers.bridge_network_info:
+    name: lab0
+"""
+
+RETURN = r"""
+networks:
+  description:
+    - The networks declared on the host, by name, each as M(barekernel.containers.bridge_network) returns it.
+    - Empty when there is none of that name.
+  returned: always
+  type: list
+  elements: dict
+"""
+
+from ..module_utils._module.runner import run_info
+from ..module_utils._resource.network import NetworkInfo
+
+
+def main() -> None:
+    """Read only."""
+    run_info(NetworkInfo(), argument_spec={"name": {"type": "str"}})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ns_container_exec
+short_description: Run a command in a running container
+version_added: 0.1.0
+description:
+  - Runs a command in all namespaces of a running container, with its capabilities, system-call filter and limits.
+  - A command that returns anything but 0 fails the task, as with M(ansible.builtin.command).
+author:
+  - barekernel.containers maintainers (@barekernel)
+extends_documentation_fragment:
+  - barekernel.containers.attributes
+attributes:
+  check_mode:
+    support: partial
+    details: Whether the command would run is predicted by O(creates) and O(removes); what it would do is not.
+  diff_mode:
+    support: partial
+    details: Shows the command, not what it changes.
+options:
+  name:
+    description: Name of the container.
+    type: str
+    required: true
+  argv:
+    description: The command as a list of arguments. Exactly one of O(argv) and O(cmd) is needed. No shell is involved.
+    type: list
+    elements: str
+  cmd:
+    description: The command as one string, split as a POSIX shell splits words. No shell is involved.
+    type: str
+  stdin:
+    description: What the command reads from its standard input. Unset, it is empty.
+    type: str
+  stdin_add_newline:
+    description: Ends O(stdin) with a newline.
+    type: bool
+    default: true
+  strip_empty_ends:
+    description: Removes line ends from the end of what is returned.
+    type: bool
+    default: true
+  env:
+    description: Environment variables beside those of the container. Unset, none.
+    type: dict
+  cwd:
+    description: Working directory inside the container. Unset, the container's.
+    type: str
+    aliases: [chdir]
+  user:
+    description: User, or V(user:group), by name or number as the container knows them. Unset, the container's.
+    type: str
+  creates:
+    description: An absolute path inside the container. If it exists, the command is not run.
+    type: str
+  removes:
+    description: An absolute path inside the container. If it does not exist, the command is not run.
+    type: str
+  timeout:
+    description: Seconds after which the command is killed and the task fails. Unset, it may take as long as it likes.
+    type: float
+seealso:
+  - module: barekernel.containers.ns_container
+"""
+
+EXAMPLES = r"""
+- name: Make the database once
+  barekernel.containers.ns_container_exec:
+    name: db
+    argv: [initdb, -D, /var/lib/db]
+    user: postgres
+    creates: /var/lib/db/PG_VERSION
+
+- name: Ask the web server from a neighbour
+  barekernel.containers.ns_container_exec:
+    name: client
+    cmd: wget -qO- http://web/
+  register: page
+  changed_when: false
+"""
+
+RETURN = r"""
+rc:
+  description: Exit code; 128 and the signal's number where a signal ended it.
+  returned: when the command ran
+  type: int
+stdout:
+  description: What it wrote to its standard output.
+  returned: when the command ran
+  type: str
+stderr:
+  description: What it wrote to its standard error.
+  returned: when the command ran
+  type: str
+actions:
+  description: The command, or nothing where it needed not run.
+  returned: always
+  type: list
+  elements: str
+changes:
+  description: Always empty, as a command is no state.
+  returned: always
+  type: list
+  elements: dict
+"""
+
+from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.container_exec import (
+    container_exec,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import run
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_exec import ExecResource
+
+
+def main():
+    run(
+        ExecResource(),
+        argument_spec=container_exec(),
+        mutually_exclusive=[("argv", "cmd")],
+        required_one_of=[("argv", "cmd")],
+    )
+
+
+if __name__ == "__main__":
+    main()

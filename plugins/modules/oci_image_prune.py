@@ -1,0 +1,55 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: oci_image_prune
+short_description: Removes what no image and no container uses
+version_added: 0.1.0
+description:
+  - Removes blobs and layers from the store of M(barekernel.containers.oci_image) that belong to no named image and to
+    no image that a container is made from. Use is read from what exists.
+  - Check mode is the dry run, with the bytes that would be freed.
+extends_documentation_fragment:
+  - barekernel.containers.attributes
+author:
+  - barekernel.containers maintainers (@barekernel)
+options: {}
+"""
+
+EXAMPLES = r"""
+- name: What could go
+  barekernel.containers.oci_image_prune:
+  check_mode: true
+  register: unused
+
+- name: Let it go
+  barekernel.containers.oci_image_prune:
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or in check mode would be done, one sentence each.
+  returned: always
+  type: list
+  elements: str
+changes:
+  description: Each value that differed; empty here, as there is nothing but done or not done.
+  returned: always
+  type: list
+  elements: dict
+"""
+
+from ..module_utils._module.runner import run
+from ..module_utils._resource.image_store import ImagePrune
+
+
+def main() -> None:
+    """The whole store."""
+    run(ImagePrune(), argument_spec={})
+
+
+if __name__ == "__main__":
+    main()

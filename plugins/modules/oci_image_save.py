@@ -1,0 +1,74 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: oci_image_save
+short_description: Saves an image of a host into an archive
+version_added: 0.1.0
+description:
+  - Writes an image of the store into an archive or OCI layout that C(docker load), C(podman load) and C(skopeo) take.
+  - An archive that already holds this image is left alone; another one is replaced, once the new one is whole.
+extends_documentation_fragment:
+  - barekernel.containers.attributes
+author:
+  - barekernel.containers maintainers (@barekernel)
+options:
+  name:
+    description: Name of the image on the host.
+    type: str
+    required: true
+  path:
+    description: The archive or directory, on the host. Its directory must exist.
+    type: path
+    required: true
+  format:
+    description: What is written.
+    type: str
+    choices: [oci-archive, docker-archive, oci]
+    default: oci-archive
+"""
+
+EXAMPLES = r"""
+- name: For docker load
+  barekernel.containers.oci_image_save:
+    name: app
+    path: /srv/app.tar
+    format: docker-archive
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, or in check mode would be done, one sentence each.
+  returned: always
+  type: list
+  elements: str
+changes:
+  description: Each value that differed; empty here, as there is nothing but done or not done.
+  returned: always
+  type: list
+  elements: dict
+"""
+
+from ..module_utils._module.runner import run
+from ..module_utils._resource.image_store import ImageExport
+
+
+def main() -> None:
+    """One image, one file."""
+    argument_spec = {
+        "name": {"type": "str", "required": True},
+        "path": {"type": "path", "required": True},
+        "format": {
+            "type": "str",
+            "choices": ["oci-archive", "docker-archive", "oci"],
+            "default": "oci-archive",
+        },
+    }
+    run(ImageExport("oci_image_save"), argument_spec=argument_spec)
+
+
+if __name__ == "__main__":
+    main()
