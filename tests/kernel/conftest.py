@@ -1,0 +1,37 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Tests against the real kernel: isolated from the machine, and nothing may be left behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from .leaks import Snapshot, leaked_since, take
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if "BAREKERNEL_ISOLATED" not in os.environ:
+        raise pytest.UsageError(
+            "tests/kernel changes mounts and networks: run it as `tests/isolated pytest tests/kernel`"
+        )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_by_the_run() -> Iterator[None]:
+    """Counted before and after the whole run."""
+    before = take()
+    yield
+    assert leaked_since(before) == []
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_by_the_test() -> Iterator[Snapshot]:
+    """Counted before and after each test, so that the culprit has a name."""
+    before = take()
+    yield before
+    assert leaked_since(before) == []

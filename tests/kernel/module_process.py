@@ -1,0 +1,89 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One module in a process of its own, with the interpreter and the libraries that a host has."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+PLUGINS = "ansible_collections.barekernel.containers.plugins"
+#: What a host has: the distribution's Python with the distribution's pyroute2.
+HOST_PYTHON = "/usr/bin/python3"
+
+#: Audit events (https://docs.python.org/3/library/audit_events.html) that mean a change.
+CHANGING = {
+    *("os.chflags", "os.chmod", "os.chown", "os.link", "os.lockf", "os.mkdir", "os.removexattr", "os.remove"),
+    *("os.rename", "os.rmdir", "os.setxattr", "os.symlink", "os.truncate", "os.unlink", "os.utime", "os.exec"),
+    *("shutil.chown", "shutil.copyfile", "shutil.move", "shutil.rmtree", "os.posix_spawn", "os.system"),
+}
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+#: Commands that observers may run, with a word that must be among the arguments.
+READING = {"nft": "list", "skopeo": "inspect", "systemctl": "show"}
+
+
+def run_module(name: str, params: dict[str, Any], check: bool = False) -> dict[str, Any]:
+    """The module's result, with ``failed`` where it failed. In check mode any attempt to change something fails it."""
+    ansible = Path(importlib.import_module("ansible").__file__ or "").parent
+    libraries = CHECKOUT / ".cache" / "ansible"
+    libraries.mkdir(parents=True, exist_ok=True)
+    if not (libraries / "ansible").exists():
+        (libraries / "ansible").symlink_to(ansible)
+    search = f"{libraries}:{CHECKOUT / '.cache' / 'collections'}"
+    request = json.dumps({"module": name, "params": params, "check": check})
+    process = subprocess.run(
+        [HOST_PYTHON, "-B", __file__],
+        input=request,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": search, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+    )
+    try:
+        result: dict[str, Any] = json.loads(process.stdout)
+    except ValueError:
+        raise AssertionError(f"{name} said no JSON\n{process.stdout}\n{process.stderr}") from None
+    return result
+
+
+def refuse_changes(event: str, arguments: tuple[Any, ...]) -> None:
+    """An audit hook that lets nothing be changed through Python's own functions."""
+    if event == "open":
+        path, _mode, flags = arguments
+        changing = isinstance(flags, int) and flags & WRITING and path not in ("/dev/null", b"/dev/null")
+    elif event == "subprocess.Popen":
+        command = [os.fsdecode(word) for word in arguments[1]]
+        changing = READING.get(os.path.basename(command[0]), "\0") not in command
+    elif event == "os.kill":
+        changing = arguments[1] != 0
+    else:
+        changing = event in CHANGING
+    if changing:
+        raise PermissionError(f"check mode tried to change the host: {event}{arguments!r}")
+
+
+def main() -> None:
+    """In the process: parameters from stdin to the module, as Ansible hands them over."""
+    from ansible.module_utils.testing import patch_module_args
+
+    request = json.load(sys.stdin)
+    module = importlib.import_module(f"{PLUGINS}.modules.{request['module']}")
+    internal = {"_ansible_check_mode": request["check"], "_ansible_diff": True, "_ansible_remote_tmp": "/nonexistent"}
+    with patch_module_args({**request["params"], **internal}):
+        if request["check"]:
+            sys.addaudithook(refuse_changes)
+        module.main()
+
+
+if __name__ == "__main__":
+    # This directory's other files are no part of what runs on a host.
+    sys.path.pop(0)
+    main()

@@ -1,0 +1,302 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a network is for: packets on the real kernel, through NAT and published ports, past isolation and firewalls."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import namespaces, netlink_ip, sysctl
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import HOST
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.netlink_ip import Route
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import Outcome, converge
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.network import NetworkResource
+
+from .segment import PATIENCE, Member, blocked, give_host, listening, member, reach
+
+R = NetworkResource()
+LAB: dict[str, Any] = {
+    "name": "lab0",
+    "state": "present",
+    "addresses": ["10.88.0.1/24", "fd88::1/64"],
+    "published": [
+        {"addresses": ["10.88.0.2", "fd88::2"], "ports": ["8080:80", "127.0.0.1:8081:80", "9000-9003:80-83"]}
+    ],
+}
+OTHER: dict[str, Any] = {"name": "lab1", "state": "present", "addresses": ["10.89.0.1/24", "fd89::1/64"]}
+
+
+def make(*networks: dict[str, Any], **options: Any) -> Outcome:
+    outcomes = [converge(R, R.desired({**network, **options})) for network in networks or (LAB,)]
+    return outcomes[-1]
+
+
+@pytest.fixture(autouse=True)
+def networks_go() -> Iterator[None]:
+    yield
+    for name in [p.stem for p in Path("/var/lib/barekernel/networks").glob("*.json")]:
+        converge(R, R.desired({"name": name, "state": "absent", "force": True}))
+
+
+@dataclass(frozen=True)
+class Place:
+    """web and client are on lab0, third on lab1, outside is another host behind up0."""
+
+    web: Member
+    client: Member
+    third: Member
+    outside: Member
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    make(LAB, OTHER)
+    with contextlib.ExitStack() as stack:
+
+        def on(bridge: str, net: int, host: int) -> Member:
+            four, six = f"10.{net}.0", f"fd{net}:"
+            addresses = (f"{four}.{host}/24", f"{six}:{host}/64")
+            return stack.enter_context(member(f"v{net}x{host}", addresses, bridge, (f"{four}.1", f"{six}:1")))
+
+        web, client, third = on("lab0", 88, 2), on("lab0", 88, 3), on("lab1", 89, 2)
+        outside = stack.enter_context(member("up0", ("192.0.2.2/24", "2001:db8::2/64")))
+        give_host("up0", "192.0.2.1/24", "2001:db8::1/64")
+        yield Place(web, client, third, outside)
+
+
+BRIDGE_NF = {"net.bridge.bridge-nf-call-iptables": "1", "net.bridge.bridge-nf-call-ip6tables": "1"}
+STRICT = {"net.ipv4.conf.all.rp_filter": "1", "net.ipv4.conf.default.rp_filter": "1"}
+SETTINGS = {
+    "plain": dict.fromkeys(BRIDGE_NF, "0"),
+    # Bridged packets go through the IP hooks, as Docker and Kubernetes set it.
+    "bridge-nf-call": BRIDGE_NF,
+    "bridge-nf-call and strict rp_filter": {**BRIDGE_NF, **STRICT},
+}
+
+
+@pytest.fixture(params=SETTINGS.values(), ids=list(SETTINGS))
+def bridge_nf(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Settings of hosts that change how packets go."""
+    before = sysctl.read_many(tuple(request.param))
+    for name, value in request.param.items():
+        sysctl.write(name, value)
+    yield
+    for name, value in before.items():
+        sysctl.write(name, value or "0")
+
+
+def test_published_ports_are_reached_from_everywhere(bridge_nf: None, place: Place) -> None:
+    seen = {}
+    with listening(place.web.netns, 80) as web:
+        for who, netns in (("host", HOST), ("outside", place.outside.netns), ("client", place.client.netns)):
+            for address in ("192.0.2.1", "2001:db8::1", "10.88.0.1", "fd88::1"):
+                # Another host knows no way to the addresses of our networks.
+                if who != "outside" or address in ("192.0.2.1", "2001:db8::1"):
+                    seen[who, address] = reach(netns, address, 8080, web)
+        for address in ("192.0.2.1", "2001:db8::1", "10.88.0.1", "fd88::1"):
+            seen["web", address] = reach(place.web.netns, address, 8080, web)
+            seen["third", address] = reach(place.third.netns, address, 8080, web)
+        seen["host", "127.0.0.1"] = reach(HOST, "127.0.0.1", 8080, web)
+        seen["host", "127.0.0.1:8081"] = reach(HOST, "127.0.0.1", 8081, web)
+    assert [key for key, peer in seen.items() if peer is None] == []
+    # Who comes from outside keeps its address; who is on the same network is answered by the gateway.
+    assert seen["outside", "192.0.2.1"] == "192.0.2.2" and seen["outside", "2001:db8::1"] == "2001:db8::2"
+    assert seen["web", "192.0.2.1"] == seen["client", "192.0.2.1"] == seen["host", "127.0.0.1"] == "10.88.0.1"
+    assert seen["web", "fd88::1"] == "fd88::1"
+
+
+def test_a_range_leads_port_by_port(place: Place) -> None:
+    for offset in (0, 3):
+        with listening(place.web.netns, 80 + offset) as web:
+            assert reach(place.outside.netns, "192.0.2.1", 9000 + offset, web) == "192.0.2.2"
+            assert blocked(place.outside.netns, "2001:db8::1", 9003 - offset, web)
+
+
+def test_ipv6_loopback_is_refused_at_once(place: Place) -> None:
+    """The kernel drops the answers to a translated ::1. A client of "localhost" must not wait for them."""
+    with listening(place.web.netns, 80), pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("::1", 8080), timeout=PATIENCE)
+
+
+def test_one_address_is_not_another(place: Place) -> None:
+    with listening(place.web.netns, 80) as web:
+        assert blocked(place.outside.netns, "192.0.2.1", 8081, web)
+        assert blocked(HOST, "192.0.2.1", 8081, web)
+
+
+def test_udp_is_published_too(place: Place) -> None:
+    make(published=[{"addresses": ["10.88.0.2"], "ports": ["5300:53/udp"]}])
+    with namespaces.inside_netns(place.web.netns):
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        server.bind(("0.0.0.0", 53))
+        server.settimeout(PATIENCE)
+    for netns, address in ((place.outside.netns, "192.0.2.1"), (HOST, "127.0.0.1"), (place.web.netns, "10.88.0.1")):
+        with namespaces.inside_netns(netns):
+            caller = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        caller.settimeout(PATIENCE)
+        with caller:
+            caller.sendto(b"question", (address, 5300))
+            question, peer = server.recvfrom(64)
+            server.sendto(question + b"?", peer)
+            assert caller.recv(64) == b"question?"
+    server.close()
+
+
+def test_the_outside_is_reached_by_the_hosts_address(bridge_nf: None, place: Place) -> None:
+    with listening(place.outside.netns, 90) as server:
+        assert reach(place.web.netns, "192.0.2.2", 90, server) == "192.0.2.1"
+        assert reach(place.web.netns, "2001:db8::2", 90, server) == "2001:db8::1"
+        make(nat=False)
+        assert blocked(place.web.netns, "192.0.2.2", 90, server)
+        for subnet, via in (("10.88.0.0/24", "192.0.2.1"), ("fd88::/64", "2001:db8::1")):
+            netlink_ip.replace_route("eth0", Route(subnet, via), place.outside.netns)
+        assert reach(place.web.netns, "192.0.2.2", 90, server) == "10.88.0.2"
+        assert reach(place.web.netns, "2001:db8::2", 90, server) == "fd88::2"
+
+
+def test_members_reach_each_other_and_the_host_reaches_them(bridge_nf: None, place: Place) -> None:
+    with listening(place.web.netns, 7777) as web:
+        assert reach(place.client.netns, "10.88.0.2", 7777, web) == "10.88.0.3"
+        assert reach(place.client.netns, "fd88::2", 7777, web) == "fd88::3"
+        assert reach(HOST, "10.88.0.2", 7777, web) == "10.88.0.1"
+
+
+def test_isolation(bridge_nf: None, place: Place) -> None:
+    for subnet, via in (("10.88.0.0/24", "192.0.2.1"), ("fd88::/64", "2001:db8::1")):
+        netlink_ip.replace_route("eth0", Route(subnet, via), place.outside.netns)
+    with listening(place.web.netns, 7777) as web, listening(place.third.netns, 7777) as third:
+        for address in ("10.88.0.2", "fd88::2"):
+            assert blocked(place.third.netns, address, 7777, web)
+            assert blocked(place.outside.netns, address, 7777, web)
+        make(LAB, isolate=False)
+        assert reach(place.outside.netns, "10.88.0.2", 7777, web) == "192.0.2.2"
+        # The other network is still isolated, in both directions.
+        assert blocked(place.third.netns, "10.88.0.2", 7777, web)
+        assert blocked(place.web.netns, "10.89.0.2", 7777, third)
+        make(OTHER, isolate=False)
+        assert reach(place.third.netns, "10.88.0.2", 7777, web) == "10.89.0.2"
+        assert reach(place.third.netns, "fd88::2", 7777, web) == "fd89::2"
+
+
+def test_nobody_on_a_bridge_speaks_to_the_hosts_loopback(place: Place) -> None:
+    """route_localnet, without which 127.0.0.1 could not reach published ports, must not open this door."""
+    netns = place.client.netns
+    sysctl.write("net.ipv4.conf.eth0.route_localnet", "1", netns)
+    with namespaces.inside_netns(netns):
+        subprocess.run(["ip", "address", "flush", "dev", "lo"], check=True)
+    netlink_ip.replace_route("eth0", Route("127.0.0.0/8", "10.88.0.1", source="10.88.0.3"), netns)
+    with listening(HOST, 9999, "127.0.0.1") as server:
+        assert blocked(netns, "127.0.0.1", 9999, server)
+        # Without the guard it works: the test would notice its absence.
+        subprocess.run(["nft", "flush", "chain", "inet", "barekernel", "no_loopback_from_bridges"], check=True)
+        assert reach(netns, "127.0.0.1", 9999, server) is not None
+
+
+def test_live_changes_keep_connections(place: Place) -> None:
+    with listening(place.web.netns, 80) as server:
+        with namespaces.inside_netns(place.outside.netns):
+            caller = socket.create_connection(("192.0.2.1", 8080), timeout=PATIENCE)
+        answered, _peer = server.accept()
+        with caller, answered:
+            make(mtu=1400, isolate=False, published=[{"addresses": ["10.88.0.2"], "ports": ["8080:80", "8443:443"]}])
+            caller.sendall(b"still there?")
+            assert answered.recv(64) == b"still there?"
+
+
+DOCKER_LIKE = """\
+*nat
+:PREROUTING ACCEPT [0:0]
+:POSTROUTING ACCEPT [0:0]
+:DOCKER - [0:0]
+-A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
+-A DOCKER ! -i docker0 -p tcp -m tcp --dport 6000 -j DNAT --to-destination 172.17.0.2:80
+COMMIT
+*filter
+:INPUT ACCEPT [0:0]
+:FORWARD DROP [0:0]
+:DOCKER-USER - [0:0]
+-A FORWARD -j DOCKER-USER
+-A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A DOCKER-USER -j RETURN
+COMMIT
+"""
+FIREWALLD_LIKE = """\
+table inet firewalld {
+  chain filter_FORWARD { type filter hook forward priority filter + 10; policy accept;
+    ct state established,related accept
+    reject with icmpx admin-prohibited
+  }
+}
+"""
+
+
+def foreign_rules() -> list[str]:
+    """Every table in nftables but ours, with handles and without counters."""
+    text = subprocess.run(["nft", "-a", "-s", "list", "ruleset"], check=True, capture_output=True, text=True).stdout
+    tables = [part.strip() for part in ("\n" + text).split("\ntable ")]
+    return [table for table in tables if table and not table.startswith("inet barekernel ")]
+
+
+@pytest.fixture
+def docker_like() -> Iterator[None]:
+    for tool in ("iptables", "ip6tables"):
+        rules = DOCKER_LIKE.replace("172.17.0.2", "[fd00::2]").replace("172.17.0.0/16", "fd00::/64")
+        text = DOCKER_LIKE if tool == "iptables" else rules
+        subprocess.run([f"{tool}-nft-restore"], input=text, text=True, check=True)
+    yield
+    subprocess.run(["nft", "flush", "ruleset"], check=True)
+    for name in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
+        sysctl.write(name, "0")
+
+
+def test_beside_iptables_rules_of_others(docker_like: None, place: Place) -> None:
+    before = foreign_rules()
+    assert "DOCKER-USER" in "".join(before)
+    warnings = make(mtu=1400).plan.warnings
+    assert len(warnings) == 2 and all("DOCKER-USER -i lab0 -j ACCEPT" in w and "lab0" in w for w in warnings)
+    with listening(place.web.netns, 80) as web:
+        # Nothing of ours may overrule a foreign drop; the host itself needs no forwarding.
+        assert blocked(place.outside.netns, "192.0.2.1", 8080, web)
+        assert reach(HOST, "127.0.0.1", 8080, web) == "10.88.0.1"
+        assert foreign_rules() == before
+        for tool in ("iptables-nft", "ip6tables-nft"):
+            for direction in ("-i", "-o"):
+                advised = [tool, "-I", "DOCKER-USER", direction, "lab0", "-j", "ACCEPT"]
+                subprocess.run(advised, check=True)
+        assert make(mtu=1500).plan.warnings == ()
+        assert reach(place.outside.netns, "192.0.2.1", 8080, web) == "192.0.2.2"
+        assert reach(place.outside.netns, "2001:db8::1", 8080, web) == "2001:db8::2"
+    before = foreign_rules()
+    make(state="absent", force=True)
+    warnings = make(OTHER, state="absent", force=True).plan.warnings
+    assert foreign_rules() == before
+    # Docker found forwarding on and relies on it: its networks must not die with our last one.
+    assert sysctl.read("net.ipv4.ip_forward") == sysctl.read("net.ipv6.conf.all.forwarding") == "1"
+    assert [w.split()[1] for w in warnings] == ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"]
+
+
+def test_beside_a_firewall_that_rejects_at_the_end(place: Place) -> None:
+    subprocess.run(["nft", "-f", "-"], input=FIREWALLD_LIKE, text=True, check=True)
+    try:
+        before = foreign_rules()
+        (warning,) = make(mtu=1400).plan.warnings
+        assert "firewall-cmd" in warning and "inet firewalld filter_FORWARD" in warning
+        with listening(place.web.netns, 80) as web:
+            assert blocked(place.outside.netns, "192.0.2.1", 8080, web)
+            for match in ("iifname", "oifname"):
+                rule = ["nft", "insert", "rule", "inet", "firewalld", "filter_FORWARD", match, "lab0", "accept"]
+                subprocess.run(rule, check=True)
+            assert make(mtu=1500).plan.warnings == ()
+            assert reach(place.outside.netns, "192.0.2.1", 8080, web) == "192.0.2.2"
+        assert before != foreign_rules()
+    finally:
+        subprocess.run(["nft", "delete", "table", "inet", "firewalld"], check=True)

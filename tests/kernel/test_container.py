@@ -1,0 +1,327 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""ns_container on the real kernel: real processes in real namespaces, changed live, and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.base import CommandFailed, Resource
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.container import ContainerResource
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_exec import ExecResource
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_info import ContainerInfo
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import (
+    Interrupted,
+    Outcome,
+    converge,
+    predict,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.image import ImageResource
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.network import NetworkResource
+
+from tests import collection
+
+RESOURCES: dict[str, type[Resource[Any, Any]]] = {
+    "ns_container": ContainerResource,
+    "ns_container_exec": ExecResource,
+    "oci_image": ImageResource,
+    "bridge_network": NetworkResource,
+}
+SERVE = "mkdir -p /srv; echo page of $HOSTNAME > /srv/index.html; exec httpd -f -p 80 -h /srv"
+WEB: dict[str, Any] = {
+    "name": "bktest-web",
+    "image": "bktest",
+    "command": ["sh", "-c", SERVE],
+    "networks": [{"name": "bktest0", "ports": ["8080:80"]}],
+    "limits": {"memory": "64M", "pids": "32"},
+    "limits_required": False,
+    "stop_timeout": 0,
+}
+
+
+def parameters(module: str, given: dict[str, Any]) -> dict[str, Any]:
+    """As Ansible hands them to the module: defaults filled in."""
+    result = ArgumentSpecValidator(collection.module_arguments(module)["argument_spec"]).validate(given)
+    assert not result.error_messages, result.error_messages
+    return dict(result.validated_parameters)
+
+
+def apply(module: str, **given: Any) -> Outcome:
+    """Check, apply, compare, apply again: every use of a resource here is a test of its idempotence."""
+    resource = RESOURCES[module]()
+    params = parameters(module, given)
+    promised = predict(resource, resource.desired(params)).plan.actions
+    outcome = converge(resource, resource.desired(params))
+    assert outcome.plan.actions == promised
+    if given.get("state") != "restarted":
+        assert converge(resource, resource.desired(params)).plan.actions == []
+    return outcome
+
+
+def run(name: str, *argv: str, **options: Any) -> dict[str, Any]:
+    resource = ExecResource()
+    desired = resource.desired(parameters("ns_container_exec", {"name": name, "argv": list(argv), **options}))
+    return converge(resource, desired).facts
+
+
+def info(name: str, lines: int = 0) -> dict[str, Any]:
+    return dict(ContainerInfo().gather({"name": name, "log_lines": lines})["containers"][0])
+
+
+def fetch(url: str) -> str:
+    """As the host itself; the server gets a moment to listen."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return str(answer.read().decode())
+        except (urllib.error.URLError, ConnectionError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def image_and_network() -> Iterator[None]:
+    copied = [{"src": "/bin/busybox", "dest": "/bin/busybox"}]
+    build = {
+        "directories": [{"path": path} for path in ("/etc", "/tmp", "/root", "/srv")],
+        "copy": copied,
+        "run": ["/bin/busybox --install -s /bin"],
+    }
+    apply("oci_image", name="bktest", build=build)
+    apply("bridge_network", name="bktest0", addresses=["10.88.7.1/24", "fd88:7::1/64"])
+    yield
+    apply("bridge_network", name="bktest0", state="absent")
+    apply("oci_image", name="bktest", state="absent")
+
+
+@pytest.fixture
+def web() -> Iterator[dict[str, Any]]:
+    """The container, running."""
+    try:
+        yield dict(apply("ns_container", **WEB).facts["container"])
+    finally:
+        apply("ns_container", name=WEB["name"], state="absent", purge_volumes=True)
+
+
+@pytest.fixture
+def client() -> Iterator[str]:
+    name = "bktest-client"
+    try:
+        apply(
+            "ns_container",
+            name=name,
+            image="bktest",
+            command=["sleep", "1000"],
+            stop_timeout=0,
+            networks=[{"name": "bktest0"}],
+        )
+        yield name
+    finally:
+        apply("ns_container", name=name, state="absent")
+
+
+def test_it_serves_its_neighbours_the_host_and_itself(web: dict[str, Any], client: str) -> None:
+    assert web["status"] == "running"
+    address = web["networks"]["bktest0"]["addresses"][0].partition("/")[0]
+    assert fetch(f"http://{address}/") == "page of bktest-web\n"
+    assert fetch("http://127.0.0.1:8080/") == "page of bktest-web\n"
+    assert run(client, "wget", "-qO-", "http://bktest-web/")["stdout"] == "page of bktest-web"
+    assert run(client, "wget", "-qO-", "http://10.88.7.1:8080/")["stdout"] == "page of bktest-web"
+    assert run("bktest-web", "wget", "-qO-", "http://10.88.7.1:8080/")["stdout"] == "page of bktest-web"
+
+
+def test_it_has_namespaces_and_an_identity_of_its_own(web: dict[str, Any]) -> None:
+    pid = web["pid"]
+    for namespace in ("user", "net", "pid", "ipc", "uts", "mnt", "cgroup"):
+        assert Path(f"/proc/{pid}/ns/{namespace}").readlink() != Path(f"/proc/self/ns/{namespace}").readlink()
+    assert run("bktest-web", "hostname")["stdout"] == "bktest-web"
+    assert run("bktest-web", "cat", "/etc/hostname")["stdout"] == "bktest-web"
+    assert "bktest-web" in run("bktest-web", "cat", "/etc/hosts")["stdout"]
+    assert run("bktest-web", "cat", "/proc/1/comm")["stdout"] == "httpd"
+    # The host's mount table never shows it.
+    assert "bktest-web" not in Path("/proc/self/mountinfo").read_text().replace("bk-bktest-web", "")
+
+
+def test_root_of_the_container_is_nobody_on_the_host(web: dict[str, Any]) -> None:
+    status = Path(f"/proc/{web['pid']}/status").read_text()
+    uid = int(next(line.split()[1] for line in status.splitlines() if line.startswith("Uid:")))
+    assert uid >= 524288
+    assert run("bktest-web", "id", "-u")["stdout"] == "0"
+    upper = Path("/var/lib/barekernel/containers/bktest-web/upper/srv/index.html")
+    assert upper.stat().st_uid == 0  # unshifted on disk: the mount maps it
+    assert "NoNewPrivs:\t1" in status
+    assert "Seccomp:\t2" in status
+
+
+@pytest.mark.parametrize(
+    ("changes", "option", "how"),
+    [
+        ({"networks": [{"name": "bktest0", "ports": ["8081:80"]}]}, "ports", "live"),
+        (
+            {"networks": [{"name": "bktest0", "addresses": ["10.88.7.77"], "ports": ["8080:80"]}]},
+            "networks.bktest0",
+            "live",
+        ),
+        ({"extra_hosts": {"gate": "10.88.7.250"}}, "hosts", "live"),
+        ({"dns": ["198.51.100.7"]}, "resolv.conf", "live"),
+        ({"env": {"COLOUR": "red"}}, "env.COLOUR", "restart"),
+        ({"read_only": False, "cap_drop": ["NET_RAW"]}, "capabilities", "restart"),
+        ({"namespaces": {"ipc": "host"}}, "namespaces", "recreate"),
+    ],
+)
+def test_a_change_is_applied_the_way_the_diff_says(
+    web: dict[str, Any], changes: dict[str, Any], option: str, how: str
+) -> None:
+    marker = run("bktest-web", "touch", "/kept")
+    assert marker["rc"] == 0
+    plan = apply("ns_container", **{**WEB, **changes}).plan
+    assert (option, how) in [(change.option, change.how) for change in plan.changes]
+    now = info("bktest-web")
+    assert (now["pid"] == web["pid"]) == (how == "live")
+    kept = predict(
+        ExecResource(),
+        ExecResource().desired(
+            parameters("ns_container_exec", {"name": "bktest-web", "argv": ["true"], "creates": "/kept"})
+        ),
+    ).plan.actions
+    assert (kept == []) == (how != "recreate")
+
+
+def test_links_survive_a_restart(web: dict[str, Any]) -> None:
+    before = subprocess.run(["ip", "netns", "exec", "bk-bktest-web", "ip", "link"], capture_output=True, check=True)
+    apply("ns_container", **WEB, state="restarted")
+    after = subprocess.run(["ip", "netns", "exec", "bk-bktest-web", "ip", "link"], capture_output=True, check=True)
+    assert before.stdout == after.stdout
+    assert info("bktest-web")["pid"] != web["pid"]
+
+
+def test_stop_and_start_again_keep_what_was_written(web: dict[str, Any]) -> None:
+    run("bktest-web", "touch", "/kept")
+    apply("ns_container", **WEB, state="stopped")
+    assert info("bktest-web")["status"] == "stopped"
+    assert not Path(f"/proc/{web['pid']}").exists()
+    apply("ns_container", **WEB)
+    assert run("bktest-web", "ls", "/kept")["rc"] == 0
+
+
+def test_a_crashed_container_is_restarted_by_policy() -> None:
+    try:
+        apply("ns_container", **WEB, restart_policy="always")
+        first = info("bktest-web")
+        os.kill(first["pid"], signal.SIGKILL)
+        deadline = time.monotonic() + 60
+        while (now := info("bktest-web"))["status"] != "running" or now["pid"] == first["pid"]:
+            assert time.monotonic() < deadline, now
+            time.sleep(0.05)
+        assert now["restarts"] == 1
+        assert fetch("http://127.0.0.1:8080/") == "page of bktest-web\n"
+    finally:
+        apply("ns_container", name="bktest-web", state="absent")
+
+
+def test_a_command_that_fails_at_once_is_reported_with_its_last_words() -> None:
+    resource = ContainerResource()
+    params = parameters("ns_container", {**WEB, "command": ["sh", "-c", "echo no configuration >&2; exit 3"]})
+    try:
+        with pytest.raises(CommandFailed) as failed:
+            converge(resource, resource.desired(params))
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline:  # it may live long enough to pass the first look
+                converge(resource, resource.desired(params))
+        assert "exit code 3" in str(failed.value)
+        assert "no configuration" in str(failed.value)
+    finally:
+        apply("ns_container", name="bktest-web", state="absent")
+
+
+def test_a_volume_outlives_the_container_until_purged(web: dict[str, Any]) -> None:
+    volume = [{"type": "volume", "source": "bktest-pages", "target": "/data"}]
+    apply("ns_container", **WEB, mounts=volume)
+    run("bktest-web", "touch", "/data/kept")
+    apply("ns_container", name="bktest-web", state="absent")
+    assert Path("/var/lib/barekernel/volumes/bktest-pages/kept").exists()
+    apply("ns_container", **WEB, mounts=volume)
+    assert run("bktest-web", "ls", "/data/kept")["rc"] == 0
+
+
+def test_what_changed_against_the_image_is_listed(web: dict[str, Any]) -> None:
+    run("bktest-web", "sh", "-c", "rm /bin/busybox; touch /new")
+    listed = ContainerInfo().gather({"name": "bktest-web", "changed_files": True})["containers"][0]["changed_files"]
+    found = {entry["path"]: entry["what"] for entry in listed}
+    assert found["/bin/busybox"] == "deleted"
+    assert found["/new"] == found["/srv/index.html"] == "added"
+
+
+def test_logs_are_kept(web: dict[str, Any]) -> None:
+    apply("ns_container", **{**WEB, "command": ["sh", "-c", "echo hello; echo oops >&2; exec sleep 1000"]})
+    deadline = time.monotonic() + 60
+    while len(info("bktest-web", 10)["logs"]) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert {"hello", "oops"} <= {line.split()[-1] for line in info("bktest-web", 10)["logs"]}
+
+
+def test_exec(web: dict[str, Any]) -> None:
+    assert run("bktest-web", "cat", stdin="words")["stdout"] == "words"
+    assert run("bktest-web", "sh", "-c", "echo $A", env={"A": "b"})["stdout"] == "b"
+    assert run("bktest-web", "id", "-u", user="1000")["stdout"] == "1000"
+    assert run("bktest-web", "pwd", cwd="/srv")["stdout"] == "/srv"
+    assert run("bktest-web", "true", creates="/srv/index.html") == {}
+    assert run("bktest-web", "true", removes="/srv/none") == {}
+    with pytest.raises(CommandFailed) as failed:
+        run("bktest-web", "sh", "-c", "echo out; echo err >&2; exit 7")
+    assert (failed.value.values["rc"], failed.value.values["stdout"], failed.value.values["stderr"]) == (
+        7,
+        "out",
+        "err",
+    )
+    with pytest.raises(Interrupted, match=r"did not end within 0\.2 seconds and was killed"):
+        run("bktest-web", "sleep", "987", timeout=0.2)
+    assert "987" not in run("bktest-web", "ps")["stdout"]
+
+
+REFUSALS = [
+    ({"image": "bktest-none"}, "image: 'bktest-none'"),
+    ({"networks": [{"name": "bktest9"}]}, "networks[0].name: 'bktest9'"),
+    ({"networks": [{"name": "bktest0", "addresses": ["10.99.0.1"]}]}, "networks[0].addresses: '10.99.0.1'"),
+    ({"user": "nobody-here"}, "user: 'nobody-here'"),
+    ({"limits": {"memory": "64M"}, "limits_required": True}, "memory"),
+    ({"limits": {"memory": "lots"}}, "limits.memory"),
+    ({"name": "../up"}, "name: '../up'"),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), REFUSALS)
+def test_bad_input_changes_nothing(changes: dict[str, Any], words: str) -> None:
+    resource = ContainerResource()
+    params = parameters("ns_container", {**WEB, **changes})
+    with pytest.raises((Refused, OptionError)) as refused:
+        converge(resource, resource.desired(params))
+    assert words in str(refused.value)
+    assert not Path("/var/lib/barekernel/containers").exists()
+
+
+def test_a_port_in_use_by_a_foreign_process_is_refused() -> None:
+    with socket.socket() as foreign:
+        foreign.bind(("127.0.0.1", 8080))
+        foreign.listen()
+        resource = ContainerResource()
+        with pytest.raises(Refused, match=r"8080/tcp on 127\.0\.0\.1 is in use by \d+ "):
+            converge(resource, resource.desired(parameters("ns_container", WEB)))
+    assert not Path("/var/lib/barekernel/containers").exists()

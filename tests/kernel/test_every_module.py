@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What every module promises, on the real kernel: check mode tells the truth and changes nothing, twice is once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests import collection
+
+from . import leaks, state
+from .cases import CASES, EVENTS, Case
+from .module_process import run_module
+
+Result = dict[str, Any]
+#: Keys of results that are Ansible's own.
+ANSIBLES = {"changed", "diff", "invocation", "warnings", "deprecations"}
+
+
+def filled(params: Any, tmp: Path) -> Any:
+    """The parameters with {tmp} replaced, at any depth."""
+    return json.loads(json.dumps(params).replace("{tmp}", str(tmp)))
+
+
+def call(module: str, params: Result, check: bool = False) -> Result:
+    result = run_module(module, params, check)
+    assert not result.get("failed"), result["msg"]
+    return result
+
+
+def checked(case: Case, params: Result, tmp: Path) -> Result:
+    """Check mode: a prediction, and the host exactly as it was."""
+    before = state.take(tmp)
+    result = call(case.module, params, check=True)
+    assert state.differences(before, state.take(tmp)) == []
+    return result
+
+
+def applied(case: Case, params: Result, tmp: Path) -> Result:
+    """Check, apply, apply again: the same actions, the predicted state, and then nothing."""
+    predicted = checked(case, params, tmp)
+    result = call(case.module, params)
+    assert result["changed"] and result["actions"]
+    assert predicted["changed"] and predicted["actions"] == result["actions"]
+    assert predicted["changes"] == result["changes"]
+    assert predicted["diff"] == result["diff"]
+    again = call(case.module, params)
+    assert again["actions"] == [] and not again["changed"] and again["changes"] == []
+    assert again["diff"]["before"] == again["diff"]["after"] == result["diff"]["after"]
+    assert checked(case, params, tmp)["actions"] == []
+    return result
+
+
+@pytest.fixture(params=CASES, ids=lambda case: case.name or case.module)
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
+    """A case within what it needs; whatever happens, its object is removed."""
+    with request.param.around(tmp_path):
+        yield request.param
+        run_module(request.param.module, filled(request.param.remove, tmp_path))
+
+
+def test_create_change_remove(case: Case, tmp_path: Path) -> None:
+    clean = leaks.take()
+    created = applied(case, filled(case.create, tmp_path), tmp_path)
+    assert created["diff"]["before"] == ""
+    assert undocumented(case.module, created) == []
+    if f"{case.module}_info" in collection.info_modules():
+        info_as_documented(f"{case.module}_info", filled(case.info, tmp_path))
+    if case.change:
+        changed = applied(case, filled(case.change, tmp_path), tmp_path)
+        assert {change["option"]: change["how"] for change in changed["changes"]} == case.changed
+    removed = applied(case, filled(case.remove, tmp_path), tmp_path)
+    assert removed["diff"]["after"] == ""
+    assert leaks.leaked_since(clean) == []
+
+
+def test_unknown_options_are_refused(case: Case, tmp_path: Path) -> None:
+    before = state.take(tmp_path)
+    result = run_module(case.module, {**filled(case.create, tmp_path), "no_such_option": 1})
+    assert result["failed"] and "no_such_option" in result["msg"]
+    assert state.differences(before, state.take(tmp_path)) == []
+
+
+@pytest.mark.parametrize("module", collection.changing_modules())
+def test_there_is_a_case_for(module: str) -> None:
+    if module in EVENTS:
+        assert (collection.CHECKOUT / EVENTS[module]).exists()
+    else:
+        assert [case for case in CASES if case.module == module], f"add a case for {module} to tests/kernel/cases.py"
+
+
+@pytest.mark.parametrize("module", collection.info_modules())
+def test_info_where_there_is_nothing(module: str, tmp_path: Path) -> None:
+    params = next((filled(case.info, tmp_path) for case in CASES if module == f"{case.module}_info"), {})
+    info_as_documented(module, params)
+
+
+def info_as_documented(module: str, params: Result) -> None:
+    """The module changes nothing and returns what it says it does."""
+    before = state.take()
+    result = call(module, params, check=True)
+    assert state.differences(before, state.take()) == []
+    assert result["changed"] is False
+    assert undocumented(module, result) == []
+    documented = yaml.safe_load(collection.module_strings(module)["RETURN"])
+    assert {key for key, entry in documented.items() if entry["returned"] in ("always", "success")} <= set(result)
+
+
+def undocumented(module: str, result: Result) -> list[str]:
+    """The keys of a result, at any depth that RETURN describes, that RETURN does not name."""
+    own = {key: value for key, value in result.items() if key not in ANSIBLES}
+    return sorted(_unknown(own, yaml.safe_load(collection.module_strings(module)["RETURN"]), ""))
+
+
+def _unknown(value: Any, documented: Result, path: str) -> Iterator[str]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _unknown(item, documented, path)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if key not in documented:
+                yield path + key
+            elif documented[key].get("contains"):
+                yield from _unknown(inner, documented[key]["contains"], f"{path}{key}.")

@@ -1,0 +1,364 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Images made on the host: directory, archive, steps."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Image, Store
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import userns
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import Interrupted
+
+from tests.kernel import images
+from tests.kernel.images import apply, checked, remove
+from tests.kernel.layouts import Layout, tar
+
+
+@pytest.fixture(autouse=True)
+def store() -> Iterator[Store]:
+    """The host's own store, emptied by the test's end."""
+    yield Store()
+    images.remove_all()
+    assert images.left() == []
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Something of everything a directory can hold."""
+    root = tmp_path / "root"
+    (root / "d").mkdir(parents=True, mode=0o750)
+    os.chown(root / "d", 1000, 1001)
+    (root / "d/file").write_bytes(b"content")
+    os.link(root / "d/file", root / "link")
+    (root / "sym").symlink_to("/etc/passwd")
+    os.mkfifo(root / "fifo", 0o640)
+    (root / "suid").write_bytes(b"x")
+    (root / "suid").chmod(0o4755)
+    os.setxattr(root / "suid", "user.note", b"\x00\xff")
+    # cap_net_raw+ep, as setcap(8) writes it (version 2, 20 bytes)
+    os.setxattr(root / "d/file", "security.capability", bytes.fromhex("0100000200200000000000000000000000000000"))
+    (root / os.fsdecode(b"odd \xff\n name")).write_text("odd")
+    (root / ("n" * 255)).write_text("long")
+    with open(root / "sparse", "wb") as handle:
+        handle.seek(1 << 24)
+        handle.write(b"end")
+        handle.truncate(1 << 25)
+    for path in (root / "d/file", root / "d", root):
+        os.utime(path, ns=(1_234_567_890_123_456_789, 1_234_567_890_123_456_789))
+    return root
+
+
+def image_of(name: str) -> Image:
+    found = Store().resolve(name)
+    assert found is not None
+    return found
+
+
+def test_a_directory_keeps_everything(tree: Path) -> None:
+    params = {"name": "tree", "directory": {"path": str(tree)}}
+    predicted = checked(**params)
+    outcome = apply(**params)
+    assert predicted.plan.actions == outcome.plan.actions
+    assert predicted.plan.after["key"] == outcome.facts["image"]["layers"][0]["diff_id"]
+    assert apply(**params).plan.actions == []
+    assert images.listing(image_of("tree").layers[0]) == images.listing(str(tree))
+    assert os.stat(image_of("tree").layers[0] + "/sparse").st_blocks * 512 < 1 << 20
+
+
+def test_the_same_directory_elsewhere_is_the_same_image(tree: Path, tmp_path: Path) -> None:
+    first = apply(name="tree", directory={"path": str(tree)}).facts["image"]["digest"]
+    subprocess.run(["cp", "-a", tree, tmp_path / "copy"], check=True)
+    assert apply(name="tree", directory={"path": str(tmp_path / "copy")}).plan.actions == []
+    (tmp_path / "copy/d/file").write_bytes(b"CONTENT")
+    os.utime(tmp_path / "copy/d/file", ns=(1_234_567_890_123_456_789, 1_234_567_890_123_456_789))
+    changed = checked(name="tree", directory={"path": str(tmp_path / "copy")})
+    assert [change.option for change in changed.plan.changes] == ["key"]
+    assert apply(name="tree", directory={"path": str(tmp_path / "copy")}).facts["image"]["digest"] != first
+    # What the name meant before is gone.
+    assert len(os.listdir("/var/lib/barekernel/images/layers")) == 1
+
+
+@pytest.mark.parametrize(("suffix", "program"), [("", None), (".gz", "gzip"), (".zst", "zstd"), (".xz", "xz")])
+def test_an_archive_is_the_same_tree_however_it_is_compressed(
+    tree: Path, tmp_path: Path, suffix: str, program: str | None
+) -> None:
+    archive = tmp_path / "root.tar"
+    tar = ["tar", "--format=pax", "--xattrs", "--xattrs-include=*", "--sparse", "--numeric-owner", "-C", tree]
+    subprocess.run([*tar, "-cf", archive, "."], check=True)
+    if program:
+        subprocess.run([program, "-q", archive], check=True)
+    params = {"name": "archive", "rootfs": {"path": f"{archive}{suffix}"}}
+    assert checked(**params).plan.actions == apply(**params).plan.actions
+    assert apply(**params).plan.actions == []
+    assert images.listing(image_of("archive").layers[0]) == images.listing(str(tree))
+
+
+def test_gnu_tar_and_cpio_era_headers(tree: Path, tmp_path: Path) -> None:
+    """Long names, sparse maps and binary numbers of the GNU format."""
+    archive = tmp_path / "root.tar"
+    os.chown(tree / "suid", 3_000_000, 3_000_000)
+    os.chmod(tree / "suid", 0o4755)
+    subprocess.run(["tar", "--format=gnu", "--sparse", "-C", tree, "-cf", archive, "."], check=True)
+    apply(name="archive", rootfs={"path": str(archive)})
+    expected = images.listing(str(tree))
+    found = images.listing(image_of("archive").layers[0])
+    ignored = ("xattrs", "mtime_ns")  # this format has neither
+    for listing in (expected, found):
+        for facts in listing.values():
+            for name in ignored:
+                del facts[name]
+    assert found == expected
+
+
+def busybox(**more: Any) -> dict[str, Any]:
+    build = {
+        "directories": [{"path": "/tmp", "mode": "1777"}, *({"path": p} for p in ("/proc", "/dev", "/usr/sbin"))],
+        "copy": [{"src": "/bin/busybox", "dest": "/bin/busybox", "mode": "0755"}],
+        "run": ["/bin/busybox --install -s /bin"],
+    }
+    return {"name": "busybox", "build": build, "config": {"cmd": ["sh"], "env": {"A": "1"}}, **more}
+
+
+def test_steps_make_busybox() -> None:
+    predicted, outcome = checked(**busybox()), apply(**busybox())
+    assert predicted.plan.actions == outcome.plan.actions
+    assert apply(**busybox()).plan.actions == []
+    image = image_of("busybox")
+    assert (image.config["Cmd"], image.config["Env"]) == (["sh"], ["A=1"])
+    assert os.readlink(image.layers[0] + "/bin/ls") == "/bin/busybox"
+    assert stat.S_IMODE(os.stat(image.layers[0] + "/tmp").st_mode) == 0o1777
+    remove("busybox")
+    assert apply(**busybox()).facts["image"]["digest"] == image.digest
+
+
+def test_steps_on_a_base_become_one_layer_with_whiteouts(tmp_path: Path) -> None:
+    apply(**busybox())
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/run").write_text("#!/bin/sh\n")
+    build = {
+        "base": "busybox",
+        "copy": [{"src": str(tmp_path / "app"), "dest": "/app", "uid": 5}],
+        "run": ["rm /bin/ls", "sh -c 'rm -r /usr/sbin; mkdir /usr/sbin; cat /proc/self/status > /status; ls -1 /sys'"],
+    }
+    with pytest.raises(Interrupted, match="/sys"):
+        apply(name="app", build=build)
+    assert Store().resolve("app") is None
+    build["run"][1] = "sh -c 'rm -r /usr/sbin; mkdir /usr/sbin; cat /proc/self/status > /status'"
+    apply(name="app", build=build)
+    image = image_of("app")
+    assert image.layers[1:] == image_of("busybox").layers
+    assert stat.S_ISCHR(os.lstat(image.layers[0] + "/bin/ls").st_mode)
+    assert os.getxattr(image.layers[0] + "/usr/sbin", "trusted.overlay.opaque") == b"y"
+    assert os.stat(image.layers[0] + "/app/run").st_uid == 5
+    status = Path(image.layers[0] + "/status").read_text()
+    assert "NoNewPrivs:\t1" in status and "Pid:\t1\n" in status
+    # A command cannot mount, whatever it is in the image.
+    with pytest.raises(Interrupted, match="ermission|permitted"):
+        apply(name="other", build={"base": "busybox", "run": ["mount -t tmpfs none /tmp"]})
+    # The blob says the same as the directory: unpacked again it is the same tree.
+    before = images.listing(image.layers[0])
+    shutil.rmtree(os.path.dirname(image.layers[0]))
+    again = apply(name="app", build=build)
+    assert again.plan.actions == ["unpack 1 missing layers of image docker.io/library/app:latest again"]
+    assert images.listing(image_of("app").layers[0]) == before
+    (tmp_path / "app/run").write_text("#!/bin/sh -e\n")
+    assert checked(name="app", build=build).plan.actions != []
+
+
+SHOWN = "id -u; cat /proc/self/uid_map /proc/self/status; echo x > /proc/sys/kernel/core_pattern; cat /node"
+
+
+@pytest.mark.parametrize("kernel", ["as it is", "without ID-mapped layers"])
+def test_a_command_is_as_isolated_as_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kernel: str) -> None:
+    """Of the host it sees and changes nothing, whatever the base image is made of."""
+    shifted = kernel == "as it is"
+    if not shifted:
+        monkeypatch.setattr(userns, "why_no_idmapped_layers", lambda: "as the test says")
+    pattern = Path("/proc/sys/kernel/core_pattern").read_text()
+    layout = Layout(tmp_path / "layout").add(tar(("node", (1, 3), {"mode": 0o666}), ("proc", None), ("dev", None)))
+    layout.write()
+    apply(name="hostile", archive={"path": str(layout.path)})
+    run = [
+        "/busybox --install -s /",
+        f"/sh -c 'PATH=/; ({SHOWN}) > /shown 2>&1; true'",
+        "/sh -c 'PATH=/; echo x > /own; chown 7:8 /own; echo out > /dev/stdout; sleep 998 &'",
+    ]
+    copy = [{"src": "/bin/busybox", "dest": "/busybox"}]
+    apply(name="app", build={"base": "hostile", "copy": copy, "run": run})
+    layer = image_of("app").layers[0]
+    shown = Path(layer, "shown").read_text()
+    first = "1878982656" if shifted else "0"
+    assert shown.startswith("0\n") and shown.split("\n")[1].split()[:2] == ["0", first]
+    assert "Seccomp:\t2" in shown and "NoNewPrivs:\t1" in shown
+    assert re.search("can't (create|open) .?/proc/sys/kernel/core_pattern", shown)
+    assert "can't open '/node': Permission denied" in shown
+    assert Path("/proc/sys/kernel/core_pattern").read_text() == pattern
+    assert (os.stat(f"{layer}/own").st_uid, os.stat(f"{layer}/own").st_gid) == (7, 8)
+    # What it left running ended with it: the leak check would find it, and its cgroup.
+
+
+def test_a_command_needs_no_mount_points_and_leaves_none() -> None:
+    build = {"copy": [{"src": "/bin/busybox", "dest": "/sh"}], "run": ["/sh -c 'echo $0 > /made'"]}
+    apply(name="app", build={**build, "network": "host"})
+    assert sorted(os.listdir(image_of("app").layers[0])) == ["made", "sh"]
+    with pytest.raises(Interrupted, match="run: '/none': .*none"):
+        apply(name="app", build={**build, "run": ["/none"]})
+
+
+def test_configuration_alone_keeps_the_layers() -> None:
+    first = apply(**busybox()).facts["image"]
+    changed = busybox(config={"entrypoint": ["/bin/busybox"], "labels": {"a": "b"}, "exposed_ports": ["80"]})
+    predicted = checked(**changed)
+    second = apply(**changed)
+    assert second.plan.actions == ["configure image docker.io/library/busybox:latest"] == predicted.plan.actions
+    assert [change.option for change in second.plan.changes] == ["config"]
+    assert second.facts["image"]["digest"] != first["digest"]
+    assert second.facts["image"]["layers"] == first["layers"]
+    assert second.facts["image"]["config"] == {
+        "Entrypoint": ["/bin/busybox"],
+        "Labels": {"a": "b"},
+        "ExposedPorts": {"80/tcp": {}},
+    }
+
+
+def test_an_image_in_use_stays(tmp_path: Path) -> None:
+    digest = apply(**busybox()).facts["image"]["digest"]
+    declared = Path("/var/lib/barekernel/containers/c1/container.json")
+    declared.parent.mkdir(parents=True)
+    try:
+        declared.write_text(json.dumps({"image_digest": digest}))
+        with pytest.raises(Refused, match="c1"):
+            remove("busybox")
+        remove("busybox", force=True)
+        assert Store().resolve("busybox") is None
+        kept = Store().resolve(digest)
+        assert kept is not None and not kept.missing
+    finally:
+        shutil.rmtree(declared.parent.parent)
+
+
+def health(*test: str, **more: Any) -> dict[str, Any]:
+    return {"name": "x", "directory": {"path": "/"}, "config": {"healthcheck": {"test": list(test), **more}}}
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "says"),
+    [
+        ({"name": "Bad"}, OptionError, "lower case"),
+        ({"name": "x", "pull": "never"}, Refused, "pull is never"),
+        ({"name": "x", "directory": {"path": "relative"}}, OptionError, "absolute"),
+        ({"name": "x", "directory": {"path": "/nowhere"}}, OSError, "/nowhere"),
+        ({"name": "x", "rootfs": {"path": "/nowhere.tar"}}, OSError, "/nowhere.tar"),
+        ({"name": "x", "rootfs": {"path": "/etc/passwd"}}, Interrupted, "tar header|ends in the middle"),
+        ({"name": "x", "build": {"copy": [{"src": "/etc/passwd", "dest": "/../x"}]}}, OptionError, "without"),
+        ({"name": "x", "build": {"base": "nobody/none", "run": ["x"]}}, Refused, "no image"),
+        ({"name": "x", "build": {"run": ["'"]}}, OptionError, "words"),
+        ({"name": "x", "build": {}}, OptionError, "at least one"),
+        ({"name": "x", "build": {"directories": [{"path": "/x", "mode": "9"}]}}, OptionError, "octal"),
+        ({"name": "x", "debootstrap": {"suite": "-x"}}, OptionError, "release"),
+        ({"name": "x", "debootstrap": {"suite": "x", "mirror": "/etc"}}, OptionError, "URL"),
+        ({"name": "x", "debootstrap": {"suite": "x", "mirror": "http://127.0.0.1:1/"}}, Interrupted, "failed"),
+        ({"name": "x", "directory": {"path": "/"}, "config": {"workdir": "x"}}, OptionError, "absolute"),
+        ({"name": "x", "directory": {"path": "/"}, "config": {"exposed_ports": ["99999"]}}, OptionError, "port"),
+        ({"name": "x", "directory": {"path": "/"}, "policy": {"max_size": "lots"}}, OptionError, "bytes"),
+        (health("curl x"), OptionError, "config.healthcheck.test"),
+        (health("CMD"), OptionError, "config.healthcheck.test"),
+        (health("CMD-SHELL", "a", "b"), OptionError, "config.healthcheck.test"),
+        (health("CMD", "x", timeout="soon"), OptionError, r"config.healthcheck.timeout: 'soon': write a time"),
+        (health("CMD", "x", interval="0s"), OptionError, "config.healthcheck.interval"),
+        (health("CMD", "x", retries=0), OptionError, "config.healthcheck.retries"),
+    ],
+)
+def test_bad_input_is_named_and_changes_nothing(params: dict[str, Any], error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        apply(**params)
+    assert Store().images() == ()
+
+
+@pytest.fixture
+def archive(tmp_path: Path) -> Iterator[str]:
+    """A Debian archive with one package, signed by nobody, on a web server of its own."""
+    package = tmp_path / "package"
+    (package / "DEBIAN").mkdir(parents=True)
+    (package / "DEBIAN/control").write_text(
+        "Package: tiny\nVersion: 1\nArchitecture: all\nEssential: yes\nPriority: required\n"
+        "Maintainer: nobody <nobody@example.org>\nDescription: nothing\n"
+    )
+    (package / "etc").mkdir()
+    (package / "etc/tiny").write_text("from a package\n")
+    root = tmp_path / "archive"
+    index = root / "dists/stable/main" / f"binary-{debian_architecture()}"
+    index.mkdir(parents=True)
+    subprocess.run(["dpkg-deb", "-b", package, root / "tiny.deb"], check=True, capture_output=True)
+    content = (root / "tiny.deb").read_bytes()
+    (index / "Packages").write_text(
+        (package / "DEBIAN/control").read_text()
+        + f"Filename: tiny.deb\nSize: {len(content)}\nSHA256: {hashlib.sha256(content).hexdigest()}\n\n"
+    )
+    packages = (index / "Packages").read_bytes()
+    (root / "dists/stable/Release").write_text(
+        f"Suite: stable\nCodename: stable\nComponents: main\nArchitectures: {debian_architecture()}\n"
+        "Date: Sat, 01 Jan 2022 00:00:00 UTC\nSHA256:\n "
+        f"{hashlib.sha256(packages).hexdigest()} {len(packages)} main/binary-{debian_architecture()}/Packages\n"
+    )
+    handler = functools.partial(Quiet, directory=str(root))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_arguments: Any) -> None:
+        pass
+
+
+def debian_architecture() -> str:
+    return subprocess.run(["dpkg", "--print-architecture"], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_packages_become_an_image(archive: str) -> None:
+    """mmdebstrap's smallest variant: unpacked packages, from an archive that it is told to trust."""
+    mirror = f"deb [trusted=yes] {archive} stable main"
+    tiny = {"suite": "stable", "mirror": mirror, "variant": "extract", "packages": ["tiny"]}
+    params: dict[str, Any] = {"name": "tiny", "debootstrap": tiny}
+    predicted, outcome = checked(**params), apply(**params)
+    assert predicted.plan.actions == outcome.plan.actions
+    assert apply(**params).plan.actions == []
+    image = image_of("tiny")
+    assert Path(image.layers[0], "etc/tiny").read_text() == "from a package\n"
+    # Made anew it is the same image; only the asking changes.
+    again = apply(**params, rebuild="always")
+    assert again.plan.actions != [] and again.facts["image"]["digest"] == image.digest
+    more = {**params, "debootstrap": {**tiny, "packages": ["nothing-of-that-name"]}}
+    assert [change.option for change in checked(**more).plan.changes] == ["key"]
+    with pytest.raises(Interrupted, match="nothing-of-that-name"):
+        apply(**more)
+    assert image_of("tiny") == image
+
+
+def test_a_missing_tool_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(Interrupted, match="Install package mmdebstrap"):
+        apply(name="x", debootstrap={"suite": "bookworm"})
+    with pytest.raises(Refused, match="Install package skopeo"):
+        apply(name="127.0.0.1:1/x")

@@ -1,0 +1,160 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The store after a process that ended at any point, and with several at work at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._image import verify
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Store
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.kernel import Kernel
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import converge
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.image import ImageResource, image_kernel
+
+from tests.kernel import images
+from tests.kernel.layouts import Layout, tar
+from tests.kernels import DIED, Dying, Recording
+
+
+@pytest.fixture(autouse=True)
+def store() -> Iterator[Store]:
+    yield Store()
+    images.remove_all()
+    assert images.left() == []
+
+
+def in_child(work: Callable[[], Any]) -> int:
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def with_kernel(watch: Any, params: dict[str, Any]) -> None:
+    resource = ImageResource()
+    converge(resource, resource.desired(images.parameters(**params)), image_kernel(resource.store, watch))
+
+
+def calls(params: dict[str, Any]) -> int:
+    """How many changes of files it takes; done in this process."""
+    watch = Recording(Kernel())
+    with_kernel(watch, params)
+    return len(watch.calls)
+
+
+def versions(tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    made = []
+    for version in ("one", "two"):
+        layout = Layout(tmp_path / version).add(tar(("common", b"c"))).add(tar((version, version.encode())))
+        layout.write()
+        made.append({"name": "app", "archive": {"path": str(layout.path)}, "config": {"labels": {"v": version}}})
+    return made[0], made[1]
+
+
+def test_killed_while_an_image_is_replaced(tmp_path: Path) -> None:
+    old, new = versions(tmp_path)
+    images.apply(**old)
+    first = Store().resolve("app")
+    points = calls(new)
+    second = Store().resolve("app")
+    assert first is not None and second is not None and points > 10
+    for k in range(points + 1):
+        images.remove_all()
+        images.apply(**old)
+        died = in_child(lambda k=k: with_kernel(Dying(Kernel(), k), new))
+        assert died == DIED or k == points
+        # Old or new, and whichever it is, whole.
+        found = Store().resolve("app")
+        assert found is not None and found.digest in (first.digest, second.digest), f"after {k} of {points}"
+        assert not found.missing and not verify.check(Store(), found), f"after {k} of {points}"
+        if k % 2:
+            images.apply(**new)
+            now = Store().resolve("app")
+            assert now is not None and now.digest == second.digest and not os.path.exists(f"{Store().root}/staging")
+    print(f"{points} kill points while an image was replaced")
+
+
+def test_killed_while_the_first_image_is_made_or_removed(tmp_path: Path) -> None:
+    _old, new = versions(tmp_path)
+    points = calls(new)
+    for k in range(points + 1):
+        images.remove("app")
+        in_child(lambda k=k: with_kernel(Dying(Kernel(), k), new))
+        images.remove("app")
+        assert images.left() == [], f"after {k} of {points}"
+    images.apply(**new)
+    points = calls({"name": "app", "state": "absent"})
+    for k in range(points + 1):
+        images.apply(**new)
+        in_child(lambda k=k: with_kernel(Dying(Kernel(), k), {"name": "app", "state": "absent"}))
+        images.remove("app")
+        assert images.left() == [], f"after {k} of {points}"
+
+
+def test_killed_at_any_moment_leaves_no_process(tmp_path: Path) -> None:
+    """SIGKILL while layers unpack: the workers end with it, and the next run clears and completes."""
+    layout = Layout(tmp_path / "big")
+    for number in range(4):
+        members = ((f"d{number}/f{n}", os.urandom(2000)) for n in range(3000))
+        layout.add(tar(*members), "")
+    layout.write()
+    params = {"name": "app", "archive": {"path": str(layout.path)}}
+    for delay in (0.3, 0.6, 1.0):
+        child = os.fork()
+        if child == 0:
+            try:
+                images.apply(**params)
+            finally:
+                os._exit(0)
+        time.sleep(delay)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        found = Store().resolve("app") if os.path.exists(Store().root) else None
+        assert found is None or not found.missing
+    assert images.apply(**params).facts["image"]["layers"]
+
+
+def test_two_at_once_do_the_work_once(tmp_path: Path) -> None:
+    old, _new = versions(tmp_path)
+    done = tmp_path / "done"
+    children = []
+    for _number in range(3):
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                outcome = images.apply(**old)
+                with open(done, "a") as handle:
+                    handle.write(f"{len(outcome.plan.operations)}\n")
+                status = 0
+            finally:
+                os._exit(status)
+        children.append(child)
+    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0, 0]
+    assert sorted(done.read_text().split()) == ["0", "0", "1"]
+
+
+def test_what_is_in_the_store_is_an_oci_layout(tmp_path: Path) -> None:
+    """skopeo reads the store itself."""
+    old, _new = versions(tmp_path)
+    digest = images.apply(**old).facts["image"]["digest"]
+    source = f"oci:{Store().root}:docker.io/library/app:latest"
+    raw = subprocess.run(["skopeo", "inspect", "--raw", source], check=True, capture_output=True).stdout
+    from tests.kernel.layouts import digest as digest_of
+
+    assert digest_of(raw) == digest

@@ -1,0 +1,453 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""netns_veth on the real kernel: every property in place, every repair, every refusal."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import (
+    namespaces,
+    netlink_ip,
+    netlink_links,
+    netns,
+    process,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import HOST, NetnsRef
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.links import birth_name
+from ansible_collections.barekernel.containers.plugins.module_utils._resource import netns_observe
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import (
+    Interrupted,
+    converge,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.netns import NetnsVeth, NetnsVethInfo
+
+from . import state
+from .module_process import HOST_PYTHON
+from .veth import BASE, A, addresses, far, ip, link, near, qdisc, reachable, remove, routes, task, tidy
+
+__all__ = ["tidy"]
+
+
+def test_usable_when_the_task_ends():
+    task(*BASE)
+    for where, name in (("bktest-a", "eth0"), ("", "bktest0")):
+        usable = {a["local"]: "tentative" not in a for a in ip("addr", "show", name, where=where)[0]["addr_info"]}
+        assert all(ready for address, ready in usable.items() if address.startswith("fd99"))
+    assert reachable("10.99.0.1") and reachable("fd99::1")
+    assert link()["ifalias"] == "barekernel:veth/bktest/0"
+    assert link("bktest0", "")["ifalias"] == "barekernel:veth/bktest/1"
+    assert link("lo")["flags"] == ["LOOPBACK", "UP", "LOWER_UP"]
+
+
+CHANGES = [
+    ({"mtu": 1400}, lambda: link()["mtu"] == 1400),
+    ({"mac": "02:aa:bb:cc:dd:01"}, lambda: link()["address"] == "02:aa:bb:cc:dd:01"),
+    ({"up": False}, lambda: "UP" not in link()["flags"] and routes() == []),
+    ({"addresses": ["10.99.0.3/24", "fd99::2/64"]}, lambda: addresses() == ["10.99.0.3/24", "fd99::2/64"]),
+    ({"addresses": ["10.99.0.2/25", "fd99::2/72"]}, lambda: addresses() == ["10.99.0.2/25", "fd99::2/72"]),
+    ({"addresses": ["10.99.0.2/24"]}, lambda: addresses() == ["10.99.0.2/24"]),
+    (
+        {"addresses": ["10.98.0.2/24"], "routes": [{"to": "default", "via": "10.98.0.1"}]},
+        lambda: addresses() == ["10.98.0.2/24"] and routes() == [("default", "10.98.0.1", None)],
+    ),
+    (
+        {"addresses": ["10.99.0.9/24", "10.99.0.2/24"]},
+        lambda: addresses() == ["10.99.0.2/24", "10.99.0.9/24"],
+    ),
+    ({"routes": []}, lambda: routes() == []),
+    (
+        {"routes": [{"to": "default", "via": "10.99.0.7"}]},
+        lambda: routes() == [("default", "10.99.0.7", None)],
+    ),
+    (
+        {"routes": [{"to": "default", "via": "10.99.0.1", "metric": 7}, {"to": "192.0.2.0/24", "via": "10.99.0.1"}]},
+        lambda: routes() == [("192.0.2.0/24", "10.99.0.1", None), ("default", "10.99.0.1", 7)],
+    ),
+    (
+        {"routes": [{"to": "192.0.2.1/32"}, {"to": "default", "via": "192.0.2.1"}]},
+        lambda: routes() == [("192.0.2.1", None, None), ("default", "192.0.2.1", None)],
+    ),
+    (
+        {"routes": [{"to": "default", "via": "192.0.2.1", "onlink": True, "source": "10.99.0.2"}]},
+        lambda: [r.get("prefsrc") for r in ip("route", "show", "default", where="bktest-a")] == ["10.99.0.2"],
+    ),
+    (
+        {"routes": [{"to": "10.5.0.0/16", "via": "10.99.0.1", "table": 77}]},
+        lambda: (
+            [r["dst"] for r in ip("route", "show", "table", "all", where="bktest-a") if r.get("table") == "77"]
+            == ["10.5.0.0/16"]
+        ),
+    ),
+    (
+        {"routes": [{"to": "default", "via": "fd99::1", "metric": 50}]},
+        lambda: routes(version="-6") == [("default", "fd99::1", 50)],
+    ),
+    (
+        {"sysctls": {"net.ipv4.ip_forward": True, "net.ipv4.conf.eth0.rp_filter": 2}},
+        lambda: netns_sysctl("net/ipv4/ip_forward") == "1" and netns_sysctl("net/ipv4/conf/eth0/rp_filter") == "2",
+    ),
+    ({"impairment": {"rate": "10mbit"}}, lambda: qdisc()["options"].get("rate") == 1250000),
+]
+
+
+def netns_sysctl(path):
+    command = ["ip", "netns", "exec", "bktest-a", "cat", f"/proc/sys/{path}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize(("change", "holds"), CHANGES, ids=lambda value: str(value)[:60])
+def test_a_change_is_made_on_the_living_link_and_taken_back(change, holds):
+    task(*BASE)
+    before, original = link()["ifindex"], state.take()
+    assert not holds()
+    outcome = task({**BASE[0], **change}, BASE[1])
+    assert outcome.changed and holds()
+    assert link()["ifindex"] == before
+    undo = {"mtu": 1500, "mac": original_mac(original), "impairment": {}}
+    back = {"sysctls": {"net.ipv4.ip_forward": False, "net.ipv4.conf.eth0.rp_filter": 0}} if "sysctls" in change else {}
+    task({**BASE[0], **undo, **back}, BASE[1])
+    assert not holds() and link()["ifindex"] == before
+    assert reachable("10.99.0.1") and reachable("fd99::1")
+
+
+def test_a_link_local_address_that_is_declared():
+    assert task({"addresses": ["fe80::1234/64", "10.99.0.2/24"]}).changed
+    assert "fe80::1234" in json.dumps(ip("addr", where="bktest-a"))
+
+
+def original_mac(taken):
+    return next(i["address"] for i in taken["network bktest-a"][0] if i["ifname"] == "eth0")
+
+
+def test_a_new_impairment_replaces_the_old_in_place():
+    task({"impairment": {"rate": "10mbit"}})
+    handle = qdisc()["handle"]
+    task({"impairment": {"rate": "20mbit", "burst": 100000}})
+    assert (qdisc()["handle"], qdisc()["options"]["rate"]) == (handle, 2500000)
+    task()
+    assert qdisc()["kind"] == "tbf", "an impairment that is not declared stays"
+
+
+def test_what_this_kernel_cannot_impair_is_refused_before_anything_is_made():
+    assert netns_observe.netlink_qdisc.offered(netns_observe.netlink_qdisc.Qdisc("no_such")) is False
+    before = state.take()
+    resource = NetnsVeth()
+    ends = [near(impairment={"delay": "10ms", "loss": "1%"}), far()]
+    desired = resource.desired({"name": "bktest", "state": "present", "ends": ends})
+    if netns_observe.netlink_qdisc.offered(desired.veth.ends[0].qdisc):
+        converge(resource, desired)
+        assert qdisc()["options"]["delay"]["delay"] == pytest.approx(0.01)
+        return
+    with pytest.raises(Refused, match="this kernel has no netem .*sch_netem"):
+        converge(resource, desired)
+    assert state.differences(before, state.take()) == []
+
+
+def test_bridge_port_and_its_flags():
+    ip("link", "add", "bkbr0", "type", "bridge")
+    ip("link", "add", "bkbr1", "type", "bridge")
+    try:
+        task(None, {"bridge": "bkbr0"})
+        index = link("bktest0", "")["ifindex"]
+        assert port() == ("bkbr0", False, False)
+        task(None, {"bridge": "bkbr0", "hairpin": True})
+        assert port() == ("bkbr0", True, False)
+        task(None, {"bridge": "bkbr0", "isolated": True})
+        assert port() == ("bkbr0", True, True)
+        task(None, {"bridge": "bkbr1", "isolated": True})
+        assert port() == ("bkbr1", False, True)
+        task(None, {})
+        assert port() == ("bkbr1", False, True), "what is not declared stays"
+        task(None, {"bridge": ""})
+        assert "master" not in link("bktest0", "") and link("bktest0", "")["ifindex"] == index
+        for wrong, words in (("bkbr9", "there is no bridge bkbr9"), ("bktest0", "is no bridge but veth")):
+            with pytest.raises(Refused, match=words):
+                task(None, {"bridge": wrong})
+        with pytest.raises(Refused, match="name the bridge"):
+            task(None, {"hairpin": True})
+    finally:
+        ip("link", "delete", "bkbr0")
+        ip("link", "delete", "bkbr1")
+
+
+def port():
+    found = link("bktest0", "")
+    data = found["linkinfo"]["info_slave_data"]
+    return found["master"], data["hairpin"], data["isolated"]
+
+
+def test_exclusive_or_not():
+    task(*BASE)
+    ip("addr", "add", "10.77.0.1/24", "dev", "eth0", where="bktest-a")
+    ip("route", "add", "192.0.2.0/24", "via", "10.99.0.1", where="bktest-a")
+    task({"addresses": ["10.99.0.2/24"], "routes": []}, exclusive=False)
+    assert addresses() == ["10.77.0.1/24", "10.99.0.2/24", "fd99::2/64"] and len(routes()) == 2
+    task({}, exclusive=True)
+    assert len(addresses()) == 3, "a list that is not given leaves all alone"
+    task({"addresses": ["10.99.0.2/24"], "routes": []}, exclusive=True)
+    assert addresses() == ["10.99.0.2/24"] and routes() == []
+
+
+def unshared():
+    """A process in a network namespace of its own."""
+    holder = subprocess.Popen(["unshare", "--net", "sh", "-c", "echo; exec sleep 1000"], stdout=subprocess.PIPE)
+    holder.stdout.readline()
+    return holder
+
+
+def test_an_end_at_a_process_and_the_guard_against_reuse():
+    holder = unshared()
+    started = process.start_time(holder.pid)
+    try:
+        first = {"netns": None, "pid": holder.pid, "pid_start_time": started, "addresses": ["10.99.0.2/24"]}
+        task(first, {"addresses": ["10.99.0.1/24"]})
+        assert "10.99.0.2" in json.dumps(in_netns_of(holder.pid))
+        with pytest.raises(OptionError, match="belongs to another process"):
+            task({**first, "pid_start_time": started - 1})
+        with pytest.raises(KernelError, match="belongs to another process"):
+            namespaces.open_netns(NetnsRef.of_process(holder.pid, started - 1))
+        # The process that was meant ends, between looking and acting, and the PID means nobody.
+        resource = NetnsVeth()
+        params = {"name": "bktest", "state": "present", "ends": [near(**{**first, "mtu": 1400}), far()]}
+        desired = resource.desired(params)
+    finally:
+        holder.kill()
+        holder.wait()
+    with pytest.raises(Refused, match="there is no process"):
+        converge(resource, desired)
+    with pytest.raises(OptionError, match="no such process"):
+        resource.desired(params)
+    assert resource.desired({**params, "state": "absent"}).present is False
+
+
+def in_netns_of(pid):
+    command = ["nsenter", f"--net=/proc/{pid}/ns/net", "ip", "-j", "addr"]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def test_an_end_by_path_and_at_a_container():
+    netns.create_named_netns("bktest-a")
+    netns.create_named_netns("bk-bktest")
+    first = {"netns": None, "path": "/run/netns/bktest-a"}
+    task(first, {"container": "bktest", "interface": "lan0"})
+    assert link("lan0", "bk-bktest")["ifalias"] == "barekernel:veth/bktest/1"
+    with pytest.raises(Refused, match="is the container there"):
+        task(first, {"container": "nobody"})
+    with pytest.raises(Refused, match="no network namespace at /run/nothing"):
+        task({"netns": None, "path": "/run/nothing"})
+    with pytest.raises(Refused, match="no network namespace at /etc/passwd"):
+        task({"netns": None, "path": "/etc/passwd"})
+
+
+def test_the_hosts_default_route_is_never_touched():
+    route = [{"to": "default", "via": "10.99.0.2"}]
+    with pytest.raises(OptionError, match="never touched"):
+        task(None, {"addresses": ["10.99.0.1/24"], "routes": route})
+    here = {"netns": None, "path": f"/proc/{os.getpid()}/ns/net", "addresses": ["10.99.0.1/24"], "interface": "bktest1"}
+    with pytest.raises(Refused, match="never touched"):
+        task({**here, "routes": route})
+    task(None, {"addresses": ["10.99.0.1/24"]})
+    ip("route", "add", "default", "via", "10.99.0.2")
+    task(None, {"addresses": ["10.99.0.1/24"], "routes": []})
+    assert routes("bktest0", "") == [("default", "10.99.0.2", None)]
+
+
+def test_host_sysctls_only_of_the_interface():
+    task(None, {"sysctls": {"net.ipv4.conf.bktest0.rp_filter": 2}})
+    assert Path("/proc/sys/net/ipv4/conf/bktest0/rp_filter").read_text() == "2\n"
+    for name in ("net.ipv4.ip_forward", "net.ipv4.conf.all.rp_filter", "net.ipv4.conf.lo.rp_filter"):
+        with pytest.raises(Refused, match="belongs to"):
+            task(None, {"sysctls": {name: 1}})
+    with pytest.raises(Refused, match="no sysctl net.ipv4.nonsense"):
+        task({"sysctls": {"net.ipv4.nonsense": 1}})
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_renamed_by_hand_or_by_declaration(live, monkeypatch):
+    if not live:  # as before Linux 6.2, where a link must be down for it and loses its routes
+        monkeypatch.setattr(netns_observe, "_release", lambda: (6, 1))
+    task(*BASE)
+    index = link()["ifindex"]
+    ip("link", "set", "eth0", "down", where="bktest-a")
+    ip("link", "set", "eth0", "name", "strange0", "up", where="bktest-a")
+    task(*BASE)
+    assert link()["ifindex"] == index and reachable("10.99.0.1")
+    task({**BASE[0], "interface": "wan0"}, {**BASE[1], "interface": "bktest9"})
+    assert (link("wan0")["ifindex"], link("bktest9", "")["ifalias"]) == (index, "barekernel:veth/bktest/1")
+    assert reachable("10.99.0.1") and reachable("fd99::1")
+
+
+def test_moved_by_hand_or_by_declaration():
+    task(*BASE)
+    mac = link()["address"]
+    ip("netns", "add", "bktest-c")
+    ip("link", "set", "eth0", "netns", "bktest-c", where="bktest-a")
+    outcome = task(*BASE)
+    assert "eth0 in netns bktest-c: move to netns bktest-a" in outcome.plan.actions
+    assert link()["address"] == mac and reachable("10.99.0.1")
+    task({**BASE[0], "netns": "bktest-b"}, BASE[1])
+    assert link(where="bktest-b")["address"] == mac and reachable("10.99.0.1", "bktest-b")
+    holder = unshared()
+    try:
+        ip("link", "set", "bktest0", "netns", str(holder.pid))
+        ip("link", "set", "eth0", "name", "other", "netns", "bktest-c", where="bktest-b")
+        task({**BASE[0], "netns": "bktest-b"}, BASE[1])
+    finally:
+        holder.kill()
+        holder.wait()
+    assert reachable("10.99.0.1", "bktest-b")
+
+
+def test_deleted_or_broken_pairs_are_made_anew():
+    task(*BASE)
+    ip("link", "delete", "bktest0")
+    assert any("create veth pair" in a for a in task(*BASE).plan.actions)
+    # The other end is in a namespace that nobody can name any more.
+    holder = unshared()
+    ip("link", "set", "eth0", "netns", str(holder.pid), where="bktest-a")
+    fd = os.open(f"/proc/{holder.pid}/ns/net", os.O_RDONLY)
+    holder.kill()
+    holder.wait()
+    try:
+        actions = task(*BASE).plan.actions
+    finally:
+        os.close(fd)
+    assert any("its pair is broken" in a for a in actions) and reachable("10.99.0.1")
+
+
+def test_ends_that_swap_their_names():
+    both = {"netns": "bktest-a", "interface": "one"}, {"netns": "bktest-a", "interface": "two"}
+    task(*both)
+    task(both[1], both[0])
+    assert link("one")["ifalias"] == "barekernel:veth/bktest/1"
+
+
+def test_what_an_interrupted_creation_left_is_cleared():
+    netns.create_named_netns("bktest-a")
+    born = [
+        (A, birth_name("bktest", 0), "02:00:00:00:00:01", None),
+        (HOST, birth_name("bktest", 1), "02:00:00:00:00:02", None),
+    ]
+    netlink_links.create_veth(*born)
+    task(*BASE)
+    assert netlink_links.link(birth_name("bktest", 1)) is None
+    remove()
+    netns.create_named_netns("bktest-a")
+    netlink_links.create_veth(*born)
+    netlink_links.set_link(birth_name("bktest", 0), A, new_name="eth0", alias="barekernel:veth/bktest/0")
+    task(*BASE)
+    assert reachable("10.99.0.1")
+
+
+class DyingKernel:
+    """Lets k changes happen and ends the run at the next."""
+
+    def __init__(self, changes):
+        self.left = changes
+
+    def __getattr__(self, interface):
+        return DyingInterface(self, interface)
+
+
+class DyingInterface:
+    def __init__(self, owner, interface):
+        self.owner, self.interface = owner, interface
+
+    def __getattr__(self, name):
+        from ansible_collections.barekernel.containers.plugins.module_utils._kernel.kernel import Kernel
+
+        if self.owner.left == 0:
+            raise RuntimeError("the run was killed")
+        self.owner.left -= 1
+        return getattr(getattr(Kernel, self.interface), name)
+
+
+def test_killed_after_every_change():
+    ip("link", "add", "bkbr0", "type", "bridge")
+    rich = (
+        {**BASE[0], "mtu": 1400, "sysctls": {"net.ipv4.ip_forward": 1}, "impairment": {"rate": "1gbit"}},
+        {"bridge": "bkbr0", "hairpin": True, "isolated": True},
+    )
+    try:
+        for killed_after in range(100):
+            try:
+                task(*rich, kernel=DyingKernel(killed_after))
+            except Interrupted:
+                task(*rich)
+                remove()
+                continue
+            break
+        assert killed_after > 12
+    finally:
+        ip("link", "delete", "bkbr0")
+
+
+@pytest.mark.parametrize("kind", ["veth", "bridge"])
+def test_a_name_in_use_is_refused_and_nothing_changes(kind):
+    ip("link", "add", "bktest0", "type", kind)
+    try:
+        before = state.take()
+        with pytest.raises(
+            Refused, match=f"the name bktest0 is taken in the host by a {kind} interface without our mark"
+        ):
+            task(*BASE)
+        assert state.differences(before, state.take()) == []
+    finally:
+        ip("link", "delete", "bktest0")
+
+
+def test_duplicate_address_detection_is_waited_for():
+    task({"addresses": ["fd99::2/64"], "dad": "wait"}, {"addresses": ["fd99::1/64"], "dad": "wait"})
+    flags = [
+        a.get("tentative")
+        for a in ip("addr", "show", "eth0", where="bktest-a")[0]["addr_info"]
+        if a["local"] == "fd99::2"
+    ]
+    assert flags == [None] and reachable("fd99::1")
+    with pytest.raises(Interrupted, match="Another host on the link has this address"):
+        task({"addresses": ["fd99::2/64"]}, {"addresses": ["fd99::1/64", "fd99::2/64"], "dad": "wait"})
+
+
+def test_info_finds_pairs_wherever_they_are():
+    task(*BASE)
+    holder = unshared()
+    try:
+        ip("link", "set", "bktest0", "netns", str(holder.pid))
+        found = NetnsVethInfo().gather({"name": "bktest"})
+        assert [e["interface"] for e in found["veths"][0]["ends"]] == ["eth0", "bktest0"]
+        assert [n["name"] for n in found["namespaces"]] == ["bktest-a"]
+        assert NetnsVethInfo().gather({"name": "nothing"})["veths"] == []
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+def test_a_task_leaves_the_caller_in_its_own_namespace():
+    before = namespaces.identity("/proc/thread-self/ns/net")
+    task(*BASE)
+    with pytest.raises(KernelError), namespaces.inside_netns(A):
+        netlink_ip.add_address("nothing", "10.0.0.1/24")
+    assert namespaces.identity("/proc/thread-self/ns/net") == before
+
+
+def test_two_runs_at_once_make_one_pair():
+    script = (
+        "import json,sys; from tests.kernel.module_process import run_module\n"
+        "p=json.loads(sys.argv[1]); r=run_module('netns_veth', p); print(json.dumps([r.get('failed'),r['changed']]))\n"
+    )
+    params = {"name": "bktest", "ends": [near(**BASE[0]), far(**BASE[1])]}
+    command = [sys.executable, "-c", script, json.dumps(params)]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _run in range(2)]
+    answers = sorted(run.communicate()[0].strip() for run in runs)
+    assert answers == ["[null, false]", "[null, true]"]
+    assert HOST_PYTHON and reachable("10.99.0.1")

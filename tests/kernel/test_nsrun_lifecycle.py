@@ -1,0 +1,327 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The runc command line: create, start, state, kill, delete, exec, pause, list, hooks, terminals."""
+
+from __future__ import annotations
+
+import array
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import capabilities
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime import defaults
+
+from .nsrun import Bundle, Nsrun, bundle, nsrun, program, run
+
+__all__ = ["bundle", "nsrun", "program"]
+
+USERS = pytest.mark.parametrize("user", [False, True], ids=["host-user", "user-namespace"])
+
+
+@pytest.fixture
+def sleeping(nsrun: Nsrun, bundle: Bundle) -> Iterator[str]:
+    """A running container that leaves quietly on SIGTERM; its id."""
+    nsrun.detach(bundle.sh("trap 'exit 3' TERM; while :; do sleep 0.05; done"))
+    yield bundle.id
+    nsrun("delete", "--force", bundle.id)
+
+
+def ended(pid: int) -> None:
+    """Wait for a process that is not our child (PID 1 of the isolated host reaps it)."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        assert select.select([pidfd], [], [], 20)[0], f"{pid} did not end"
+    finally:
+        os.close(pidfd)
+
+
+@USERS
+def test_create_then_start(nsrun: Nsrun, bundle: Bundle, tmp_path: Path, user: bool) -> None:
+    pid_file = tmp_path / "pid"
+    if user:
+        bundle.user_namespace()
+    bundle.sh("echo ran > /tmp/proof; exec sleep 100")
+    null = subprocess.DEVNULL
+    command = [
+        nsrun.program,
+        "--root",
+        str(nsrun.root),
+        "create",
+        "--bundle",
+        bundle.write(),
+        "--pid-file",
+        str(pid_file),
+    ]
+    subprocess.run([*command, bundle.id], check=True, stdin=null, stdout=null, stderr=null)
+    state = nsrun.state(bundle.id)
+    assert {k: state[k] for k in ("ociVersion", "id", "status", "bundle")} == {
+        "ociVersion": "1.2.0",
+        "id": bundle.id,
+        "status": "created",
+        "bundle": str(bundle.directory),
+    }
+    assert pid_file.read_text() == str(state["pid"])
+    assert not (bundle.rootfs / "tmp" / "proof").exists()
+    nsrun("start", bundle.id)
+    assert nsrun.state(bundle.id)["status"] == "running"
+    assert nsrun("start", bundle.id, rc=1).stderr == f"nsrun: container '{bundle.id}' is running, not created\n"
+    assert "running" in nsrun("delete", bundle.id, rc=1).stderr
+    nsrun("kill", bundle.id, "KILL")
+    ended(state["pid"])
+    assert nsrun.state(bundle.id)["status"] == "stopped" and "pid" not in nsrun.state(bundle.id)
+    assert nsrun("kill", bundle.id, rc=1).stderr == f"nsrun: container '{bundle.id}' is not running\n"
+    nsrun("delete", bundle.id)
+    assert (bundle.rootfs / "tmp" / "proof").read_text() == "ran\n"
+
+
+def test_one_that_was_never_started_is_deleted(nsrun: Nsrun, bundle: Bundle) -> None:
+    null = subprocess.DEVNULL
+    command = [nsrun.program, "--root", str(nsrun.root), "create", "--bundle", bundle.write(), bundle.id]
+    subprocess.run(command, check=True, stdin=null, stdout=null, stderr=null)
+    nsrun("delete", bundle.id)
+    assert "does not exist" in nsrun("state", bundle.id, rc=1).stderr
+
+
+def test_a_program_that_cannot_be_run_fails_start(nsrun: Nsrun, bundle: Bundle) -> None:
+    (bundle.rootfs / "bad").write_bytes(b"\0not a program")
+    (bundle.rootfs / "bad").chmod(0o755)
+    bundle.spec["process"]["args"] = ["/bad"]
+    null = subprocess.DEVNULL
+    command = [nsrun.program, "--root", str(nsrun.root), "create", "--bundle", bundle.write(), bundle.id]
+    subprocess.run(command, check=True, stdin=null, stdout=null, stderr=null)
+    assert "it is not a program for this machine" in nsrun("start", bundle.id, rc=1).stderr
+    nsrun("delete", bundle.id)
+
+
+@pytest.mark.parametrize(("script", "status"), [("exit 0", 0), ("exit 42", 42), ("kill -9 $$", 137)])
+def test_the_exit_status_is_the_programs(nsrun: Nsrun, bundle: Bundle, script: str, status: int) -> None:
+    """In a child shell: init itself cannot be killed from inside its PID namespace."""
+    run(nsrun, bundle.sh(f"/bin/sh -c '{script}'; exit $?"), rc=status)
+
+
+def test_signals_are_handed_on(nsrun: Nsrun, bundle: Bundle) -> None:
+    bundle.sh("trap 'echo got; exit 9' USR1; echo ready; while :; do sleep 0.05; done")
+    command = [nsrun.program, "--root", str(nsrun.root), "run", "--bundle", bundle.write(), bundle.id]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGUSR1)
+        assert process.stdout.read() == "got\n"
+    assert process.returncode == 9
+
+
+def test_kill_by_name_and_number_and_all(nsrun: Nsrun, sleeping: str) -> None:
+    pid = nsrun.state(sleeping)["pid"]
+    assert "is not a signal" in nsrun("kill", sleeping, "SIGNO", rc=1).stderr
+    nsrun("kill", sleeping, "15")
+    ended(pid)
+
+
+def test_kill_all(nsrun: Nsrun, sleeping: str) -> None:
+    pid = nsrun.state(sleeping)["pid"]
+    nsrun("kill", "--all", sleeping, "SIGKILL")
+    ended(pid)
+
+
+def test_an_id_is_taken_once(nsrun: Nsrun, bundle: Bundle, sleeping: str) -> None:
+    again = nsrun("run", "--bundle", str(bundle.directory), sleeping, rc=1)
+    assert "already exists" in again.stderr
+    assert nsrun.state(sleeping)["status"] == "running"
+
+
+@pytest.mark.parametrize("name", ["", "..", "a/b", "a b", "ä"])
+def test_bad_ids(nsrun: Nsrun, bundle: Bundle, name: str) -> None:
+    assert "id: " in nsrun("run", "--bundle", bundle.write(), name, rc=1).stderr
+
+
+def test_pause_and_resume(nsrun: Nsrun, sleeping: str) -> None:
+    nsrun("pause", sleeping)
+    assert nsrun.state(sleeping)["status"] == "paused"
+    assert "paused" in nsrun("exec", sleeping, "/bin/true", rc=1).stderr
+    nsrun("resume", sleeping)
+    assert nsrun.state(sleeping)["status"] == "running"
+
+
+def test_list_and_ps(nsrun: Nsrun, sleeping: str) -> None:
+    listed = json.loads(nsrun("list", "--format", "json").stdout)
+    assert [(c["id"], c["status"]) for c in listed] == [(sleeping, "running")]
+    assert nsrun("list", "-q").stdout.split() == [sleeping]
+    assert nsrun.state(sleeping)["pid"] in json.loads(nsrun("ps", "--format", "json", sleeping).stdout)
+
+
+def test_state_does_not_believe_a_pid_that_is_used_again(nsrun: Nsrun, sleeping: str) -> None:
+    path = nsrun.root / sleeping / "state.json"
+    record = json.loads(path.read_text())
+    try:
+        path.write_text(json.dumps({**record, "pid": os.getpid()}))
+        assert nsrun.state(sleeping)["status"] == "stopped"
+        assert "is not running" in nsrun("kill", sleeping, "KILL", rc=1).stderr
+    finally:
+        path.write_text(json.dumps(record))
+
+
+# exec
+
+
+@USERS
+def test_exec_joins_everything(nsrun: Nsrun, bundle: Bundle, user: bool) -> None:
+    if user:
+        bundle.user_namespace()
+    nsrun.detach(bundle.namespace("time").sh("exec sleep 100"))
+    show = "for n in pid net ipc uts mnt cgroup user time; do /bin/busybox readlink /proc/$P/ns/$n; done"
+    script = f"P=1; {show}; P=self; {show}; /bin/cat /proc/self/cgroup /proc/self/status"
+    output = nsrun("exec", bundle.id, "/bin/sh", "-c", script).stdout
+    links = [line for line in output.splitlines() if ":[" in line]
+    assert len(links) == 16 and links[:8] == links[8:]
+    assert "0::/\n" in output
+    fields = dict(line.split(":\t", 1) for line in output.splitlines() if ":\t" in line)
+    assert (fields["NoNewPrivs"], fields["Seccomp"]) == ("1", "2")
+    assert int(fields["CapEff"], 16) == int(fields["CapBnd"], 16) == capabilities.mask(defaults.CAPABILITIES)
+    nsrun("delete", "--force", bundle.id)
+
+
+def test_exec_status_output_and_input(nsrun: Nsrun, sleeping: str) -> None:
+    done = nsrun("exec", sleeping, "/bin/sh", "-c", "cat; echo err >&2; exit 5", stdin=b"in", rc=5)
+    assert (done.stdout, done.stderr) == ("in", "err\n")
+    assert nsrun("exec", sleeping, "/bin/sh", "-c", "kill -9 $$", rc=137)
+    assert nsrun("exec", sleeping, "/no/such", rc=127).stderr.startswith("nsrun: process.args: '/no/such'")
+    assert nsrun("exec", sleeping, "missing", rc=127)
+    assert nsrun("exec", "--cwd", "/none", sleeping, "/bin/true", rc=126)
+
+
+def test_exec_options(nsrun: Nsrun, sleeping: str) -> None:
+    words = ["--user", "7:8", "--additional-gids", "9", "--env", "A=1", "-e", "B=2", "--cwd", "/tmp"]
+    script = "/bin/busybox id -u; /bin/busybox id -G; echo $A$B; /bin/busybox pwd"
+    done = nsrun("exec", *words, sleeping, "/bin/sh", "-c", script)
+    assert done.stdout.splitlines() == ["7", "8 9", "12", "/tmp"]
+
+
+def test_exec_by_a_process_file(nsrun: Nsrun, sleeping: str, tmp_path: Path) -> None:
+    wanted = {"args": ["/bin/sh", "-c", "echo $X; ulimit -n"], "env": ["X=y"], "cwd": "/"}
+    wanted["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": 77, "hard": 77}]  # type: ignore[assignment]
+    (tmp_path / "p.json").write_text(json.dumps(wanted))
+    assert nsrun("exec", "--process", str(tmp_path / "p.json"), sleeping).stdout.split() == ["y", "77"]
+
+
+def test_exec_detached_with_a_pid_file(nsrun: Nsrun, sleeping: str, tmp_path: Path) -> None:
+    null = subprocess.DEVNULL
+    command = [nsrun.program, "--root", str(nsrun.root), "exec", "--detach", "--pid-file", str(tmp_path / "pid")]
+    subprocess.run([*command, sleeping, "/bin/sleep", "100"], check=True, stdin=null, stdout=null, stderr=null)
+    pid = int((tmp_path / "pid").read_text())
+    assert Path(f"/proc/{pid}/cmdline").read_bytes() == b"/bin/sleep\x00100\x00"
+    os.kill(pid, signal.SIGKILL)
+
+
+def test_while_it_joins_nobody_inside_may_look_into_it(nsrun: Nsrun, bundle: Bundle) -> None:
+    """CVE-2016-9962: a container with CAP_SYS_PTRACE watches for processes that appear and opens what they hold."""
+    for name in ("effective", "permitted", "bounding"):
+        bundle.spec["process"]["capabilities"][name].append("CAP_SYS_PTRACE")
+    bundle.user_namespace()
+    watch = "while :; do for p in /proc/[0-9]*; do /bin/busybox readlink $p/exe; done; done 2>/dev/null"
+    nsrun.detach(bundle.sh(f"({watch}) | /bin/busybox grep -m1 python > /tmp/found"))
+    for _turn in range(20):
+        nsrun("exec", bundle.id, "/bin/true")
+    nsrun("delete", "--force", bundle.id)
+    assert (bundle.rootfs / "tmp" / "found").read_text() == ""
+
+
+# hooks
+
+
+def test_hooks_run_in_order_with_the_state(nsrun: Nsrun, bundle: Bundle, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.touch(mode=0o666)
+    status = '/usr/bin/busybox sed \'s/.*"status": "\\([a-z]*\\)".*/\\1/\''
+    script = f"echo $1 $({status}) >> {log}"
+
+    def hook(kind: str) -> list[dict[str, object]]:
+        return [{"path": "/bin/sh", "args": ["sh", "-c", script, "sh", kind], "timeout": 10}]
+
+    kinds = ("prestart", "createRuntime", "createContainer", "poststart", "poststop")
+    bundle.spec["hooks"] = {kind: hook(kind) for kind in kinds}
+    inside = [{"path": "/bin/sh", "args": ["sh", "-c", "echo startContainer > /tmp/hook"]}]
+    bundle.spec["hooks"]["startContainer"] = inside
+    run(nsrun, bundle.sh("/bin/cat /tmp/hook"))
+    assert [line.split() for line in log.read_text().splitlines()] == [
+        ["prestart", "creating"],
+        ["createRuntime", "creating"],
+        ["createContainer", "creating"],
+        ["poststart", "running"],
+        ["poststop", "stopped"],
+    ]
+    assert (bundle.rootfs / "tmp" / "hook").read_text() == "startContainer\n"
+
+
+def test_a_hook_that_fails_stops_the_creation(nsrun: Nsrun, bundle: Bundle) -> None:
+    failing = {"path": "/bin/sh", "args": ["sh", "-c", "echo no good >&2; exit 4"]}
+    bundle.spec["hooks"] = {"createRuntime": [failing]}
+    done = nsrun("run", "--bundle", bundle.sh("echo ran").write(), bundle.id, rc=1)
+    assert (done.stdout, done.stderr) == ("", "nsrun: hooks.createRuntime: /bin/sh: exited with 4: no good\n")
+
+
+# terminals
+
+
+def test_a_terminal_over_the_console_socket(nsrun: Nsrun, bundle: Bundle, tmp_path: Path) -> None:
+    bundle.spec["process"].update(terminal=True, consoleSize={"height": 33, "width": 99})
+    bundle.sh("/bin/busybox tty; /bin/busybox stty size; echo x > /dev/console; exec sleep 100")
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen()
+        nsrun("run", "--detach", "--bundle", bundle.write(), "--console-socket", path, bundle.id)
+        connection, _address = listener.accept()
+    with connection:
+        _data, ancillary, _flags, _peer = connection.recvmsg(100, socket.CMSG_SPACE(4))
+    master = array.array("i", ancillary[0][2])[0]
+    seen = b""
+    while seen.count(b"\n") < 3:
+        seen += os.read(master, 1000)
+    os.close(master)
+    nsrun("delete", "--force", bundle.id)
+    assert seen.replace(b"\r", b"").split(b"\n")[:3] == [b"/dev/pts/0", b"33 99", b"x"]
+
+
+def test_a_terminal_in_the_foreground(nsrun: Nsrun, bundle: Bundle) -> None:
+    bundle.spec["process"]["terminal"] = True
+    assert run(nsrun, bundle.sh("/bin/busybox tty; exit 6"), rc=6) == "/dev/pts/0\r\n"
+
+
+def test_exec_with_a_terminal(nsrun: Nsrun, sleeping: str) -> None:
+    assert nsrun("exec", "--tty", sleeping, "/bin/busybox", "tty").stdout == "/dev/pts/0\r\n"
+
+
+# the rest of the command line
+
+
+def test_errors_go_to_the_log_too(nsrun: Nsrun, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    command = [nsrun.program, "--root", str(nsrun.root), "--log", str(log), "--log-format", "json", "state", "none"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 1
+    entry = json.loads(log.read_text())
+    assert entry["level"] == "error" and "'none' does not exist" in entry["msg"]
+
+
+@pytest.mark.parametrize("words", [["fly"], ["state"], ["run", "--bundle"], ["run", "--what", "x"], ["exec"]])
+def test_wrong_usage(nsrun: Nsrun, words: list[str]) -> None:
+    assert nsrun(*words, rc=64).stderr.startswith("nsrun: ")
+
+
+def test_a_runtime_killed_while_it_creates_leaves_what_delete_clears(nsrun: Nsrun, bundle: Bundle) -> None:
+    (nsrun.root / bundle.id).mkdir(parents=True)
+    (nsrun.root / bundle.id / "config.json").write_text("{")
+    assert "does not exist" in nsrun("state", bundle.id, rc=1).stderr
+    nsrun("delete", "--force", bundle.id)
+    run(nsrun, bundle.sh("true"))

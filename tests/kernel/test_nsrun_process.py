@@ -1,0 +1,284 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a container's process may and may not: capabilities, seccomp, limits, IDs, descriptors, environment."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import capabilities, libc
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime import defaults, seal
+
+from .nsrun import HOST_ID, Bundle, Nsrun, bundle, nsrun, program, run
+
+__all__ = ["bundle", "nsrun", "program"]
+
+
+def status(output: str) -> dict[str, str]:
+    """/proc/self/status as a dictionary."""
+    return {k: v.strip() for k, _colon, v in (line.partition(":") for line in output.splitlines())}
+
+
+def test_root_has_the_declared_capabilities_and_no_more(nsrun: Nsrun, bundle: Bundle) -> None:
+    seen = status(run(nsrun, bundle.sh("/bin/cat /proc/self/status")))
+    wanted = capabilities.mask(defaults.CAPABILITIES)
+    assert [int(seen[k], 16) for k in ("CapPrm", "CapEff", "CapBnd")] == [wanted] * 3
+    assert [int(seen[k], 16) for k in ("CapInh", "CapAmb")] == [0, 0]
+    assert (seen["NoNewPrivs"], seen["Seccomp"]) == ("1", "2")
+
+
+def test_without_capabilities_nothing_is_kept(nsrun: Nsrun, bundle: Bundle) -> None:
+    del bundle.spec["process"]["capabilities"]
+    seen = status(run(nsrun, bundle.sh("/bin/cat /proc/self/status")))
+    assert {seen[k] for k in ("CapPrm", "CapEff", "CapBnd", "CapInh", "CapAmb")} == {"0000000000000000"}
+
+
+def test_ambient_capabilities_reach_a_user(nsrun: Nsrun, bundle: Bundle) -> None:
+    only = ["CAP_NET_BIND_SERVICE"]
+    bundle.spec["process"]["capabilities"] = dict.fromkeys(capabilities.SETS, only)
+    bundle.spec["process"]["user"] = {"uid": 1000, "gid": 1001, "additionalGids": [5, 1002], "umask": 0o027}
+    seen = status(run(nsrun, bundle.sh("/bin/cat /proc/self/status")))
+    assert {int(seen[k], 16) for k in ("CapPrm", "CapEff", "CapBnd", "CapInh", "CapAmb")} == {capabilities.mask(only)}
+    assert (seen["Uid"].split(), seen["Gid"].split()) == (["1000"] * 4, ["1001"] * 4)
+    assert (seen["Groups"], seen["Umask"]) == ("5 1002", "0027")
+
+
+def test_a_user_loses_them_by_exec(nsrun: Nsrun, bundle: Bundle) -> None:
+    bundle.spec["process"]["user"] = {"uid": 1000, "gid": 1000}
+    seen = status(run(nsrun, bundle.sh("/bin/cat /proc/self/status")))
+    assert int(seen["CapEff"], 16) == 0
+
+
+@pytest.mark.parametrize("user", [False, True], ids=["host-user", "user-namespace"])
+def test_seccomp_denies_what_the_policy_does_not_allow(nsrun: Nsrun, bundle: Bundle, user: bool) -> None:
+    """The same calls work where the policy is taken away: it is seccomp that denies them."""
+    script = "/bin/unshare -U /bin/true && echo made; /bin/mount -t tmpfs t /tmp && echo mounted"
+    bundle.sh(f"{script}; true")
+    if user:
+        bundle.user_namespace()
+    for name in ("effective", "permitted", "bounding"):
+        bundle.spec["process"]["capabilities"][name].append("CAP_SYS_ADMIN")
+    policy = bundle.spec["linux"].pop("seccomp")
+    assert run(nsrun, bundle).split() == ["made", "mounted"]
+    bundle.spec["linux"]["seccomp"] = policy  # made for a process without CAP_SYS_ADMIN
+    done = nsrun("run", "--bundle", bundle.write(), bundle.id)
+    assert done.stdout == ""
+    assert "Operation not permitted" in done.stderr or "Function not implemented" in done.stderr
+
+
+def test_seccomp_actions_and_arguments(nsrun: Nsrun, bundle: Bundle) -> None:
+    """errnoRet, a comparison of an argument, and the killing of a process."""
+    args = [{"index": 0, "value": 0o77, "op": "SCMP_CMP_EQ"}]
+    bundle.spec["linux"]["seccomp"] = {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "syscalls": [
+            {"names": ["umask"], "action": "SCMP_ACT_KILL_PROCESS", "args": args},
+            {"names": ["sethostname"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28},
+        ],
+    }
+    bundle.sh("/bin/hostname x; umask 022; echo alive; (umask 077; echo never); echo $?")
+    done = nsrun("run", "--bundle", bundle.write(), bundle.id)
+    assert "No space left on device" in done.stderr
+    assert done.stdout.split() == ["alive", "159"]  # 128 + SIGSYS
+
+
+def test_the_default_policy_has_an_opinion_on_every_call(nsrun: Nsrun, bundle: Bundle) -> None:
+    """Ordinary work goes on under it: files, processes, pipes, sockets."""
+    work = "echo a > /tmp/x; busybox cp /tmp/x /tmp/y; busybox chown 1:1 /tmp/y; busybox cat /tmp/y | busybox wc -l"
+    ask = "until echo hi | busybox nc 127.0.0.1 7 2>/tmp/refused; do sleep 0.1; done"
+    net = f"busybox nc -l -p 7 127.0.0.1 & {ask}; wait"
+    assert run(nsrun, bundle.sh(f"export PATH=/bin; {work}; {net}")).split() == ["1", "hi"]
+
+
+def test_rlimits(nsrun: Nsrun, bundle: Bundle) -> None:
+    bundle.spec["process"]["rlimits"] = [
+        {"type": "RLIMIT_NOFILE", "soft": 123, "hard": 456},
+        {"type": "RLIMIT_CORE", "soft": 0, "hard": 0},
+    ]
+    assert run(nsrun, bundle.sh("ulimit -n; ulimit -Hn; ulimit -c")).split() == ["123", "456", "0"]
+
+
+def test_oom_score(nsrun: Nsrun, bundle: Bundle) -> None:
+    bundle.spec["process"]["oomScoreAdj"] = 321
+    assert run(nsrun, bundle.sh("/bin/cat /proc/self/oom_score_adj")).strip() == "321"
+
+
+def test_only_the_declared_environment_arrives(nsrun: Nsrun, bundle: Bundle) -> None:
+    bundle.spec["process"]["env"] = ["PATH=/bin", "A=b=c", "EMPTY="]
+    bundle.spec["process"]["args"] = ["/bin/busybox", "env"]
+    done = nsrun("run", "--bundle", bundle.write(), bundle.id, env={**os.environ, "SECRET": "host"})
+    assert sorted(done.stdout.split()) == ["A=b=c", "EMPTY=", "HOME=/", "PATH=/bin"]
+
+
+def test_no_descriptor_of_the_host_arrives(nsrun: Nsrun, bundle: Bundle) -> None:
+    """Neither the runtime's own nor one that its caller leaked."""
+    bundle.sh("/bin/ls /proc/self/fd | /bin/busybox tr '\\n' ' '")
+    leaked = os.open("/", os.O_RDONLY)
+    os.set_inheritable(leaked, True)
+    command = [nsrun.program, "--root", str(nsrun.root), "run", "--bundle", bundle.write(), bundle.id]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, close_fds=False)
+    finally:
+        os.close(leaked)
+    assert done.stdout.split() == ["0", "1", "2", "3"]  # 3 is what ls itself opened
+
+
+def test_a_cwd_through_a_leaked_descriptor_leads_nowhere(nsrun: Nsrun, bundle: Bundle) -> None:
+    """CVE-2024-21626: /proc/self/fd/N of the runtime as working directory."""
+    for number in range(3, 20):
+        bundle.spec["process"]["cwd"] = f"/proc/self/fd/{number}"
+        bundle.sh("/bin/ls ../../../.. ; echo escaped")
+        done = nsrun("run", "--bundle", bundle.write(), bundle.id, rc=None)
+        assert done.returncode != 0 and "escaped" not in done.stdout, f"descriptor {number}"
+
+
+@contextlib.contextmanager
+def ignoring(number: int) -> Iterator[None]:
+    """Ignore a signal as the kernel sees it: glibc lets nobody set 32 and 33."""
+    ignore = ctypes.create_string_buffer((1).to_bytes(8, "little"), 64)  # SIG_IGN in the kernel's struct sigaction
+    before = ctypes.create_string_buffer(64)
+    rt_sigaction = libc.number("rt_sigaction")
+    libc.syscall("rt_sigaction", rt_sigaction, number, ignore, before, 8)
+    try:
+        yield
+    finally:
+        libc.syscall("rt_sigaction", rt_sigaction, number, before, None, 8)
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, 32, 64], ids=int)
+def test_signals_have_their_default_actions(nsrun: Nsrun, bundle: Bundle, number: int) -> None:
+    """Whatever was ignored before: exec would hand that on."""
+    bundle.spec["process"]["args"] = ["/bin/cat", "/proc/self/status"]  # a shell would ignore some for itself
+    with ignoring(number):
+        seen = status(run(nsrun, bundle))
+    assert (int(seen["SigIgn"], 16), int(seen["SigBlk"], 16)) == (0, 0)
+
+
+def test_the_session_keyring_is_not_the_hosts(nsrun: Nsrun, bundle: Bundle) -> None:
+    """Asked with the host's own Python, as busybox knows no keys."""
+    ask = "import ctypes; print(ctypes.CDLL(None).syscall(250, 0, -3, 0))"  # KEYCTL_GET_KEYRING_ID of the session
+    for name in ("usr", "lib", "lib64"):
+        entry = {"destination": f"/{name}", "type": "bind", "source": f"/{name}", "options": ["rbind", "ro"]}
+        bundle.spec["mounts"].append(entry)
+    bundle.spec["process"]["args"] = ["/usr/bin/python3", "-c", ask]
+    mine = subprocess.run(["/usr/bin/python3", "-c", ask], capture_output=True, text=True, check=True).stdout
+    del bundle.spec["linux"]["seccomp"]  # it would refuse keyctl
+    theirs = run(nsrun, bundle)
+    assert int(mine) > 0 and int(theirs) > 0 and mine != theirs
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"capabilities": {"bounding": ["CAP_FLY"]}}, "process.capabilities.bounding: 'CAP_FLY': is not a capability"),
+        ({"rlimits": [{"type": "RLIMIT_X", "soft": 1, "hard": 1}]}, "process.rlimits[0].type: 'RLIMIT_X': "),
+        ({"rlimits": [{"type": "RLIMIT_CPU", "soft": 2, "hard": 1}]}, "process.rlimits[0].soft: 2: is above"),
+        ({"oomScoreAdj": 2000}, "process.oomScoreAdj: 2000: must be between -1000 and 1000"),
+        ({"cwd": "relative"}, "process.cwd: 'relative': must be an absolute path"),
+        ({"args": []}, "process.args: []: must name a program"),
+        ({"args": ["/no/such"]}, "process.args: '/no/such': "),
+        ({"args": ["nothing"]}, "process.args: 'nothing': no such program in PATH"),
+        ({"args": ["/tmp"]}, "process.args: '/tmp': Permission denied"),
+        ({"apparmorProfile": "x"}, "process.apparmorProfile: 'x': is not supported"),
+        ({"selinuxLabel": "x"}, "process.selinuxLabel: 'x': is not supported"),
+    ],
+    ids=lambda v: next(iter(v)) if isinstance(v, dict) else "",
+)
+def test_what_cannot_be_is_said_and_nothing_is_left(
+    nsrun: Nsrun, bundle: Bundle, change: dict[str, Any], message: str
+) -> None:
+    bundle.spec["process"].update(change)
+    done = nsrun("run", "--bundle", bundle.write(), bundle.id, rc=None)
+    assert done.returncode in (1, 126, 127)
+    assert done.stderr.startswith("nsrun: " + message)
+    assert not nsrun.root.exists()
+
+
+def test_stdio_of_a_user_namespace_may_be_opened_again(nsrun: Nsrun, bundle: Bundle) -> None:
+    """Through a terminal or a pipe that belongs to it; a foreign pipe stays foreign."""
+    bundle.user_namespace().sh("/bin/id -u; /bin/cat /proc/self/uid_map")
+    assert run(nsrun, bundle).split() == ["0", "0", str(HOST_ID), "65536"]
+
+
+ATTACK = """
+import os
+fd = os.open("/proc/self/exe", os.O_PATH)
+os.set_inheritable(fd, True)
+os.execv("/bin/sh", ["sh", "-c", f'''
+    while ! said=$( (echo overwritten > /proc/self/fd/{fd}) 2>&1 ); do
+        case $said in *busy*) sleep 0.05 ;; *) break ;; esac
+    done
+    echo "done $said" > /tmp/said
+'''])
+"""
+
+
+@pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "guard-removed"])
+def test_the_hosts_interpreter_cannot_be_overwritten(
+    nsrun: Nsrun, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    """CVE-2019-5736: an image whose program is /proc/self/exe, on an interpreter that is only a copy for this test."""
+    interpreter = tmp_path / "python3"
+    shutil.copy("/usr/bin/python3", interpreter)
+    original = interpreter.read_bytes()
+    text = Path(nsrun.program).read_text()
+    guard = "" if guarded else "from barekernel._runtime import seal\nseal.ensure = lambda: None\n"
+    lines = text.replace("import main\n", "import main\n" + guard).split("\n", 1)
+    program_copy = tmp_path / "nsrun"
+    program_copy.write_text(f"#!{interpreter} -IS\n{lines[1]}")
+    program_copy.chmod(0o755)
+    monkeypatch.setattr(nsrun, "program", str(program_copy))
+    for name in ("usr", "lib", "lib64"):
+        entry = {"destination": f"/{name}", "type": "bind", "source": f"/{name}", "options": ["rbind", "ro"]}
+        bundle.spec["mounts"].append(entry)
+    bundle.spec["process"]["args"] = ["/proc/self/exe", "-c", ATTACK]
+    null = subprocess.DEVNULL
+    command = [nsrun.program, "--root", str(nsrun.root), "run", "--detach", "--bundle", bundle.write(), bundle.id]
+    subprocess.run(command, stdin=null, stdout=null, stderr=null, check=True)
+    said = bundle.rootfs / "tmp" / "said"
+    deadline = time.monotonic() + 120
+    while not (said.exists() and said.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    overwritten = interpreter.read_bytes() != original
+    interpreter.unlink()
+    interpreter.write_bytes(original)
+    interpreter.chmod(0o755)
+    nsrun("delete", "--force", bundle.id)
+    assert overwritten is not guarded, said.read_text()
+    assert ("Read-only file system" in said.read_text()) is guarded
+
+
+@pytest.mark.parametrize("way", ["_through_overlay", "_in_memory"])
+def test_both_copies_of_the_interpreter_run_and_refuse_writing(way: str) -> None:
+    path = os.path.realpath("/usr/bin/python3")
+    fd = getattr(seal, way)(path)
+    try:
+        with pytest.raises(OSError, match="Read-only file system|Operation not permitted"):
+            write_to(fd)
+        command = [path, "-IS", "-c", "import json; print(json.dumps(1))"]
+        done = subprocess.run(
+            command, executable=f"/proc/self/fd/{fd}", pass_fds=(fd,), capture_output=True, check=True
+        )
+        assert done.stdout == b"1\n"
+    finally:
+        os.close(fd)
+
+
+def write_to(fd: int) -> None:
+    writable = os.open(f"/proc/self/fd/{fd}", os.O_WRONLY)
+    try:
+        os.write(writable, b"x")
+    finally:
+        os.close(writable)

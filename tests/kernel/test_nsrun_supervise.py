@@ -1,0 +1,431 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Declared containers without systemd: supervisor, logs, restarts, stopping, and what a killed supervisor leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import cgroup, process
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.cgroup_state import find_hierarchy
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime import clock, control, launch, logs, record
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.errors import RuntimeFailure
+
+from .nsrun import HOST_ID, Bundle, program
+
+__all__ = ["program"]
+
+NAME = "web"
+
+
+class Declared:
+    """A container as ns_container leaves it on disk."""
+
+    def __init__(self, directory: Path, cgroup_path: str) -> None:
+        self.directory = directory
+        self.bundle = Bundle(directory / "bundle")
+        self.lower = directory / "layer"
+        shutil.move(self.bundle.rootfs, self.lower)
+        for name in ("bundle/rootfs", "upper", "work", "log"):
+            (directory / name).mkdir()
+        self.bundle.spec["linux"]["cgroupsPath"] = None
+        self.document: dict[str, Any] = {
+            "version": 1,
+            "id": NAME,
+            "bundle": str(directory / "bundle"),
+            "runtime": "nsrun",
+            "rootfs": {
+                "lowerdirs": [str(self.lower)],
+                "upperdir": str(directory / "upper"),
+                "workdir": str(directory / "work"),
+                "idmap": None,
+                "options": {},
+            },
+            "cgroup": cgroup_path,
+            "files": {"cgroup.max.depth": "3"},
+            "restart": {"policy": "no", "max_retries": 0, "delay_ms": 20, "max_delay_ms": 200},
+            "stop": {"signal": "SIGTERM", "timeout": 10},
+            "log": {"path": str(directory / "log" / "container.log"), "max_size": 100000, "max_files": 3},
+        }
+
+    @property
+    def log(self) -> list[logs.Line]:
+        return logs.tail(self.document["log"]["path"], 1000)
+
+    def user_namespace(self) -> None:
+        self.bundle.namespace("user")
+        maps = [{"containerID": 0, "hostID": HOST_ID, "size": 65536}]
+        self.bundle.spec["linux"]["uidMappings"] = self.bundle.spec["linux"]["gidMappings"] = maps
+        self.document["rootfs"]["idmap"] = {"host_id": HOST_ID, "size": 65536}
+
+    def write(self, script: str | None = None) -> None:
+        if script is not None:
+            self.bundle.sh(script)
+        self.bundle.write()
+        (self.directory / "launch.json").write_text(json.dumps(self.document))
+
+    def start(self, script: str | None = None) -> control.Supervised:
+        self.write(script)
+        control.start(NAME)
+        return control.observe(NAME)
+
+
+@pytest.fixture
+def declared(program: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Declared]:
+    monkeypatch.setattr(control, "NSRUN", program)
+    directory = Path(launch.path_of(NAME)).parent
+    directory.mkdir(parents=True)
+    container = Declared(directory, f"{find_hierarchy().mount}/bktest-nsrun-{os.getpid()}/{NAME}")
+    yield container
+    container.write()
+    control.clear(NAME)
+    shutil.rmtree(directory.parent)
+
+
+def until(condition: Callable[[], Any], what: str) -> Any:
+    """Wait for what another process does; the limit is only there so that a broken test ends."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.01)
+    raise AssertionError(f"never: {what}")
+
+
+def status_is(*wanted: str) -> control.Supervised:
+    def look() -> control.Supervised | None:
+        seen = control.observe(NAME)
+        return seen if seen.status in wanted and (seen.supervisor is None or seen.running) else None
+
+    return until(look, f"status {wanted}")  # type: ignore[no-any-return]
+
+
+def leftovers(declared: Declared) -> list[str]:
+    """Everything of a container's life that is not its record or its log."""
+    found = [p for p in (declared.document["cgroup"], f"{record.RUNTIME_ROOT}/{NAME}") if os.path.exists(p)]
+    mounts = Path("/proc/self/mountinfo").read_text()
+    return found + ([line for line in mounts.splitlines() if str(declared.directory) in line])
+
+
+@pytest.mark.parametrize("user", [False, True], ids=["host-user", "user-namespace"])
+def test_its_whole_life(declared: Declared, user: bool) -> None:
+    if user:
+        declared.user_namespace()
+    seen = declared.start("echo out; echo err >&2; echo again > /dev/stdout; touch /new; exec /bin/sleep 1000")
+    assert (seen.status, seen.running, seen.error, seen.restarts) == ("running", True, "", 0)
+    assert seen.pid and seen.start_time == process.start_time(seen.pid)
+    assert seen.supervisor and seen.started_at and seen.finished_at is None
+    assert cgroup.read(declared.document["cgroup"], "cgroup.max.depth") == "3"
+    assert cgroup.processes(declared.document["cgroup"]) == (seen.pid,)
+    until(lambda: len(declared.log) == 3, "three lines")
+    assert sorted((line.stream, line.log) for line in declared.log) == [
+        ("stderr", "err\n"),
+        ("stdout", "again\n"),
+        ("stdout", "out\n"),
+    ]
+    until((declared.directory / "upper" / "new").exists, "a write in the upper directory")
+    assert (declared.directory / "upper" / "new").stat().st_uid == 0
+    # sleep as PID 1 ignores SIGTERM: only the time limit ends it.
+    control.stop(NAME, timeout=0.1)
+    seen = control.observe(NAME)
+    assert (seen.status, seen.exit_code, seen.signal, seen.pid) == ("stopped", 137, "SIGKILL", None)
+    assert seen.finished_at and seen.supervisor is None
+    assert leftovers(declared) == []
+
+
+def test_an_error_of_the_start_is_the_callers(declared: Declared) -> None:
+    declared.bundle.spec["process"]["args"] = ["/no/such"]
+    with pytest.raises(RuntimeFailure, match="process.args: '/no/such': No such file or directory"):
+        declared.start()
+    assert control.observe(NAME).status == "exited"
+    assert "/no/such" in control.observe(NAME).error
+    assert leftovers(declared) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 2}, "version: 2: this nsrun reads version 1"),
+        ({"restart": {"policy": "maybe"}}, "restart.policy: 'maybe'"),
+        ({"stop": {"signal": 15}}, "stop.signal: 15: must be a str"),
+        ({"rootfs": {"lowerdirs": []}}, "rootfs.lowerdirs"),
+        ({"bundle": "relative"}, "bundle: 'relative': must be an absolute path"),
+        ({"runtime": "/no/such/runtime"}, "runtime /no/such/runtime: No such file or directory"),
+        ({"rootfs": {"lowerdirs": ["/no/such"]}}, "/no/such"),
+        ({"files": {"no.such": "1"}}, "no"),
+    ],
+    ids=lambda v: next(iter(v)) if isinstance(v, dict) else "",
+)
+def test_bad_declarations_start_nothing(declared: Declared, change: dict[str, Any], message: str) -> None:
+    good = dict(declared.document)
+    declared.document.update(change)
+    with pytest.raises(RuntimeFailure) as caught:
+        declared.start("true")
+    assert message in str(caught.value)
+    assert leftovers(declared) == []
+    declared.document = good
+
+
+def test_one_supervisor_at_a_time(declared: Declared) -> None:
+    first = declared.start("exec /bin/sleep 1000")
+    with pytest.raises(RuntimeFailure, match=f"is running already, under its supervisor .PID {first.supervisor}"):
+        control.start(NAME)
+    assert control.observe(NAME).pid == first.pid
+    control.stop(NAME, timeout=0)
+
+
+@pytest.mark.parametrize(
+    ("policy", "code", "runs"), [("no", 1, 1), ("on-failure", 0, 1), ("on-failure", 7, 4), ("always", 0, 4)]
+)
+def test_restart_policies(declared: Declared, policy: str, code: int, runs: int) -> None:
+    declared.document["restart"].update(policy=policy, max_retries=3)
+    declared.start(f"echo run >> /runs; exit {code}")
+    seen = status_is("exited")
+    assert (seen.exit_code, seen.restarts) == (code, runs - 1)
+    assert (declared.directory / "upper" / "runs").read_text().count("run") == runs
+    assert leftovers(declared) == []
+
+
+def test_a_crash_is_restarted_and_counted(declared: Declared) -> None:
+    declared.document["restart"].update(policy="unless-stopped")
+    first = declared.start("echo $$; exec /bin/sleep 1000")
+    assert first.pid
+    os.kill(first.pid, signal.SIGKILL)
+    again = until(lambda: (s := control.observe(NAME)).running and s.pid != first.pid and s, "another process")
+    assert (again.restarts, again.supervisor) == (1, first.supervisor)
+    control.stop(NAME, timeout=0)
+    assert control.observe(NAME).status == "stopped"
+
+
+def test_stopping_while_it_waits_to_start_again(declared: Declared) -> None:
+    declared.document["restart"].update(policy="always", delay_ms=60000, max_delay_ms=60000)
+    declared.start("exit 1")
+    until(lambda: control.observe(NAME).status == "restarting", "waiting")
+    control.stop(NAME)
+    assert control.observe(NAME).status == "stopped"
+    assert leftovers(declared) == []
+
+
+def test_the_stop_signal_is_its_own(declared: Declared) -> None:
+    declared.document["stop"] = {"signal": "SIGUSR2", "timeout": 60}
+    declared.start("trap 'echo bye; exit 4' USR2; echo ready; while :; do sleep 0.02; done")
+    until(lambda: declared.log, "the trap")
+    control.stop(NAME)
+    assert control.observe(NAME).exit_code == 4
+    assert [line.log for line in declared.log] == ["ready\n", "bye\n"]
+
+
+def test_a_frozen_container_is_stopped(declared: Declared) -> None:
+    declared.start("trap 'exit 4' TERM; echo ready; while :; do sleep 0.02; done")
+    until(lambda: declared.log, "the trap")
+    cgroup.freeze(declared.document["cgroup"], True)
+    control.stop(NAME)
+    assert control.observe(NAME).exit_code == 4
+
+
+def test_what_the_policy_is_now_counts(declared: Declared) -> None:
+    """restart and log limits are changed live: launch.json is read again when they matter."""
+    seen = declared.start("exec /bin/sleep 1000")
+    declared.document["restart"].update(policy="always")
+    declared.write()
+    assert seen.pid
+    os.kill(seen.pid, signal.SIGKILL)
+    until(lambda: control.observe(NAME).restarts == 1 and control.observe(NAME).running, "a restart")
+    control.stop(NAME, timeout=0)
+
+
+@pytest.mark.parametrize("policy", ["no", "always"])
+def test_a_killed_supervisor_takes_its_container_along(declared: Declared, policy: str) -> None:
+    declared.document["restart"].update(policy=policy)
+    seen = declared.start("/bin/sleep 1000 & echo started; wait")
+    until(lambda: declared.log, "both processes")
+    pids = cgroup.processes(declared.document["cgroup"])
+    assert seen.supervisor and seen.pid in pids and len(pids) == 2
+    pidfds = [os.pidfd_open(pid) for pid in pids]
+    os.kill(seen.supervisor, signal.SIGKILL)
+    for pidfd in pidfds:
+        assert select.select([pidfd], [], [], 30)[0]
+        os.close(pidfd)
+    dead = until(lambda: (s := control.observe(NAME)).status == "exited" and s, "seen as exited")
+    assert dead.error == "its supervisor was killed, and the container with it"
+    # The next start clears what was left in /run and in the cgroup hierarchy.
+    again = declared.start()
+    assert again.running and again.pid != seen.pid
+    control.stop(NAME, timeout=0)
+    assert leftovers(declared) == []
+
+
+def test_clearing_after_a_killed_supervisor(declared: Declared) -> None:
+    seen = declared.start("exec /bin/sleep 1000")
+    assert seen.supervisor
+    os.kill(seen.supervisor, signal.SIGKILL)
+    control.clear(NAME)
+    assert leftovers(declared) == []
+    assert control.observe(NAME) == control.Supervised(NAME, "stopped")
+
+
+def test_the_supervisor_keeps_nothing_of_its_caller(declared: Declared) -> None:
+    reader, writer = os.pipe()
+    os.set_inheritable(writer, True)
+    declared.write("exec /bin/sleep 1000")
+    subprocess.run([control.NSRUN, "supervise", launch.path_of(NAME)], check=True, pass_fds=(writer,), cwd="/tmp")
+    os.close(writer)
+    assert os.read(reader, 1) == b""  # nobody holds the other end
+    os.close(reader)
+    supervisor = control.observe(NAME).supervisor
+    assert supervisor
+    assert os.readlink(f"/proc/{supervisor}/cwd") == "/"
+    assert {os.readlink(f"/proc/{supervisor}/fd/{n}") for n in (0, 1, 2)} == {"/dev/null"}
+    assert os.getsid(supervisor) != os.getsid(0)
+    control.stop(NAME, timeout=0)
+
+
+def test_logs_rotate_and_nothing_is_lost_over_restarts(declared: Declared) -> None:
+    declared.document["log"].update(max_size=4000, max_files=50)
+    declared.document["restart"].update(policy="on-failure", max_retries=2)
+    declared.start("i=0; while [ $i -lt 100 ]; do echo line $i; i=$((i+1)); done; printf tail; exit 1")
+    status_is("exited")
+    texts = [line.log for line in declared.log]
+    once = [f"line {i}\n" for i in range(100)] + ["tail"]
+    assert texts == once * 3
+    files = logs.files_of(declared.document["log"]["path"])
+    assert len(files) > 3 and all(os.path.getsize(f) <= 4000 for f in files)
+
+
+def test_logs_are_bounded(declared: Declared) -> None:
+    declared.document["log"].update(max_size=2000, max_files=2)
+    declared.start("i=0; while [ $i -lt 500 ]; do echo line $i; i=$((i+1)); done")
+    status_is("exited")
+    assert len(list((declared.directory / "log").iterdir())) == 2
+    assert sum(f.stat().st_size for f in (declared.directory / "log").iterdir()) <= 4000
+    assert declared.log[-1].log == "line 499\n"
+    assert [line.log for line in logs.tail(declared.document["log"]["path"], 3)] == [
+        f"line {i}\n" for i in (497, 498, 499)
+    ]
+
+
+def test_exec_in_a_declared_container(declared: Declared) -> None:
+    declared.user_namespace()
+    declared.start("exec /bin/sleep 1000")
+    wanted = {"args": ["/bin/sh", "-c", "cat; echo $A; id -u >&2; exit 3"], "env": ["A=b"], "cwd": "/"}
+    done = control.exec_(NAME, wanted, b"in\n")
+    assert (done.rc, done.stdout, done.stderr) == (3, b"in\nb\n", b"0\n")
+    with pytest.raises(RuntimeFailure, match="process.args: '/no/such'"):
+        control.exec_(NAME, {**wanted, "args": ["/no/such"]})
+    with pytest.raises(RuntimeFailure, match="process.cwd"):
+        control.exec_(NAME, {**wanted, "cwd": "relative"})
+    control.kill(NAME, "SIGKILL")
+    status_is("exited")
+    with pytest.raises(RuntimeFailure, match="does not exist"):
+        control.exec_(NAME, wanted)
+
+
+def test_a_recycled_pid_is_not_believed(declared: Declared) -> None:
+    declared.start("exit 0")
+    status_is("exited")
+    state = record.read(NAME)
+    assert state is not None
+    record.write(NAME, state._replace(status="running", pid=os.getpid(), start_time=1, supervisor=os.getpid()))
+    assert control.observe(NAME).status != "running"
+    control.stop(NAME)
+    assert control.observe(NAME).status == "stopped"
+
+
+# systemd's way, with a parent that plays systemd (the VM tests ask systemd itself).
+
+
+def test_launch_hands_init_to_its_own_parent_and_says_so(declared: Declared) -> None:
+    """ExecStart of the unit: the parent of the launcher becomes the parent of init, and hears MAINPID."""
+    declared.document["cgroup"] = f"{os.path.dirname(declared.document['cgroup'])}/unit/container"
+    os.makedirs(os.path.dirname(declared.document["cgroup"]))
+    declared.write("trap 'exit 6' TERM; echo to the journal; while :; do sleep 0.02; done")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind("/run/notify-test")
+        environment = {**os.environ, "NOTIFY_SOCKET": "/run/notify-test"}
+        command = [control.NSRUN, "launch", launch.path_of(NAME)]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as launcher:
+            assert launcher.stdout is not None
+            assert launcher.stdout.readline() == "to the journal\n"
+            said = dict(line.split("=") for line in listener.recv(1000).decode().split("\n"))
+            assert launcher.wait() == 0
+            pid = int(said["MAINPID"])
+            assert said["READY"] == "1"
+            assert int(process.stat_fields(pid)[1]) == os.getpid()
+            assert cgroup.processes(declared.document["cgroup"], recursive=True) == (pid, *shell_child(pid))
+            assert control.observe(NAME).pid == pid
+            os.kill(pid, signal.SIGTERM)
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 6
+    os.unlink("/run/notify-test")
+    told = {**os.environ, "SERVICE_RESULT": "exit-code", "EXIT_CODE": "exited", "EXIT_STATUS": "6"}
+    subprocess.run([control.NSRUN, "settle", launch.path_of(NAME)], env=told, check=True)
+    seen = control.observe(NAME)
+    assert (seen.status, seen.exit_code, seen.signal) == ("exited", 6, None)
+    assert leftovers(declared) == []
+    unit = os.path.dirname(declared.document["cgroup"])
+    for path in (unit, os.path.dirname(unit)):  # systemd removes the unit's own
+        os.rmdir(path)
+
+
+def shell_child(pid: int) -> tuple[int, ...]:
+    """The sleep that the shell may be running at the moment."""
+    return tuple(int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+
+
+@pytest.mark.parametrize(
+    ("told", "status", "code", "name"),
+    [
+        (("success", "exited", "0"), "exited", 0, None),
+        (("exit-code", "exited", "3"), "exited", 3, None),
+        (("success", "killed", "TERM"), "stopped", 143, "SIGTERM"),
+        (("signal", "killed", "KILL"), "exited", 137, "SIGKILL"),
+        (("core-dump", "dumped", "SEGV"), "exited", 139, "SIGSEGV"),
+    ],
+)
+def test_settle_understands_what_systemd_tells(
+    declared: Declared, told: tuple[str, str, str], status: str, code: int, name: str | None
+) -> None:
+    declared.write()
+    record.write(NAME, record.State("running", pid=2**22, start_time=1, started_at=clock.now()))
+    environment = {**os.environ, **dict(zip(("SERVICE_RESULT", "EXIT_CODE", "EXIT_STATUS"), told))}
+    subprocess.run([control.NSRUN, "settle", launch.path_of(NAME)], env=environment, check=True)
+    seen = control.observe(NAME)
+    assert (seen.status, seen.exit_code, seen.signal) == (status, code, name)
+
+
+# Another runtime behind the same launch.json.
+
+
+@pytest.mark.skipif(shutil.which("runc") is None, reason="runc is not installed")
+def test_runc_as_the_runtime(declared: Declared) -> None:
+    """The same supervision around another runtime's container."""
+    declared.document["runtime"] = shutil.which("runc")
+    del declared.document["files"]["cgroup.max.depth"]
+    declared.bundle.spec["ociVersion"] = "1.0.2"
+    # One level only: runc leaves the parents that it made, on hybrid hosts in every hierarchy.
+    declared.document["cgroup"] = f"{find_hierarchy().mount}/bktest-nsrun-{os.getpid()}-{NAME}"
+    declared.bundle.spec["linux"]["cgroupsPath"] = f"/bktest-nsrun-{os.getpid()}-{NAME}"
+    declared.document["restart"].update(policy="on-failure", max_retries=1)
+    seen = declared.start("echo hello; touch /new; exec /bin/sleep 1000")
+    assert seen.running and seen.pid
+    until(lambda: [line.log for line in declared.log] == ["hello\n"], "the log")
+    os.kill(seen.pid, signal.SIGKILL)
+    until(lambda: control.observe(NAME).running and control.observe(NAME).restarts == 1, "a restart")
+    done = control.exec_(NAME, {"args": ["/bin/ls", "/new"], "cwd": "/"}, runtime=declared.document["runtime"])
+    assert (done.rc, done.stdout) == (0, b"/new\n")
+    control.stop(NAME, timeout=0)
+    assert control.observe(NAME).status == "stopped"
+    assert leftovers(declared) == []

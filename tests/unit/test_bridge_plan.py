@@ -1,0 +1,340 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The network planner, the sysctls it shares, and what it says of other people's firewalls."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.nft import Chain, Rule, Table
+from ansible_collections.barekernel.containers.plugins.module_utils._plan import nft_table
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.bridge import (
+    Bridge,
+    Desired,
+    Observed,
+    bridge_sysctls,
+    derived_mac,
+    network_elements,
+    plan,
+    wanted_sysctls,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.foreign_firewall import (
+    forwarders,
+    tables_to_read,
+    warnings_for,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.host_sysctls import (
+    Held,
+    HostSysctls,
+    decode,
+    encode,
+    hold,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.network import Network
+
+MAC = "02:00:00:00:00:01"
+LAB = Network("lab0", "lab0", ("10.88.0.1/24", "fd88::1/64"), MAC)
+FOUR, SIX = "net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"
+UPLINK = "net/ipv6/conf/eth0/accept_ra"
+
+
+def sysctls(live: dict[str, str | None], **held: Held) -> HostSysctls:
+    """The record with those entries; keyword names stand for the two forwarding sysctls."""
+    names = {"four": FOUR, "six": SIX, "uplink": UPLINK}
+    return HostSysctls("/s.json", "boot", bool(held), {names[n]: h for n, h in held.items()}, live)
+
+
+CLEAN = Observed(
+    record=None,
+    others=(),
+    directory="/networks",
+    has_directory=False,
+    record_path="/networks/lab0.json",
+    host_identity="host",
+    bridges=(),
+    link_kinds={"lo": "", "eth0": ""},
+    taken_subnets=(("192.0.2.0/24", "a route on eth0"),),
+    table=None,
+    sysctls=sysctls({FOUR: "0", SIX: "0"}),
+)
+
+
+def table_with(*elements: Any) -> Table:
+    chains = tuple(
+        Chain("inet", "barekernel", c.name, c.type, c.hook, c.priority, "accept" if c.hook else None)
+        for c in nft_table.CHAINS
+    )
+    rules = tuple(Rule(c.name, nft_table._rule_mark(r)) for c in nft_table.CHAINS for r in c.rules)
+    return Table("inet", "barekernel", chains, nft_table.SETS, rules, elements)
+
+
+HELD = Held("0", "1", ("network/lab0",))
+BRIDGE = Bridge("lab0", MAC, 1500, True, "barekernel:network/lab0", LAB.addresses, (), bridge_sysctls(LAB, True))
+LIVING = dataclasses.replace(
+    CLEAN,
+    record=LAB,
+    has_directory=True,
+    bridges=(BRIDGE,),
+    link_kinds={**CLEAN.link_kinds, "lab0": "bridge"},
+    table=table_with(*network_elements(LAB)),
+    sysctls=sysctls({FOUR: "1", SIX: "1"}, four=HELD, six=HELD),
+)
+
+
+def actions(network: Network | None, observed: Observed, force: bool = False) -> list[str]:
+    return plan(Desired("lab0", "lab0", network, force), observed).actions
+
+
+def test_from_nothing() -> None:
+    assert actions(LAB, CLEAN) == [
+        "create directory /networks (mode 0755, owner 0:0)",
+        "write /networks/lab0.json (the network as declared)",
+        "write /s.json (the sysctls as they were)",
+        f"set sysctl {FOUR} to 1",
+        f"set sysctl {SIX} to 1",
+        "create the nftables table inet barekernel, add bridges lab0, isolated lab0, nat4 10.88.0.0/24, "
+        "nat6 fd88::/64, nets4 10.88.0.0/24, nets6 fd88::/64, within lab0 lab0 for network/lab0",
+        f"create bridge lab0 (MAC {MAC}, MTU 1500)",
+        *(f"set sysctl {name} to {value}" for name, value in bridge_sysctls(LAB, True).items()),
+        "add address 10.88.0.1/24 to bridge lab0",
+        "add address fd88::1/64 to bridge lab0",
+        "set bridge lab0 up",
+    ]
+
+
+def test_nothing_to_do_and_to_nothing() -> None:
+    assert actions(LAB, LIVING) == []
+    assert actions(None, CLEAN) == []
+    assert actions(None, LIVING) == [
+        "delete bridge lab0",
+        "delete the nftables table inet barekernel (the last owner was network/lab0)",
+        f"set sysctl {SIX} to 0 (as it was)",
+        f"set sysctl {FOUR} to 0 (as it was)",
+        "remove /s.json",
+        "remove /networks/lab0.json",
+        "remove directory /networks",
+    ]
+
+
+def test_with_ipv4_alone_the_host_stays_no_ipv6_router() -> None:
+    four = dataclasses.replace(LAB, addresses=("10.88.0.1/24",))
+    assert not [a for a in actions(four, CLEAN) if SIX in a]
+    assert f"set sysctl {SIX} to 0 (as it was)" in actions(four, LIVING)
+    without = dataclasses.replace(CLEAN, ipv6=False)
+    assert not [a for a in actions(four, without) if "ipv6" in a]
+    with pytest.raises(Refused, match="without IPv6"):
+        actions(LAB, without)
+
+
+DRIFT = [
+    ({"mtu": 9000}, ["set bridge lab0 MTU 1500"]),
+    ({"mac": "02:00:00:00:00:09"}, [f"set bridge lab0 MAC {MAC}"]),
+    ({"alias": ""}, ["set bridge lab0 alias barekernel:network/lab0"]),
+    ({"up": False}, ["set bridge lab0 up"]),
+    ({"addresses": LAB.addresses[1:]}, ["add address 10.88.0.1/24 to bridge lab0"]),
+    ({"addresses": (*LAB.addresses, "10.9.0.1/24")}, ["remove address 10.9.0.1/24 from bridge lab0"]),
+    (
+        # The kernel removes secondary addresses with the primary one.
+        {"addresses": ("10.88.0.9/24", *LAB.addresses)},
+        ["remove address 10.88.0.9/24 from bridge lab0", "add address 10.88.0.1/24 to bridge lab0"],
+    ),
+    (
+        {"addresses": ("10.88.0.1/16", "fd88::1/64")},
+        ["remove address 10.88.0.1/16 from bridge lab0", "add address 10.88.0.1/24 to bridge lab0"],
+    ),
+    ({"sysctls": {}}, [f"set sysctl {name} to {value}" for name, value in bridge_sysctls(LAB, True).items()]),
+]
+
+
+@pytest.mark.parametrize(("drift", "expected"), DRIFT)
+def test_drift_of_the_bridge(drift: dict[str, Any], expected: list[str]) -> None:
+    assert actions(LAB, dataclasses.replace(LIVING, bridges=(dataclasses.replace(BRIDGE, **drift),))) == expected
+
+
+def test_the_mac_is_kept_when_the_host_is_renamed() -> None:
+    undeclared = dataclasses.replace(LAB, mac="")
+    assert actions(undeclared, dataclasses.replace(LIVING, host_identity="renamed")) == []
+    assert f"create bridge lab0 (MAC {derived_mac('host', 'lab0')}, MTU 1500)" in actions(undeclared, CLEAN)
+    assert len({derived_mac(h, n) for h in ("a", "b") for n in ("lab0", "lab1")}) == 4
+    assert int(derived_mac("a", "b")[:2], 16) & 3 == 2
+
+
+def test_attached_ports_forbid_removal_and_a_new_bridge() -> None:
+    used = dataclasses.replace(LIVING, bridges=(dataclasses.replace(BRIDGE, ports=("veth1 (container/web)",)),))
+    renamed = dataclasses.replace(LAB, bridge="other0")
+    for network in (None, renamed):
+        with pytest.raises(Refused, match=r"veth1 \(container/web\)"):
+            actions(network, used)
+        assert "delete bridge lab0" in actions(network, used, force=True)
+
+
+OTHER = Network("lab1", "lab1", ("10.89.0.1/24",), "02:00:00:00:00:02")
+CLASHES = [
+    ("overlaps 10.88.0.0/16 of network lab1", {"others": (dataclasses.replace(OTHER, addresses=("10.88.0.1/16",)),)}),
+    ("bridge of network lab1", {"others": (dataclasses.replace(OTHER, bridge="lab0"),)}),
+    ("address of network lab1", {"others": (dataclasses.replace(OTHER, mac=MAC),)}),
+    ("overlaps 10.0.0.0/8, which", {"taken_subnets": (("10.0.0.0/8", "a route on tun0"),)}),
+    ("overlaps fd88::7, which", {"taken_subnets": (("fd88::7", "an address of eth0"),)}),
+    ("foreign bridge", {"link_kinds": {"lab0": "bridge"}}),
+    ("foreign interface", {"link_kinds": {"lab0": ""}}),
+]
+
+
+@pytest.mark.parametrize(("words", "observed"), CLASHES)
+def test_clashes(words: str, observed: dict[str, Any]) -> None:
+    with pytest.raises(Refused, match=words):
+        actions(LAB, dataclasses.replace(CLEAN, **observed))
+
+
+def test_a_route_that_came_later_does_not_break_a_living_network() -> None:
+    assert actions(LAB, dataclasses.replace(LIVING, taken_subnets=(("10.0.0.0/8", "a route on tun0"),))) == []
+
+
+ME, YOU = "network/lab0", "network/lab1"
+SYSCTLS = [
+    ("was on before us", {FOUR: "1"}, {}, {FOUR: "1"}, [], None),
+    ("first user", {FOUR: "0"}, {}, {FOUR: "1"}, [(FOUR, "1")], {FOUR: Held("0", "1", (ME,))}),
+    (
+        "second user",
+        {FOUR: "1"},
+        {"four": Held("0", "1", (YOU,))},
+        {FOUR: "1"},
+        [],
+        {FOUR: Held("0", "1", (ME, YOU))},
+    ),
+    ("drifted", {FOUR: "0"}, {"four": HELD}, {FOUR: "1"}, [(FOUR, "1")], {FOUR: HELD}),
+    ("last user goes", {FOUR: "1"}, {"four": HELD}, {}, [(FOUR, "0")], None),
+    ("one of two goes", {FOUR: "1"}, {"four": Held("0", "1", (ME, YOU))}, {}, [], {FOUR: Held("0", "1", (YOU,))}),
+    ("not a user", {FOUR: "1"}, {"four": Held("0", "1", (YOU,))}, {}, [], {FOUR: Held("0", "1", (YOU,))}),
+    ("changed by someone", {FOUR: "2"}, {"four": HELD}, {}, [], None),
+    ("interface has gone", {UPLINK: None}, {"uplink": Held("1", "2", (ME,))}, {}, [], None),
+    (
+        "forwarding goes before accept_ra",
+        {UPLINK: "2", SIX: "1"},
+        {"uplink": Held("1", "2", (ME,)), "six": HELD},
+        {},
+        [(SIX, "0"), (UPLINK, "1")],
+        None,
+    ),
+    (
+        "one swapped for another",
+        {FOUR: "0", SIX: "1"},
+        {"six": HELD},
+        {FOUR: "1"},
+        [(SIX, "0"), (FOUR, "1")],
+        {FOUR: Held("0", "1", (ME,))},
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("live", "held", "wanted", "writes", "left"), [s[1:] for s in SYSCTLS], ids=[s[0] for s in SYSCTLS]
+)
+def test_host_sysctls(
+    live: dict[str, str | None],
+    held: dict[str, Held],
+    wanted: dict[str, str],
+    writes: list[tuple[str, str]],
+    left: dict[str, Held] | None,
+) -> None:
+    state = sysctls(live, **held)
+    operations = hold(state, wanted, ME)
+    assert [(o.name, o.value) for o in operations if hasattr(o, "value")] == writes
+    files = [o for o in operations if not hasattr(o, "value")]
+    if left is None:
+        assert [f.describe() for f in files] == (["remove /s.json"] if held else [])
+    elif left == state.held:
+        assert files == []
+    else:
+        plain = json.loads(files[0].content)
+        assert decode("/s.json", "boot", plain, live).held == left
+        assert decode("/s.json", "next boot", plain, live).held == {}
+    first_write = next(
+        (i for i, o in enumerate(operations) if getattr(o, "value", "") == "1" and "ip_forward" in o.name), 9
+    )
+    assert all(operations.index(f) < first_write for f in files), "an original must be on disk before it is lost"
+
+
+def test_accept_ra_comes_first_and_stays_while_anyone_forwards() -> None:
+    learned = dataclasses.replace(CLEAN, ra_sysctls=(UPLINK,), sysctls=sysctls({FOUR: "0", SIX: "0", UPLINK: "1"}))
+    assert list(wanted_sysctls(LAB, learned)) == [UPLINK, FOUR, SIX]
+    later = sysctls({FOUR: "1", SIX: "1", UPLINK: "2"}, uplink=Held("1", "2", (YOU,)))
+    assert list(wanted_sysctls(LAB, dataclasses.replace(CLEAN, sysctls=later))) == [UPLINK, FOUR, SIX]
+    four = dataclasses.replace(LAB, addresses=("10.88.0.1/24",))
+    assert list(wanted_sysctls(four, learned)) == [FOUR]
+
+
+def test_the_record_keeps_the_order_of_setting() -> None:
+    held = {UPLINK: Held("1", "2", (ME,)), SIX: HELD, FOUR: HELD}
+    assert list(decode("/s.json", "b", json.loads(encode("b", held)), {}).held) == [UPLINK, SIX, FOUR]
+
+
+def verdict(name: str, **match: Any) -> Rule:
+    matches = ({"match": {"op": "==", "left": {"meta": {"key": k}}, "right": v}} for k, v in match.items())
+    return Rule("forward", "", (*matches, {"counter": {"packets": 0, "bytes": 0}}, {name: None}))
+
+
+def firewall(policy: str, *rules: Rule, family: str = "ip", name: str = "filter", more: tuple[str, ...] = ()) -> Table:
+    chain = Chain(family, name, "forward", "filter", "forward", 0, policy)
+    return Table(family, name, (chain, *(Chain(family, name, m) for m in more)), (), rules)
+
+
+PASSING = (verdict("accept", iifname="lab0"), verdict("jump", oifname={"set": ["lab0", "lab1"]}))
+FIREWALLS = [
+    ("nothing there", firewall("accept"), ""),
+    ("drops by policy", firewall("drop"), "accept forwarding from and to lab0"),
+    ("rejects at the end", firewall("accept", verdict("reject")), "accept forwarding"),
+    ("drops some", firewall("accept", verdict("drop", iifname="eth0")), ""),
+    ("lets ours pass", firewall("drop", *PASSING), ""),
+    ("lets one direction pass", firewall("drop", *PASSING[:1]), "accept forwarding"),
+    ("lets another bridge pass", firewall("drop", verdict("accept", iifname="lab1", oifname="lab1")), "accept"),
+    ("IPv6 only", firewall("drop", family="ip6"), ""),
+    ("both families", firewall("drop", family="inet", name="firewalld"), "firewall-cmd"),
+    ("docker", firewall("drop", more=("DOCKER-USER",)), "iptables -I DOCKER-USER -i lab0"),
+    ("ufw", firewall("drop", more=("ufw-user-forward",)), "ufw route allow in on lab0"),
+]
+
+
+@pytest.mark.parametrize(("table", "words"), [f[1:] for f in FIREWALLS], ids=[f[0] for f in FIREWALLS])
+def test_foreign_firewalls(table: Table, words: str) -> None:
+    warnings = warnings_for("lab0", [4], [table])
+    assert [words in w for w in warnings] == ([True] if words else [])
+    assert not words or f"{table.family} {table.name} forward" in warnings[0]
+
+
+def test_only_foreign_tables_that_see_forwarded_traffic_are_read() -> None:
+    chains = [
+        Chain("ip", "filter", "FORWARD", "filter", "forward"),
+        Chain("ip", "filter", "INPUT", "filter", "input"),
+        Chain("ip", "nat", "POSTROUTING", "nat", "postrouting"),
+        Chain("bridge", "filter", "FORWARD", "filter", "forward"),
+        Chain("inet", "barekernel", "isolation", "filter", "forward"),
+        Chain("inet", "other", "a", "filter", "forward"),
+        Chain("inet", "other", "b", "filter", "forward"),
+    ]
+    assert tables_to_read(chains) == (("ip", "filter"), ("ip", "nat"), ("inet", "other"))
+
+
+def nat_table(*rules: Rule, family: str = "ip", name: str = "nat") -> Table:
+    return Table(family, name, (Chain(family, name, "post", "nat", "postrouting", 100, "accept"),), (), rules)
+
+
+def test_who_else_forwards_is_known_by_what_it_translates() -> None:
+    tables = [nat_table(verdict("masquerade")), nat_table(name="empty"), firewall("drop"), nat_table(family="ip6")]
+    assert forwarders(4, tables) == ("ip nat",) and forwarders(6, tables) == ()
+    iptables = Rule("post", "", ({"xt": {"type": "target", "name": "MASQUERADE"}},))
+    assert forwarders(6, [nat_table(iptables, family="inet")]) == ("inet nat",)
+
+
+def test_forwarding_stays_on_for_those_who_came_to_rely_on_it() -> None:
+    shared = dataclasses.replace(LIVING, forwarders={FOUR: ("ip nat",), SIX: ()})
+    removal = plan(Desired("lab0", "lab0", None), shared)
+    assert [a for a in removal.actions if "sysctl " in a] == [f"set sysctl {SIX} to 0 (as it was)"]
+    (warning,) = removal.warnings
+    assert warning.startswith(f"sysctl {FOUR} stays 1: the nftables table ip nat shows")
+    assert plan(Desired("lab0", "lab0", None), dataclasses.replace(CLEAN, forwarders=shared.forwarders)).warnings == ()

@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""config.json is what was declared, over what the image says, over what every container has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.bundle import (
+    Places,
+    config_json,
+    environment,
+    process_args,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_spec import (
+    Container,
+    ContainerMount,
+    Resolved,
+)
+
+IMAGE = {"Entrypoint": ["/entry"], "Cmd": ["serve"], "Env": ["A=image", "B=image"], "WorkingDir": "/app"}
+PLACES = Places("/c/web", "/barekernel/web", {"network": "/run/netns/bk-web"}, {"data": "/v/data"})
+
+
+def container(**changes: Any) -> Container:
+    return Container(name="web", state="started", image="x", **changes)
+
+
+def render(which: Container, resolved: Resolved | None = None) -> dict[str, Any]:
+    return config_json(which, resolved or Resolved("sha256:0", (600000, 65536)), IMAGE, PLACES)
+
+
+@pytest.mark.parametrize(
+    ("command", "args", "expected"),
+    [
+        (None, None, ("/entry", "serve")),
+        (None, ("other",), ("/entry", "other")),
+        (("sh",), None, ("sh",)),
+        (("sh",), ("-c", "true"), ("sh", "-c", "true")),
+        (None, (), ("/entry",)),
+    ],
+)
+def test_command_stands_for_entrypoint_and_args_for_cmd(command: Any, args: Any, expected: Any) -> None:
+    assert process_args(container(command=command, args=args), IMAGE) == expected
+
+
+def test_a_declared_variable_wins_over_the_images() -> None:
+    assert {"A=mine", "B=image", "HOSTNAME=web"} < set(environment(container(env={"A": "mine"}), IMAGE))
+
+
+def test_namespaces_are_private_unless_said_otherwise() -> None:
+    listed = {n["type"]: n.get("path") for n in render(container(namespaces={"pid": "host"}))["linux"]["namespaces"]}
+    assert "pid" not in listed
+    assert listed["network"] == "/run/netns/bk-web"
+    assert listed["user"] is None
+    assert set(listed) == {"mount", "user", "network", "ipc", "uts", "cgroup"}
+
+
+def test_the_user_namespace_is_mapped_where_it_is_not_joined() -> None:
+    assert render(container())["linux"]["uidMappings"] == [{"containerID": 0, "hostID": 600000, "size": 65536}]
+    joined = config_json(
+        container(), Resolved("sha256:0", (600000, 65536)), IMAGE, Places("/c", "/b", {"user": "/run/u"}, {})
+    )
+    assert "uidMappings" not in joined["linux"]
+
+
+def test_secure_by_default() -> None:
+    document = render(container())
+    assert document["process"]["noNewPrivileges"] is True
+    assert "CAP_SYS_ADMIN" not in document["process"]["capabilities"]["bounding"]
+    assert document["linux"]["seccomp"]["defaultAction"].startswith("SCMP_ACT_ERRNO")
+    assert "/proc/kcore" in document["linux"]["maskedPaths"]
+    assert "seccomp" not in render(container(seccomp="unconfined"))["linux"]
+
+
+def test_capabilities() -> None:
+    def held(**changes: Any) -> list[str]:
+        return render(container(**changes))["process"]["capabilities"]["bounding"]
+
+    assert held(cap_drop=("ALL",), cap_add=("CAP_CHOWN",)) == ["CAP_CHOWN"]
+    assert "CAP_KILL" not in held(cap_drop=("CAP_KILL",))
+    assert "CAP_NET_ADMIN" in held(cap_add=("CAP_NET_ADMIN",))
+
+
+def test_another_user_than_root_holds_no_capability() -> None:
+    capabilities = render(container(), Resolved("sha256:0", None, user=(1000, 1000, (5,))))["process"]["capabilities"]
+    assert capabilities["effective"] == capabilities["permitted"] == capabilities["ambient"] == []
+
+
+def test_mounts_are_ordered_parents_first_and_volumes_are_idmapped() -> None:
+    mounts = (
+        ContainerMount("bind", "/srv/deep", "/host/deep", read_only=True),
+        ContainerMount("volume", "/srv", "data"),
+        ContainerMount("tmpfs", "/tmp", options=("size=1m",)),
+    )
+    declared = render(container(mounts=mounts))["mounts"][-3:]
+    assert [m["destination"] for m in declared] == ["/srv", "/srv/deep", "/tmp"]
+    assert declared[0]["source"] == "/v/data"
+    assert "idmap" in declared[0]["options"]
+    assert "rro" in declared[1]["options"]
+    assert "idmap" not in declared[1]["options"]
+    assert "size=1m" in declared[2]["options"]
+
+
+def test_the_hosts_network_brings_the_hosts_sys() -> None:
+    mounts = {m["destination"]: m for m in render(container(namespaces={"network": "host"}))["mounts"]}
+    assert mounts["/sys"]["type"] == "bind"
+
+
+def test_the_images_labels_are_annotations_and_declared_ones_win() -> None:
+    image = {**IMAGE, "Labels": {"a": "image", "b": "image"}, "ExposedPorts": {"80/tcp": {}, "443/tcp": {}}}
+    document = config_json(container(labels={"a": "mine"}), Resolved("sha256:0", None), image, PLACES)
+    ports = {"org.opencontainers.image.exposedPorts": "443/tcp,80/tcp"}
+    assert document["annotations"] == {"a": "mine", "b": "image", **ports}

@@ -1,0 +1,109 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""ns_container's options: what is accepted, and that each refusal names the option and the value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_options import container_from
+
+
+def params(**changes: Any) -> dict[str, Any]:
+    return {"name": "web", "state": "started", "image": "busybox", **changes}
+
+
+def mount(**changes: Any) -> dict[str, Any]:
+    return {"type": "bind", "source": "/srv", "target": "/srv", "read_only": False, **changes}
+
+
+@pytest.mark.parametrize(
+    ("changes", "option", "value"),
+    [
+        ({"name": "a/b"}, "name", "a/b"),
+        ({"name": ".."}, "name", ".."),
+        ({"name": "a..b"}, "name", "a..b"),
+        ({"name": ""}, "name", ""),
+        ({"name": "x" * 49}, "name", "x" * 49),
+        ({"image": None}, "image", None),
+        ({"command": ["a\0b"]}, "command", "a\0b"),
+        ({"env": {"A=B": "c"}}, "env", "A=B"),
+        ({"env": {"": "c"}}, "env", ""),
+        ({"cwd": "srv"}, "cwd", "srv"),
+        ({"hostname": "web_1"}, "hostname", "web_1"),
+        ({"networks": [{"name": "lab0", "interface": "x" * 16}]}, "networks[0].interface", "x" * 16),
+        ({"networks": [{"name": "lab0", "interface": "lo"}]}, "networks[0].interface", "lo"),
+        ({"networks": [{"name": "lab0"}, {"name": "lab0"}]}, "networks[1].name", "lab0"),
+        ({"networks": [{"name": "a"}, {"name": "b", "interface": "eth0"}]}, "networks[1].interface", "eth0"),
+        ({"networks": [{"name": "a", "addresses": ["10.0.0.300"]}]}, "networks[0].addresses", "10.0.0.300"),
+        ({"networks": [{"name": "a", "aliases": ["not ok"]}]}, "networks[0].aliases", "not ok"),
+        ({"networks": [{"name": "a", "ports": ["80"]}]}, "networks[0].ports", "80"),
+        ({"networks": [{"name": "a"}], "namespaces": {"network": "host"}}, "networks", ["a"]),
+        ({"mounts": [mount(target="srv")]}, "mounts[0].target", "srv"),
+        ({"mounts": [mount(target="/")]}, "mounts[0].target", "/"),
+        ({"mounts": [mount(target="/a/../b")]}, "mounts[0].target", "/a/../b"),
+        ({"mounts": [mount(source="data")]}, "mounts[0].source", "data"),
+        ({"mounts": [mount(type="tmpfs")]}, "mounts[0].source", "/srv"),
+        ({"mounts": [mount(type="volume", source="../x")]}, "mounts[0].source", "../x"),
+        ({"namespaces": {"pid": "yes"}}, "namespaces.pid", "yes"),
+        ({"namespaces": {"pid": "container:web"}}, "namespaces.pid", "container:web"),
+        ({"cap_add": ["EVERYTHING"]}, "cap_add", "EVERYTHING"),
+        ({"cap_add": ["ALL"]}, "cap_add", "ALL"),
+        ({"sysctls": {"vm.swappiness": "1"}}, "sysctls", "vm.swappiness"),
+        ({"sysctls": {"net.core.somaxconn": "1"}, "namespaces": {"network": "host"}}, "sysctls", "net.core.somaxconn"),
+        ({"rlimits": {"files": "1"}}, "rlimits", "files"),
+        ({"rlimits": {"nofile": "many"}}, "rlimits", "many"),
+        ({"dns": ["localhost"]}, "dns", "localhost"),
+        ({"extra_hosts": {"db": "here"}}, "extra_hosts", "here"),
+        ({"stop_signal": "SIGNOPE"}, "stop_signal", "SIGNOPE"),
+        ({"stop_timeout": -1}, "stop_timeout", -1),
+        ({"restart_policy": "sometimes"}, "restart_policy", "sometimes"),
+        ({"restart_policy": "always:3"}, "restart_policy", "always:3"),
+        ({"restart_policy": "on-failure:x"}, "restart_policy", "on-failure:x"),
+        ({"log_max_size": 1}, "log_max_size", 1),
+        ({"log_max_files": 0}, "log_max_files", 0),
+        ({"runtime": "docker"}, "runtime", "docker"),
+    ],
+)
+def test_bad_input_is_refused_by_name(changes: dict[str, Any], option: str, value: Any) -> None:
+    with pytest.raises(OptionError) as refused:
+        container_from(params(**changes))
+    assert (refused.value.option, refused.value.value) == (option, value)
+
+
+def test_a_whole_container() -> None:
+    container = container_from(
+        params(
+            command=["httpd", "-f"],
+            env={"A": 1, "B": None},
+            networks=[{"name": "lab0", "addresses": ["10.1.0.5/24"], "ports": ["8080:80"]}, {"name": "lab1"}],
+            mounts=[mount(target="/srv//x/")],
+            cap_drop=["net_raw"],
+            stop_signal="int",
+            restart_policy="on-failure:3",
+            rlimits={"NOFILE": 1024},
+        )
+    )
+    assert container.env == {"A": "1", "B": ""}
+    assert [a.interface for a in container.networks] == ["eth0", "eth1"]
+    assert str(container.networks[0].ports[0]) == "8080:80/tcp"
+    assert container.mounts[0].target == "/srv/x"
+    assert container.cap_drop == ("CAP_NET_RAW",)
+    assert container.stop_signal == "SIGINT"
+    assert (container.restart_policy, container.restart_retries) == ("on-failure", 3)
+    assert container.rlimits == {"nofile": "1024"}
+
+
+def test_sharing_a_namespace_shares_the_user_namespace_too() -> None:
+    assert container_from(params(namespaces={"pid": "container:db"})).namespaces == {
+        "pid": "container:db",
+        "user": "container:db",
+    }
+
+
+def test_absent_needs_a_name_only() -> None:
+    assert container_from({"name": "web", "state": "absent"}).image is None

@@ -1,0 +1,356 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""ns_container's planner: what is planned for each difference, in which order, and what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Image
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.cgroup_state import CgroupState, Hierarchy
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.host_resources import HostResources
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import NamespaceId
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.netlink_links import Link
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.netns import NamedNetns
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.container import plan_container
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_documents import documents
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_network import (
+    ContainerNetwork,
+    host_end,
+    veth_desired,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_observed import (
+    ContainerObserved,
+    Host,
+    Neighbour,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_resolve import resolve
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_spec import Container
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_volumes import MakeVolume
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.netns import NetnsObserved
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.network import Network
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.veth_state import (
+    PlaceObserved,
+    VethObserved,
+    wanted_state,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_assumed import assumed_boot
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_options import container_from
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.control import Supervised
+
+HOME = "/var/lib/barekernel/containers/web"
+LAB0 = Network("lab0", "lab0", ("10.88.0.1/24", "fd88::1/64"), "02:00:00:00:00:01")
+IMAGE = Image(
+    "busybox:latest", "sha256:" + "1" * 64, {}, {"config": {"Cmd": ["sh"]}, "rootfs": {"diff_ids": []}}, ("/",), {}
+)
+BRIDGE = Link(7, "lab0", "bridge", "02:00:00:00:00:01", 1500, True, True)
+HOST = Host(
+    resolv_conf="nameserver 192.0.2.1\n",
+    no_idmap="",
+    systemd=False,
+    systemd_version=0,
+    resources=HostResources(1 << 33, 0, 4096, frozenset({0, 1}), frozenset({0})),
+    identity="host",
+    networks={"lab0": LAB0},
+)
+CGROUP = CgroupState(
+    "/sys/fs/cgroup/barekernel/web",
+    False,
+    Hierarchy("/sys/fs/cgroup", "unified", ("cpu", "memory", "pids")),
+)
+SPEC: dict[str, Any] = {
+    "name": "web",
+    "state": "started",
+    "image": "busybox",
+    "networks": [{"name": "lab0", "ports": ["8080:80"]}],
+    "limits": {"memory": "64M"},
+    "env": {"A": "1"},
+}
+
+
+def container(**changes: Any) -> Container:
+    return container_from({**SPEC, **changes})
+
+
+def nothing(host: Host = HOST) -> ContainerObserved:
+    """A host on which the container was never made."""
+    veth = VethObserved(places=(PlaceObserved(exists=False), PlaceObserved(is_host=True, bridge=BRIDGE)))
+    return ContainerObserved(
+        host=host,
+        record=None,
+        supervised=Supervised("web", "stopped"),
+        image=IMAGE,
+        user=(0, 0, ()),
+        root=(0o755, 0, 0),
+        files={},
+        documents={},
+        directories=frozenset(),
+        cgroup=CGROUP,
+        network=ContainerNetwork(NetnsObserved(), {"lab0": veth}),
+    )
+
+
+def running(which: Container, host: Host = HOST) -> ContainerObserved:
+    """The same host when the container runs exactly as declared."""
+    bare = nothing(host)
+    resolved = resolve(which, bare)
+    docs = documents(which, resolved, bare)
+    desired = veth_desired(which, 0, LAB0, resolved.addresses[0], host.identity)
+    ends = tuple(wanted_state(desired, number, None, number == 1) for number in (0, 1))
+    veth = VethObserved((ends[0], ends[1]), True, (PlaceObserved(), PlaceObserved(is_host=True, bridge=BRIDGE)))
+    netns = NetnsObserved(NamedNetns("bk-web", NamespaceId(4, 99), True, resolved.idmap), True)
+    content = {document.path: document.content for document in docs.files}
+    table = _table_of(which, bare)
+    return replace(
+        bare,
+        host=replace(host, table=table),
+        record={"params": which.params, "idmap": resolved.idmap, "addresses": {"lab0": list(resolved.addresses[0])}},
+        supervised=Supervised("web", "running", pid=42, start_time=1),
+        files=content,
+        documents={"config": docs.config, "launch": docs.launch},
+        directories=frozenset(HOME + name for name in ("", "/bundle", "/bundle/rootfs", "/log", "/upper", "/work")),
+        cgroup=replace(CGROUP, exists=True, files={"memory.max": "67108864"}, controllers=("memory",)),
+        network=ContainerNetwork(netns, {"lab0": veth}, ends=(host_end("web", "lab0"),)),
+        leftovers=True,
+    )
+
+
+def _table_of(which: Container, bare: ContainerObserved) -> Any:
+    from ansible_collections.barekernel.containers.plugins.module_utils._kernel.nft import Chain, Rule, Table
+    from ansible_collections.barekernel.containers.plugins.module_utils._plan import nft_table
+    from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_network import (
+        owner,
+        published_of,
+    )
+    from ansible_collections.barekernel.containers.plugins.module_utils._plan.publish import publish_elements
+
+    chains = tuple(
+        Chain(nft_table.FAMILY, nft_table.NAME, c.name, c.type, c.hook, c.priority, "accept" if c.hook else None)
+        for c in nft_table.CHAINS
+    )
+    rules = tuple(Rule(c.name, nft_table._rule_mark(rule)) for c in nft_table.CHAINS for rule in c.rules)
+    elements = publish_elements(owner(which.name), published_of(which, resolve(which, bare)))
+    return Table(
+        nft_table.FAMILY,
+        nft_table.NAME,
+        chains=chains,
+        rules=rules,
+        sets=tuple(nft_table.SETS),
+        elements=tuple(elements),
+    )
+
+
+def test_a_new_container_is_made_wired_and_started_in_that_order() -> None:
+    actions = plan_container(container(), nothing()).actions
+    order = [
+        "create directory /var/lib/barekernel/containers/web",
+        "write /var/lib/barekernel/containers/web/container.json",
+        "write /var/lib/barekernel/containers/web/bundle/config.json",
+        "create netns bk-web",
+        "create veth pair container/web/lab0",
+        "create the nftables table",
+        "start container web",
+    ]
+    places = [next(i for i, action in enumerate(actions) if action.startswith(begin)) for begin in order]
+    assert places == sorted(places)
+
+
+def test_check_mode_predicts_on_a_systemd_host_with_an_image_that_is_not_made_yet() -> None:
+    """The unit is planned too, from a launch document whose image has no layers to name."""
+    host = replace(HOST, systemd=True, systemd_version=252)
+    assumed = container(assume={"images": [{"name": "busybox"}]})
+    predicted = plan_container(assumed, replace(nothing(host), image=replace(IMAGE, layers=()))).actions
+    assert predicted == plan_container(container(), nothing(host)).actions
+
+
+def test_what_runs_as_declared_needs_nothing() -> None:
+    plan = plan_container(container(), running(container()))
+    assert plan.actions == []
+    assert plan.before == plan.after
+    assert plan.changes == ()
+
+
+CASES = {
+    "a limit live": ({"limits": {"memory": "128M"}}, {"limits.memory.max": "live"}, ()),
+    "a limit back to its default live": ({"limits": {}}, {"limits.memory.max": "live"}, ()),
+    "an address live": (
+        {"networks": [{"name": "lab0", "addresses": ["10.88.0.9"], "ports": ["8080:80"]}]},
+        {"networks.lab0": "live", "hosts": "live", "ports": "live"},
+        (),
+    ),
+    "a port live": ({"networks": [{"name": "lab0", "ports": ["8081:80"]}]}, {"ports": "live"}, ()),
+    "a name server live": ({"dns": ["198.51.100.1"]}, {"resolv.conf": "live"}, ()),
+    "a variable by restart": ({"env": {"A": "2"}}, {"env.A": "restart"}, ("stop", "start")),
+    "arguments by restart": ({"args": ["-c", "x"]}, {"argv": "restart"}, ("stop", "start")),
+    "namespaces by recreation": (
+        {"namespaces": {"pid": "host"}},
+        {"namespaces": "recreate"},
+        ("stop", "remove", "start"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "how", "steps"), CASES.values(), ids=list(CASES))
+def test_one_changed_value_is_applied_as_the_diff_says(
+    changes: dict[str, Any], how: dict[str, str], steps: tuple[str, ...]
+) -> None:
+    plan = plan_container(container(**changes), running(container()))
+    assert {change.option: change.how for change in plan.changes} == how
+    verbs = [action.split()[0] for action in plan.actions]
+    assert tuple(v for v in dict.fromkeys(verbs) if v in ("stop", "start", "remove")) == steps
+    assert plan.before != plan.after
+
+
+def test_another_digest_of_the_same_name_is_another_image() -> None:
+    moved = replace(running(container()), image=replace(IMAGE, digest="sha256:" + "2" * 64))
+    plan = plan_container(container(), moved)
+    assert [(change.option, change.how) for change in plan.changes] == [("image", "recreate")]
+    assert f"remove {HOME}/upper and all it contains" in plan.actions
+
+
+def test_a_stopped_container_is_started_and_only_that() -> None:
+    stopped = replace(running(container()), supervised=Supervised("web", "stopped"))
+    assert plan_container(container(), stopped).actions == ["start container web"]
+
+
+def test_restarted_is_a_restart_in_any_case() -> None:
+    actions = plan_container(container(state="restarted"), running(container())).actions
+    assert [action.split()[0] for action in actions] == ["write", "stop", "start"] or [
+        action.split()[0] for action in actions
+    ] == ["stop", "write", "start"]
+
+
+def test_present_leaves_a_stopped_process_stopped() -> None:
+    which = container(state="present")
+    stopped = replace(running(which), supervised=Supervised("web", "stopped"))
+    assert plan_container(which, stopped).actions == []
+
+
+def test_a_drifted_limit_is_put_back_live() -> None:
+    there = running(container())
+    drifted = replace(there, cgroup=replace(there.cgroup, files={"memory.max": "max"}))
+    plan = plan_container(container(), drifted)
+    assert [(c.option, c.before, c.after) for c in plan.changes] == [("limits.memory.max", "max", "67108864")]
+    assert len(plan.actions) == 1
+
+
+def test_neighbours_learn_its_name_and_forget_it() -> None:
+    db = container_from({**SPEC, "name": "db", "networks": [{"name": "lab0"}]})
+    neighbour = Neighbour(db, {"addresses": {"lab0": ["10.88.0.2/24", "fd88::2/64"]}}, "old\n", 43)
+    host = replace(HOST, neighbours=(neighbour,))
+    plan = plan_container(container(), nothing(host))
+    write = next(o for o in plan.operations if getattr(o, "path", "").endswith("/db/hosts"))
+    assert "10.88.0.3 web" in write.content  # type: ignore[attr-defined]
+    gone = plan_container(container_from({"name": "web", "state": "absent"}), running(container(), host))
+    write = next(o for o in gone.operations if getattr(o, "path", "").endswith("/db/hosts"))
+    assert "web" not in write.content  # type: ignore[attr-defined]
+
+
+def test_addresses_and_id_ranges_are_kept_and_never_shared() -> None:
+    first = resolve(container(), nothing())
+    db = container_from({**SPEC, "name": "db"})
+    record = {"addresses": {"lab0": list(first.addresses[0])}, "idmap": list(first.idmap or ())}
+    host = replace(HOST, neighbours=(Neighbour(db, record, None, None),))
+    second = resolve(container(), nothing(host))
+    assert set(second.addresses[0]).isdisjoint(first.addresses[0])
+    assert second.idmap != first.idmap
+    again = resolve(container(), replace(nothing(host), record={"addresses": {"lab0": ["10.88.0.77/24"]}}))
+    assert again.addresses[0][0] == "10.88.0.77/24"
+
+
+def test_absent_takes_everything_away() -> None:
+    plan = plan_container(container_from({"name": "web", "state": "absent"}), running(container()))
+    assert plan.after == {}
+    actions = "\n".join(plan.actions)
+    for part in (
+        "remove the processes",
+        "delete the nftables table",
+        "delete",
+        "delete netns bk-web",
+        f"remove {HOME}",
+    ):
+        assert part in actions
+    assert (
+        plan_container(container_from({"name": "web", "state": "absent"}), replace(nothing(), network=None)).actions
+        == []
+    )
+
+
+def with_volumes(*paths: str) -> Image:
+    return replace(IMAGE, document={"config": {"Cmd": ["sh"], "Volumes": dict.fromkeys(paths, {})}})
+
+
+def test_what_an_image_declares_as_volumes_is_made_once_and_mounted() -> None:
+    which = container(mounts=[{"type": "tmpfs", "target": "/b/"}, {"type": "volume", "target": "/c", "source": "data"}])
+    bare = replace(nothing(), image=with_volumes("/a/", "/b", "/a/below", "/c"))
+    made = [o for o in plan_container(which, bare).operations if isinstance(o, MakeVolume)]
+    assert {o.inside for o in made} == {"/a", "/a/below", "/c"}
+    own = {o.inside: o.path for o in made if o.path.startswith(f"{HOME}/volumes/")}
+    assert set(own) == {"/a", "/a/below"} and len(set(own.values())) == 2
+    mounts = documents(which, resolve(which, bare), bare).config["mounts"]
+    shown = [(m["destination"], m["source"]) for m in mounts if m["destination"].startswith(("/a", "/b", "/c"))]
+    data = "/var/lib/barekernel/volumes/data"
+    assert shown == [("/a", own["/a"]), ("/a/below", own["/a/below"]), ("/b", "tmpfs"), ("/c", data)]
+    there = replace(bare, directories=frozenset(own.values()), host=replace(HOST, volumes=frozenset({"data"})))
+    assert not any(isinstance(o, MakeVolume) for o in plan_container(which, there).operations)
+
+
+def test_a_volume_stays_when_the_container_is_made_anew() -> None:
+    there = replace(running(container()), image=replace(with_volumes("/a"), digest="sha256:" + "2" * 64))
+    [volume] = [o for o in plan_container(container(), there).operations if isinstance(o, MakeVolume)]
+    kept = replace(there, directories=there.directories | {volume.path})
+    actions = plan_container(container(), kept).actions
+    assert f"remove {HOME}/upper and all it contains" in actions
+    assert not any("volume" in action for action in actions)
+
+
+REFUSALS = {
+    "a volume over /proc": ({}, {"image": with_volumes("/proc/sys")}, "image: 'busybox': it declares a volume"),
+    "a stop signal that is none": (
+        {},
+        {"image": replace(IMAGE, document={"config": {"Cmd": ["sh"], "StopSignal": "SIGNO"}})},
+        "image: 'busybox': its StopSignal: 'SIGNO' is not a signal",
+    ),
+    "nothing to run": ({}, {"image": replace(IMAGE, document={})}, "command: is not given"),
+    "unknown image": ({}, {"image": None}, "image: 'busybox': no image of that name"),
+    "unknown network": ({"networks": [{"name": "lab9"}]}, {}, "networks[0].name: 'lab9': no network"),
+    "address outside": ({"networks": [{"name": "lab0", "addresses": ["10.99.0.2"]}]}, {}, "outside network lab0"),
+    "gateway's address": ({"networks": [{"name": "lab0", "addresses": ["10.88.0.1"]}]}, {}, "gateway address"),
+    "unknown user": ({"user": "nobody"}, {"user": "user nobody is not in the image"}, "user: 'nobody'"),
+    "limit without controller": ({"limits": {"io_weight": 50}}, {}, "io.weight cannot be set"),
+    "a namespace of nobody": ({"namespaces": {"pid": "container:db"}}, {}, "no container db"),
+}
+
+
+@pytest.mark.parametrize(("changes", "observed", "words"), REFUSALS.values(), ids=list(REFUSALS))
+def test_refusals_name_the_option_and_the_value(changes: dict[str, Any], observed: dict[str, Any], words: str) -> None:
+    with pytest.raises((Refused, OptionError)) as refused:
+        plan_container(container(**changes), replace(nothing(), **observed))
+    assert words in str(refused.value)
+
+
+def test_a_limit_that_cannot_be_enforced_is_left_out_when_allowed() -> None:
+    resolved = resolve(container(limits={"memory": "64M", "io_weight": 50}, limits_required=False), nothing())
+    assert resolved.files == {"memory.max": "67108864"}
+    assert "io" in resolved.unenforced["io.weight"]
+
+
+@pytest.mark.parametrize(
+    ("assume", "with_systemd", "expected"),
+    [
+        ({}, True, False),
+        ({"networks": [{"name": "lab0"}]}, True, True),
+        ({"networks": [{"name": "lab0"}]}, False, False),  # there only a container brings the runtime along
+        ({"networks": [{"name": "lab0", "state": "absent"}]}, True, False),
+        ({"containers": [{"name": "db"}]}, False, True),
+    ],
+)
+def test_what_boot_needs_has_come_with_what_was_made_before(
+    assume: dict[str, Any], with_systemd: bool, expected: bool
+) -> None:
+    assert assumed_boot(assume, with_systemd) is expected

@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The user of a container is looked up in its own files, layer by layer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._image.lookup import read_file
+from ansible_collections.barekernel.containers.plugins.module_utils._image.user import NoSuchUser, parse_user
+
+FILES = {
+    "etc/passwd": b"root:x:0:0::/:/bin/sh\nweb:x:33:34::/:/bin/sh\nbroken\n",
+    "etc/group": b"root:x:0:\nweb:x:34:\nlog:x:4:other,web\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("user", "expected"),
+    [
+        ("", (0, 0, ())),
+        ("web", (33, 34, (4,))),
+        ("33", (33, 34, (4,))),
+        ("1000", (1000, 0, ())),
+        ("1000:5", (1000, 5, ())),
+        ("web:log", (33, 4, ())),
+    ],
+)
+def test_users(user: str, expected: tuple[int, int, tuple[int, ...]]) -> None:
+    assert parse_user(user, FILES.get) == expected
+
+
+@pytest.mark.parametrize("user", ["nobody", "web:nobody"])
+def test_a_name_that_is_not_there(user: str) -> None:
+    with pytest.raises(NoSuchUser, match="nobody"):
+        parse_user(user, FILES.get)
+
+
+def test_the_topmost_layer_wins_and_links_cannot_leave(tmp_path: Path) -> None:
+    top, base = tmp_path / "top", tmp_path / "base"
+    for layer in (top, base):
+        (layer / "etc").mkdir(parents=True)
+    (base / "etc/passwd").write_text("base")
+    (base / "etc/group").write_text("base")
+    (top / "etc/passwd").write_text("top")
+    (tmp_path / "secret").write_text("secret")
+    (top / "etc/leak").symlink_to(tmp_path / "secret")
+    layers = [str(top), str(base)]
+    assert read_file(layers, "etc/passwd") == b"top"
+    assert read_file(layers, "etc/group") == b"base"
+    assert read_file(layers, "etc/leak") is None
+    assert read_file(layers, "etc/none") is None

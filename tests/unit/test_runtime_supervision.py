@@ -1,0 +1,200 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Restart decisions, the systemd unit, log files, the command line's options."""
+
+from __future__ import annotations
+
+import json
+import string
+import tempfile
+from pathlib import Path
+
+import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime import launch, logs, options, restart, unit
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.end import signal_number
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.errors import BundleError, RuntimeFailure
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@pytest.mark.parametrize(
+    ("policy", "code", "tries", "delay"),
+    [
+        ("no", 1, 0, None),
+        ("on-failure", 0, 0, None),
+        ("on-failure", 1, 0, 0.1),
+        ("on-failure", 137, 1, 0.2),
+        ("always", 0, 3, 0.8),
+        ("unless-stopped", 0, 30, 60.0),
+        ("always", 0, 10**6, 60.0),
+    ],
+)
+def test_delays(policy: str, code: int, tries: int, delay: float | None) -> None:
+    assert restart.next_delay(launch.Restart(policy), code, tries) == delay
+
+
+def test_retries_are_counted_and_forgiven() -> None:
+    limited = launch.Restart("on-failure", max_retries=2)
+    assert [restart.next_delay(limited, 1, tries) for tries in range(4)] == [0.1, 0.2, None, None]
+    assert restart.tries_after(2, restart.STABLE - 0.1) == 2
+    assert restart.tries_after(2, restart.STABLE) == 0
+
+
+def test_a_maximum_below_the_delay_does_not_shorten_it() -> None:
+    assert restart.next_delay(launch.Restart("always", delay_ms=5000, max_delay_ms=10), 0, 3) == 5.0
+
+
+def unit_lines(**changes: object) -> list[str]:
+    wanted = launch.Launch("web", "/b", "/sys/fs/cgroup/x", **changes)  # type: ignore[arg-type]
+    return unit.unit_text(wanted, after=("barekernel-network.service",)).splitlines()
+
+
+def test_the_unit() -> None:
+    lines = unit_lines(restart=launch.Restart("on-failure", 3, 1500), stop=launch.Stop("SIGQUIT", 2.5))
+    assert {"Type=notify", "NotifyAccess=all", "Delegate=yes", "KillMode=mixed", "Slice=barekernel.slice"} <= set(lines)
+    assert {"KillSignal=SIGQUIT", "TimeoutStopSec=2.5", "Restart=on-failure", "RestartSec=1500ms"} <= set(lines)
+    assert {"StartLimitIntervalSec=infinity", "StartLimitBurst=4"} <= set(lines)
+    assert "ExecStart=/var/lib/barekernel/lib/nsrun launch /var/lib/barekernel/containers/web/launch.json" in lines
+    assert "After=barekernel-network.service" in lines
+    # Limits are files of a child cgroup, which systemd does not write to.
+    assert not [line for line in lines if line.startswith(("Memory", "CPU", "IO"))]
+
+
+@pytest.mark.parametrize("policy", launch.RESTART_POLICIES)
+def test_every_policy_has_a_word_of_systemds(policy: str) -> None:
+    words = {"no": "no", "on-failure": "on-failure", "always": "always", "unless-stopped": "always"}
+    assert f"Restart={words[policy]}" in unit_lines(restart=launch.Restart(policy))
+
+
+def test_growing_delays_only_where_systemd_knows_them() -> None:
+    wanted = launch.Launch("web", "/b", "/c", restart=launch.Restart("always", 0, 100, 60000))
+    assert "RestartMaxDelaySec=60000ms" in unit.unit_text(wanted, systemd_version=254)
+    assert "RestartSteps" not in unit.unit_text(wanted, systemd_version=252)
+
+
+def test_no_time_to_stop_is_no_endless_wait() -> None:
+    lines = unit_lines(stop=launch.Stop("SIGTERM", 0))
+    assert "KillSignal=SIGKILL" in lines
+    assert not [line for line in lines if line.startswith("TimeoutStopSec")]
+
+
+def test_a_crash_loop_where_delays_cannot_grow_has_a_pause() -> None:
+    assert "RestartSec=1000ms" in unit_lines(restart=launch.Restart("always"))
+    assert "RestartSec=300ms" in unit_lines(restart=launch.Restart("always", max_delay_ms=300))
+    assert "RestartSec=5000ms" in unit_lines(restart=launch.Restart("always", delay_ms=5000))
+
+
+@pytest.mark.parametrize(
+    ("signal", "policy", "lines"),
+    [
+        ("SIGTERM", "always", []),
+        ("SIGQUIT", "no", ["SuccessExitStatus=SIGQUIT"]),
+        ("SIGKILL", "no", []),
+        ("SIGKILL", "always", ["SuccessExitStatus=SIGKILL"]),
+        ("SIGKILL", "on-failure", ["SuccessExitStatus=SIGKILL", "RestartForceExitStatus=SIGKILL"]),
+    ],
+)
+def test_a_stopped_container_has_not_failed(signal: str, policy: str, lines: list[str]) -> None:
+    found = unit_lines(restart=launch.Restart(policy), stop=launch.Stop(signal))
+    assert [line for line in found if "ExitStatus" in line] == lines
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "../x", "-x", "a%n", "a@b"])
+def test_names_that_a_unit_cannot_have(name: str) -> None:
+    with pytest.raises(BundleError):
+        unit.unit_name(name)
+
+
+# logs
+
+
+@given(st.lists(st.binary(max_size=200)), st.integers(300, 2000), st.integers(1, 4))
+def test_whatever_arrives_is_logged_in_whole_lines(chunks: list[bytes], max_size: int, max_files: int) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        path = f"{directory}/log"
+        writer = logs.Writer(path, max_size, max_files)
+        for chunk in chunks:
+            writer.feed(logs.STDOUT, chunk)
+        writer.close()
+        files = sorted(Path(directory).iterdir())
+        assert len(files) <= max_files and writer.lost == 0
+        entries = [json.loads(line) for f in files for line in f.read_text().splitlines()]
+        assert all(set(e) == {"log", "stream", "time"} and e["stream"] == "stdout" for e in entries)
+        everything = b"".join(chunks).decode("utf-8", "replace")
+        kept = "".join(line.log for line in logs.tail(path, 10**6))
+        # Lines are decoded one by one, so only whole sequences of bytes can differ: compare what is ASCII.
+        ascii_only = str.maketrans("", "", "".join(set(everything + kept) - set(string.printable)))
+        assert everything.translate(ascii_only).endswith(kept.translate(ascii_only))
+
+
+def test_long_lines_are_cut_and_found_again(tmp_path: Path) -> None:
+    path = str(tmp_path / "log")
+    writer = logs.Writer(path, 10**6, 1)
+    writer.feed(logs.STDERR, b"x" * 40000 + b"\nnext\npart")
+    writer.close()
+    lines = logs.tail(path, 100)
+    assert [len(line.log) for line in lines] == [16384, 16384, 7233, 5, 4]
+    assert "".join(line.log for line in lines) == "x" * 40000 + "\nnext\npart"
+
+
+def test_the_streams_do_not_mix(tmp_path: Path) -> None:
+    path = str(tmp_path / "log")
+    writer = logs.Writer(path, 10**6, 1)
+    writer.feed(logs.STDOUT, b"out")
+    writer.feed(logs.STDERR, b"err\n")
+    writer.feed(logs.STDOUT, b"put\n")
+    writer.close()
+    assert [(line.stream, line.log) for line in logs.tail(path, 9)] == [("stderr", "err\n"), ("stdout", "output\n")]
+    assert [line.log for line in logs.tail(path, 9, streams=("stdout",))] == ["output\n"]
+    assert logs.tail(path, 1)[0].log == "output\n"
+    assert logs.tail(path, 0) == []
+
+
+def test_a_damaged_line_and_a_missing_file(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    assert logs.tail(str(path), 5) == []
+    path.write_text('{"log": "a\\n", "stream": "stdout", "time": "t"}\n{"log": "half\nnull\n')
+    assert [line.log for line in logs.tail(str(path), 5)] == ["a\n"]
+
+
+def test_a_full_disk_loses_lines_and_nothing_else() -> None:
+    writer = logs.Writer("/dev/full", 10**6, 1)
+    writer.feed(logs.STDOUT, b"a\nb\n")
+    assert writer.lost == 2
+    writer.close()
+
+
+# options and signals
+
+
+def test_forms_of_options() -> None:
+    known = {"bundle": options.VALUE, "force": options.FLAG, "env": options.LIST}
+    got = options.parse(
+        ["-b", "x", "-bundle=y", "--force", "--env", "A=1", "--env=B=2", "id", "--", "-z"], known, {"b": "bundle"}
+    )
+    assert (got.value("bundle"), got.flag("force"), got.list("env")) == ("y", True, ["A=1", "B=2"])
+    assert got.arguments == ["id", "-z"]
+    assert not options.parse(["--force=false"], known, {}).flag("force")
+    assert options.parse(["id", "-l"], known, {}, stop_at_first=True).arguments == ["id", "-l"]
+
+
+@pytest.mark.parametrize("words", [["--what"], ["--bundle"], ["-x"]])
+def test_wrong_options(words: list[str]) -> None:
+    with pytest.raises(RuntimeFailure) as caught:
+        options.parse(words, {"bundle": options.VALUE}, {})
+    assert caught.value.status == 64
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), [("15", 15), ("TERM", 15), ("sigkill", 9), ("SIGRTMIN+3", 37), ("SIGUSR1", 10)]
+)
+def test_signals(name: str, number: int) -> None:
+    assert signal_number(name) == number
+
+
+@pytest.mark.parametrize("name", ["", "0", "99", "SIG", "NOPE", "SIG_DFL", "SIGRTMIN+x"])
+def test_not_signals(name: str) -> None:
+    with pytest.raises(RuntimeFailure):
+        signal_number(name)
