@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs inside a machine: everything the tests of a site want to see of it, as one JSON object.
+
+usage: python3 - TARGET ...   (names or addresses whose published port is to be fetched)
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+
+CONTAINERS = ("web", "client")
+#: Until then whatever is awaited may come: this machine, or one that it asks, may still be booting.
+UNTIL = time.monotonic() + 300
+
+
+def run(*command):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return done.stdout.strip()
+
+
+def read(path):
+    try:
+        with open(path) as stream:
+            return stream.read().strip()
+    except OSError:
+        return None
+
+
+def listed(path):
+    return sorted(os.listdir(path)) if os.path.isdir(path) else []
+
+
+def page(target):
+    """What the published port of a machine answers; one that has just been started gets some time."""
+    host = f"[{target}]" if ":" in target else target
+    while True:
+        try:
+            with urllib.request.urlopen(f"http://{host}:8080/", timeout=20) as stream:
+                return stream.read().decode().strip()
+        except OSError as error:
+            if time.monotonic() > UNTIL:
+                return f"{type(error).__name__}: {error}"
+            time.sleep(2)
+
+
+def journal(unit, awaited):
+    """The last lines of a unit in this boot; one that has just been started gets some time for an awaited word."""
+    while True:
+        said = run("journalctl", "-b", "-u", unit, "-n", "3", "-o", "cat", "--no-pager")
+        if awaited in said or time.monotonic() > UNTIL:
+            return said.splitlines()
+        time.sleep(2)
+
+
+def container(name):
+    unit = f"barekernel-{name}.service"
+    fields = run("systemctl", "show", unit, "-p", "MainPID,ActiveState,UnitFileState,NRestarts").splitlines()
+    shown = dict(line.split("=", 1) for line in fields)
+    pid = int(shown["MainPID"])
+    seen = {"pid": pid, "active": shown["ActiveState"], "enabled": shown["UnitFileState"]}
+    if not pid:
+        return seen
+    kinds = ("cgroup", "ipc", "mnt", "net", "pid", "user", "uts")
+    own = [kind for kind in kinds if os.readlink(f"/proc/{pid}/ns/{kind}") != os.readlink(f"/proc/self/ns/{kind}")]
+    lines = read(f"/proc/{pid}/cgroup").splitlines()
+    path = next(line.split("::", 1)[1] for line in lines if "::" in line)
+    root = "/sys/fs/cgroup/unified" if os.path.isdir("/sys/fs/cgroup/unified") else "/sys/fs/cgroup"
+    files = ("memory.max", "cpu.max", "pids.max", "io.max")
+    addresses = json.loads(run("ip", "-j", "-n", f"bk-{name}", "address", "show", "dev", "eth0"))
+    return {
+        **seen,
+        "own_namespaces": own,
+        "cgroup": path,
+        "limits": {file: read(f"{root}{path}/{file}") for file in files},
+        "addresses": [f"{a['local']}/{a['prefixlen']}" for a in addresses[0]["addr_info"] if a["scope"] == "global"],
+        "journal": journal(unit, "Hello" if name == "client" else ""),
+    }
+
+
+def left():
+    """What must be gone after a teardown."""
+    table = run("nft", "list", "tables").split("\n") if os.path.exists("/usr/sbin/nft") else []
+    root = "/sys/fs/cgroup"
+    return {
+        "links": [link["ifname"] for link in json.loads(run("ip", "-j", "link"))],
+        "netns": listed("/run/netns"),
+        "tables": [line for line in table if line],
+        "mounts": [line for line in read("/proc/self/mountinfo").splitlines() if "barekernel" in line],
+        "units": [name for name in listed("/etc/systemd/system") if "barekernel" in name],
+        "cgroups": [base for base, _, _ in os.walk(root) if "barekernel" in base],
+        "containers": listed("/var/lib/barekernel/containers"),
+        "networks": listed("/var/lib/barekernel/networks"),
+        "forwarding": [read("/proc/sys/net/ipv4/ip_forward"), read("/proc/sys/net/ipv6/conf/all/forwarding")],
+        "processes": [
+            pid for pid in listed("/proc") if pid.isdigit() and "barekernel" in (read(f"/proc/{pid}/cgroup") or "")
+        ],
+    }
+
+
+run("systemctl", "is-system-running", "--wait")  # after a boot: until its last job is done
+print(
+    json.dumps(
+        {
+            "boot_id": read("/proc/sys/kernel/random/boot_id"),
+            "containers": {name: container(name) for name in CONTAINERS},
+            "pages": {target: page(target) for target in sys.argv[1:]},
+            "left": left(),
+        }
+    )
+)

@@ -1,0 +1,56 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Writes down what each task did or would do (actions, changes) for the verifier to compare."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from ansible import context
+from ansible.plugins.callback import CallbackBase
+
+DOCUMENTATION = """
+name: actions
+type: notification
+short_description: Records the actions of each task
+description:
+  - Writes C(actions-check.json) or C(actions-apply.json) into Molecule's ephemeral directory. A run that changed
+    nothing leaves what the one before it wrote.
+"""
+
+
+class CallbackModule(CallbackBase):
+    """A list of {host, task, item, actions, changes}, in order, of every result that has actions."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "notification"
+    CALLBACK_NAME = "actions"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def v2_runner_on_ok(self, result):
+        if "results" not in result._result:
+            self.note(result)
+
+    def v2_runner_item_on_ok(self, result):
+        self.note(result)
+
+    def note(self, result):
+        answer = result._result
+        if "actions" in answer:
+            entry = {"host": result._host.get_name(), "task": result._task.get_name(), "changed": answer["changed"]}
+            entry["item"] = str(answer.get("_ansible_item_label", ""))
+            self.seen.append({**entry, "actions": answer["actions"], "changes": answer.get("changes", [])})
+
+    def v2_playbook_on_stats(self, stats):
+        directory = os.environ.get("MOLECULE_EPHEMERAL_DIRECTORY")
+        mode = "check" if context.CLIARGS["check"] else "apply"
+        if directory and any(entry["changed"] for entry in self.seen):
+            with open(os.path.join(directory, f"actions-{mode}.json"), "w", encoding="utf-8") as stream:
+                json.dump(self.seen, stream, indent=1)

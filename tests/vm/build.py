@@ -1,0 +1,167 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Images: a Debian file tree from mmdebstrap, an ext4 file from mke2fs (no loop mounts), a kernel and an initrd."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+
+from . import initrd, key, store
+from .errors import VmError
+from .recipe import Recipe
+from .store import Say
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+HOOKS = ("hooks/customize.sh", "hooks/repository.sh")
+
+#: Everything in this package that decides what an image holds.
+SOURCES = (*HOOKS, "hooks/zipimport_cache.py", "build.py", "initrd.py")
+
+LIMIT = 1800.0  #: seconds for mmdebstrap; a slow mirror on a busy machine needs minutes, nothing needs this
+
+
+def image_key(recipe: Recipe) -> str:
+    """The image's name in the cache."""
+    sources = {name: store.read(os.path.join(HERE, name)) for name in SOURCES}
+    return key.digest({"recipe": recipe, "login_key": store.read(store.login_key() + ".pub"), **sources})
+
+
+def image_directory(recipe: Recipe) -> str:
+    return os.path.join(store.root(), "images", image_key(recipe))
+
+
+def ensure(recipe: Recipe, say: Say) -> str:
+    """The image's directory; built first when there is none for this key. Raises VmError."""
+    final = image_directory(recipe)
+    if os.path.isdir(final):
+        return final
+    name = os.path.basename(final)
+    with store.lock(f"image-{name}", say, f"{recipe.name}: another run is building this image; waiting for it"):
+        if not os.path.isdir(final):
+            started = time.monotonic()
+            say(f"{recipe.name}: building the image (about a minute; kept in {final})")
+            with store.making(final) as directory:
+                _build(recipe, directory, say)
+            say(f"{recipe.name}: image ready after {time.monotonic() - started:.0f} s")
+    return final
+
+
+def _build(recipe: Recipe, directory: str, say: Say) -> None:
+    host_key = os.path.join(directory, "host_key")
+    store.new_key(host_key, "barekernel guest image")
+    tree = os.path.join(directory, "tree")
+    _file_tree(recipe, tree, host_key, say)
+    release = os.path.basename(glob.glob(os.path.join(tree, "boot/vmlinuz-*"))[0]).partition("-")[2]
+    say(f"{recipe.name}: kernel {release}; writing the initrd and the disk")
+    shutil.copy(os.path.join(tree, "boot", f"vmlinuz-{release}"), os.path.join(directory, "vmlinuz"))
+    with open(os.path.join(directory, "initrd"), "wb") as stream:
+        stream.write(initrd.make(tree, release, _busybox(tree)))
+    disk = os.path.join(directory, "base.ext4")
+    options = ["-L", "root", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0"]
+    _command(["mke2fs", "-q", "-F", "-t", "ext4", *options, "-d", tree, disk, recipe.size])
+    shutil.rmtree(tree)
+    with open(os.path.join(directory, "image.json"), "w", encoding="utf-8") as stream:
+        json.dump({"recipe": recipe.name, "kernel": release, "built": int(time.time())}, stream)
+
+
+def _busybox(tree: str) -> bytes:
+    """The static busybox of the guest's own package repository."""
+    packages = glob.glob(os.path.join(tree, "srv/debian/pool/busybox-static_*.deb"))
+    if not packages:
+        raise VmError("the guest's package repository holds no busybox-static")
+    with tempfile.TemporaryDirectory() as place:
+        _command(["dpkg-deb", "-x", packages[0], place])
+        binary = next(p for p in ("usr/bin/busybox", "bin/busybox") if os.path.exists(os.path.join(place, p)))
+        return store.read(os.path.join(place, binary))
+
+
+def _file_tree(recipe: Recipe, tree: str, host_key: str, say: Say) -> None:
+    """The guest's file tree, and in it the root file system that containers in the guest are made from."""
+    rootfs = f"{tree}.tar"
+    say(f"{recipe.name}: a root file system for containers in the guest")
+    thin = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "man", "locale", "info")]
+    _mmdebstrap(recipe, ["--format=tar", f"--include={','.join(recipe.rootfs)}", *thin], rootfs, {}, say)
+    environment = {
+        "LOGIN_KEY": store.read(store.login_key() + ".pub").decode().strip(),
+        "HOST_KEY": host_key,
+        "ROOTFS": rootfs,
+        "SUITE": recipe.suite,
+        "PACKAGES": " ".join(recipe.repository),
+        "INITRD": "No",  # the kernel package's hook then makes none; ours is made below
+    }
+    say(f"{recipe.name}: the guest itself")
+    options = ["--format=directory", "--skip=cleanup/apt/lists", f"--include={','.join(recipe.base)}"]
+    options += [f"--customize-hook={os.path.join(HERE, hook)}" for hook in HOOKS]
+    _mmdebstrap(recipe, options, tree, environment, say)
+    os.unlink(rootfs)
+
+
+def _mmdebstrap(recipe: Recipe, options: list[str], target: str, environment: Mapping[str, str], say: Say) -> None:
+    """mmdebstrap in namespaces of its own: what it mounts and starts ends with it, and it ends with this process."""
+    command = [
+        "setpriv",
+        "--pdeathsig",
+        "KILL",
+        "unshare",
+        "--mount",
+        "--pid",
+        "--fork",
+        "--kill-child",
+        "--mount-proc",
+        "--propagation",
+        "private",
+    ]
+    command += ["mmdebstrap", "--mode=root", "--variant=minbase", f"--components={recipe.components}"]
+    command += ['--aptopt=APT::Install-Recommends "false"', "--dpkgopt=force-unsafe-io", *options]
+    _with_progress([*command, recipe.suite, target, recipe.mirror], environment, recipe.name, say)
+
+
+def _with_progress(command: list[str], environment: Mapping[str, str], name: str, say: Say) -> None:
+    """Run the command, saying each of mmdebstrap's steps as it comes. Raises VmError with its last lines."""
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, "PATH": path, "LC_ALL": "C.UTF-8", **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    last: list[str] = []
+    until = time.monotonic() + LIMIT
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            last = [*last[-7:], line.rstrip()]
+            if line.startswith("I: ") and not line.startswith(("I: skipping", "I: success")):
+                say(f"{name}: {_step(line[3:].rstrip())}")
+            if time.monotonic() > until:
+                raise VmError(f"{name}: mmdebstrap took more than {LIMIT:.0f} s")
+        if process.wait() != 0:
+            raise VmError(f"{name}: mmdebstrap failed: " + " / ".join(last))
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _step(line: str) -> str:
+    """mmdebstrap's line about a step; of a hook its name alone."""
+    hook = line.partition(" directly: ")[2].split()
+    return f"running {os.path.basename(hook[0])}" if hook else line
+
+
+def _command(command: list[str]) -> None:
+    environment = {**os.environ, "PATH": f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise VmError(f"{command[0]} failed: {' / '.join(done.stderr.strip().splitlines()[-3:])}")

@@ -1,0 +1,101 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether a recorded process still is the one that was started: a pid alone may be anyone's by now."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+from collections.abc import Sequence
+
+from .errors import VmError
+
+
+def start_time(stat: bytes) -> int:
+    """Field 22 of /proc/PID/stat (proc_pid_stat(5)): clock ticks after boot. The command name may hold anything."""
+    return int(stat.rpartition(b")")[2].split()[19])
+
+
+def is_ours(stat: bytes, cmdline: bytes, started: int, argv: Sequence[str]) -> bool:
+    """True if /proc's account of a pid is the QEMU that was started then, with exactly this command line."""
+    if not os.path.basename(argv[0]).startswith("qemu-system-"):
+        return False
+    try:
+        same_start = start_time(stat) == started
+    except (ValueError, IndexError):
+        return False
+    return same_start and cmdline == b"".join(os.fsencode(word) + b"\0" for word in argv)
+
+
+def _read(pid: int, name: str) -> bytes:
+    try:
+        with open(f"/proc/{pid}/{name}", "rb") as stream:
+            return stream.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
+def started_at(pid: int) -> int:
+    """Start time of a live process. Raises VmError when it is gone."""
+    stat = _read(pid, "stat")
+    if not stat:
+        raise VmError(f"process {pid} ended right after it was started")
+    return start_time(stat)
+
+
+def alive(pid: int, started: int, argv: Sequence[str]) -> bool:
+    """True if ``pid`` is the recorded QEMU and runs (a zombie does not: its command line is empty)."""
+    return is_ours(_read(pid, "stat"), _read(pid, "cmdline"), started, argv)
+
+
+def who(pid: int) -> str:
+    """The command line of whatever has this pid now, for a message; empty when nothing has."""
+    return _read(pid, "cmdline").replace(b"\0", b" ").decode(errors="replace").strip()[:200]
+
+
+def end_all_in(directory: str) -> int:
+    """End every QEMU that works in ``directory``, which must be ours alone. Returns how many there were.
+
+    For those that nobody could write down: their starter was killed in the moment between.
+    """
+    ended = 0
+    wanted = os.path.realpath(directory)
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        pid = int(name)
+        try:
+            if os.readlink(f"/proc/{pid}/cwd") != wanted:
+                continue
+            started = start_time(_read(pid, "stat"))
+        except (OSError, IndexError):
+            continue
+        argv = [os.fsdecode(word) for word in _read(pid, "cmdline").split(b"\0")[:-1]]
+        ended += bool(argv) and end(pid, started, argv)
+    return ended
+
+
+def end(pid: int, started: int, argv: Sequence[str], patience: float = 5.0) -> bool:
+    """End the recorded QEMU and only that: SIGTERM, then SIGKILL. Returns False when it was not there any more.
+
+    The pidfd is opened before the check, so the process that was checked is the one that gets the signal.
+    """
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False
+    try:
+        if not alive(pid, started, argv):
+            return False
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, number)
+            if select.select([handle], [], [], patience)[0]:
+                return True
+        raise VmError(f"QEMU (pid {pid}) does not end, not even by SIGKILL: it hangs in the kernel")
+    finally:
+        os.close(handle)
