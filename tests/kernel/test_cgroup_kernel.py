@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import subprocess
@@ -20,6 +19,8 @@ from ansible_collections.barekernel.containers.plugins.module_utils._kernel.cgro
     observe_cgroup,
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import Busy, KernelError
+
+from tests import waiting
 
 
 @pytest.fixture
@@ -35,11 +36,8 @@ def path() -> Iterator[str]:
 @pytest.fixture
 def sleeper(path: str) -> Iterator[subprocess.Popen[bytes]]:
     """A process; only the one that is attached moves, not what it forked before."""
-    process = subprocess.Popen(["sleep", "1000"])
-    yield process
-    with contextlib.suppress(KernelError, ProcessLookupError):
-        process.kill()
-    process.wait()
+    with waiting.process("sleep", "1000") as process:
+        yield process
 
 
 def test_make_marks_and_remove_removes(path: str) -> None:
@@ -76,9 +74,9 @@ def test_kill_without_cgroup_kill(path: str) -> None:
     child = f"{path}/below"
     cgroup.make(child)
     process = subprocess.Popen(["sh", "-c", f"echo $$ > {child}/cgroup.procs; sleep 1000 & sleep 1000 & wait"])
-    assert cgroup.wait_for(path, "populated", "1")
+    assert cgroup.wait_for(path, "populated", "1", waiting.PATIENCE)
     cgroup._kill_one_by_one(path)
-    assert cgroup.wait_for(path, "populated", "0")
+    assert cgroup.wait_for(path, "populated", "0", waiting.PATIENCE)
     assert process.wait() == -9
 
 
@@ -88,7 +86,7 @@ def test_thaw_lets_it_run_again(path: str, sleeper: subprocess.Popen[bytes]) -> 
     cgroup.freeze(path, True)
     assert observe_cgroup(path).frozen
     cgroup.freeze(path, False)
-    assert cgroup.wait_for(path, "frozen", "0")
+    assert cgroup.wait_for(path, "frozen", "0", waiting.PATIENCE)
     assert not observe_cgroup(path).frozen
 
 

@@ -26,6 +26,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._resource.co
     predict,
 )
 
+from tests import waiting
 from tests.kernels import Dying, Refusing
 
 MOUNT = find_hierarchy().mount
@@ -46,10 +47,8 @@ def top() -> Iterator[str]:
 
 @pytest.fixture
 def sleeper() -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(["sleep", "1000"])
-    yield process
-    process.kill()
-    process.wait()
+    with waiting.process("sleep", "1000") as process:
+        yield process
 
 
 def run(path: str, kernel: Any = None, **options: Any) -> list[str]:
