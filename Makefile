@@ -43,7 +43,7 @@ unit: $(DEV)/.requirements $(LINK) ## unit tests on every Python from 3.9 that t
 	@$(in-dev) tools/unit $(ARGS)
 
 kernel: root packages $(DEV)/.requirements $(LINK) ## tests against the real kernel, in namespaces of their own (ARGS=tests/kernel/test_X.py)
-	@$(in-dev) tests/isolated python -m pytest --junitxml=build/results/kernel.xml $(or $(ARGS),tests/kernel)
+	@$(in-dev) tests/isolated python -m pytest --junitxml=build/results/$(or $(RESULT),kernel).xml $(or $(ARGS),tests/kernel)
 
 integration: root packages $(DEV)/.requirements build ## the two playbooks as users run them, in namespaces of their own
 	@$(in-dev) tests/isolated --outside python -m pytest --junitxml=build/results/integration.xml $(or $(ARGS),tests/integration)

@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from . import instances, prerequisites, record, store
 from .errors import VmError
@@ -51,13 +51,40 @@ def forecast(names: Sequence[str], cached_images: int) -> str:
     return f"Boots real machines in QEMU{images} and runs {what}: about {minutes} minutes on two cores without KVM."
 
 
+#: The scenarios that failed in the last run, a line each; none where all passed.
+FAILED = os.path.join(record.CHECKOUT, "build", "results", "molecule-failed.txt")
+
+
 def chosen(wanted: str) -> list[str]:
-    """The scenarios to run, in order: those named, or all. Raises VmError for a name that is none."""
+    """The scenarios to run, in order: those named, all, or with "failed" those that failed in the last run.
+
+    Raises VmError for a name that is none.
+    """
     names = wanted.split() or list(SCENARIOS)
+    if names == ["failed"]:
+        names = failed_last()
+        if not names:
+            raise VmError("no scenario failed in the last run")
     for name in names:
         if name not in SCENARIOS:
             raise VmError(f"there is no scenario {name!r}; there are {', '.join(SCENARIOS)}")
     return [name for name in SCENARIOS if name in names]
+
+
+def failed_last() -> list[str]:
+    """What FAILED says."""
+    try:
+        with open(FAILED, encoding="utf-8") as stream:
+            return stream.read().split()
+    except FileNotFoundError:
+        return []
+
+
+def remember(names: Iterable[str]) -> None:
+    """Write FAILED."""
+    os.makedirs(os.path.dirname(FAILED), exist_ok=True)
+    with open(FAILED, "w", encoding="utf-8") as stream:
+        stream.writelines(f"{name}\n" for name in names)
 
 
 def run(scenario: str, skip_allowed: bool, say: Say) -> int:
@@ -74,6 +101,7 @@ def run(scenario: str, skip_allowed: bool, say: Say) -> int:
     run_name = os.path.basename(record.run_directory())
     with store.lock(f"test-{run_name}", say, "another run tests this checkout; waiting for it"):
         outcomes = _all(names, say)
+    remember(one.name for one in outcomes if not one.passed)
     for one in outcomes:
         say(f"{one.name:<12} {'passed' if one.passed else 'FAILED'} {one.seconds:5.0f} s  {SCENARIOS[one.name][0]}")
     return 0 if all(one.passed for one in outcomes) else 1
