@@ -41,7 +41,7 @@ def run(directory: Path, failing: int, bad: int) -> tuple[int, list[str], list[s
         (directory / name).chmod(0o755)
     path = f"{directory}/bin:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "FAILING": str(failing), "BAD": str(bad)}
-    command = [sys.executable, directory / "tools/test", *LEFT_OUT]
+    command = [sys.executable, str(directory / "tools/test"), *LEFT_OUT]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
     return done.returncode, (directory / "calls").read_text().splitlines(), lines
