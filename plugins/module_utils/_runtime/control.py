@@ -17,6 +17,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,8 @@ from . import record, unit
 from .errors import RuntimeFailure
 
 NSRUN = locations.LIBRARY + "/nsrun"
+#: Seconds that a runtime has to say which process it started, after the time of that is over.
+PATIENCE = 10.0
 
 
 @dataclass(frozen=True)
@@ -212,12 +215,22 @@ def _within(timeout: float | None, command: list[str], name: str, stdin: bytes, 
             try:
                 stdout, stderr = running.communicate(stdin, timeout)
             except subprocess.TimeoutExpired:
-                pid = int(files.read_text(f"{directory}/pid") or 0)
+                pid = _pid_of_command(f"{directory}/pid", running)
                 with contextlib.suppress(ProcessLookupError):
-                    # It leads a session of its own. Without a PID yet it waits for the runtime, and goes with it.
-                    os.killpg(pid, signal.SIGKILL) if pid else running.kill()
+                    os.killpg(pid, signal.SIGKILL) if pid else running.kill()  # it leads a session of its own
                 raise RuntimeFailure(f"it did not end within {timeout:g} seconds and was killed") from None
     return Executed(running.returncode, stdout, stderr)
+
+
+def _pid_of_command(path: str, runtime: subprocess.Popen[bytes]) -> int:
+    """What the runtime writes there, as soon as it does; 0 where it never does.
+
+    It writes it when the command runs already: whoever killed the runtime before would leave the command behind.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while not os.path.exists(path) and runtime.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return int(files.read_text(path) or 0)
 
 
 def _logged_error(raw: bytes) -> str:
