@@ -17,12 +17,17 @@ from typing import Any
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._image import verify
 from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Store
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel.kernel import Kernel
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import process
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import converge
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.image import ImageResource, image_kernel
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.image import (
+    ImageKernel,
+    ImageResource,
+    image_kernel,
+)
 
 from tests.kernel import images
 from tests.kernel.layouts import Layout, tar
+from tests.kernel.leaks import Snapshot, leaked_since, take
 from tests.kernels import DIED, Dying, Recording
 
 
@@ -52,7 +57,7 @@ def with_kernel(watch: Any, params: dict[str, Any]) -> None:
 
 def calls(params: dict[str, Any]) -> int:
     """How many changes of files it takes; done in this process."""
-    watch = Recording(Kernel())
+    watch = Recording(ImageKernel())
     with_kernel(watch, params)
     return len(watch.calls)
 
@@ -76,7 +81,7 @@ def test_killed_while_an_image_is_replaced(tmp_path: Path) -> None:
     for k in range(points + 1):
         images.remove_all()
         images.apply(**old)
-        died = in_child(lambda k=k: with_kernel(Dying(Kernel(), k), new))
+        died = in_child(lambda k=k: with_kernel(Dying(ImageKernel(), k), new))
         assert died == DIED or k == points
         # Old or new, and whichever it is, whole.
         found = Store().resolve("app")
@@ -94,14 +99,14 @@ def test_killed_while_the_first_image_is_made_or_removed(tmp_path: Path) -> None
     points = calls(new)
     for k in range(points + 1):
         images.remove("app")
-        in_child(lambda k=k: with_kernel(Dying(Kernel(), k), new))
+        in_child(lambda k=k: with_kernel(Dying(ImageKernel(), k), new))
         images.remove("app")
         assert images.left() == [], f"after {k} of {points}"
     images.apply(**new)
     points = calls({"name": "app", "state": "absent"})
     for k in range(points + 1):
         images.apply(**new)
-        in_child(lambda k=k: with_kernel(Dying(Kernel(), k), {"name": "app", "state": "absent"}))
+        in_child(lambda k=k: with_kernel(Dying(ImageKernel(), k), {"name": "app", "state": "absent"}))
         images.remove("app")
         assert images.left() == [], f"after {k} of {points}"
 
@@ -127,6 +132,77 @@ def test_killed_at_any_moment_leaves_no_process(tmp_path: Path) -> None:
         found = Store().resolve("app") if os.path.exists(Store().root) else None
         assert found is None or not found.missing
     assert images.apply(**params).facts["image"]["layers"]
+
+
+#: A command that stays; one of another user, as which no parent's end is told (prctl(2)); one that left a child.
+STAYING = {
+    "plain": "exec sleep 600",
+    "as another user": 'exec su -s /sh daemon -c "exec /sleep 600"',
+    "in the background": "setsid sleep 600 & sleep 600",
+}
+
+
+@pytest.mark.parametrize("how", STAYING)
+def test_a_killed_build_takes_its_commands_along(how: str, nothing_left_by_the_test: Snapshot) -> None:
+    """Nothing of it runs on, and the next run of whatever changes the store clears the rest."""
+    before = nothing_left_by_the_test
+    build: dict[str, Any] = {"copy": [{"src": path, "dest": path} for path in ("/bin/busybox", "/etc/passwd")]}
+    build["run"] = ["/bin/busybox --install -s /", f"/sh -c 'PATH=/; echo x > /busy; {STAYING[how]}'"]
+    kill_while_asleep({"build": build}, lambda: any(Path(Store().root).glob("staging/*/fs/busy")))
+    assert any("@build" in name for name in take().names)
+    images.remove("nothing-of-that-name")
+    assert leaked_since(before) == []
+
+
+#: What stands in for a program that images come from, and the parameters by which it is called.
+PROGRAMS = {
+    # debootstrap mounts in its target, and leaves that where it is killed.
+    "debootstrap": (
+        'mkdir -p "$3/proc" && mount -t tmpfs tmpfs "$3/proc" && touch "$3/busy" && sleep 600',
+        {"debootstrap": {"suite": "stable", "tool": "debootstrap", "mirror": "http://127.0.0.1:1/"}},
+    ),
+    "skopeo": ("exec sleep 600", {"archive": {"path": "/etc/passwd", "format": "oci-archive"}}),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_killed_run_takes_programs_along(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_left_by_the_test: Snapshot
+) -> None:
+    script, source = PROGRAMS[name]
+    (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    kill_while_asleep({**source, "progress_file": "/run/barekernel/progress/x.json"})
+    assert not [mount for mount in take().names - nothing_left_by_the_test.names if mount.startswith("mount")]
+    images.remove("nothing-of-that-name")
+    assert leaked_since(nothing_left_by_the_test) == []
+
+
+def kill_while_asleep(params: dict[str, Any], busy: Callable[[], bool] = lambda: True) -> None:
+    """Begin to make an image, and end the process once a command of it sleeps; the command ends with it."""
+    child = os.fork()
+    if child == 0:
+        try:
+            images.apply(name="app", **params)
+        finally:
+            os._exit(0)
+    wait_until(lambda: busy() and "sleep" in commands())
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    wait_until(lambda: "sleep" not in commands(), 5)
+
+
+def commands() -> list[str]:
+    """What runs on this host."""
+    return [process.command(pid) for pid in process.pids() if process.alive(pid)]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.02)
 
 
 def test_two_at_once_do_the_work_once(tmp_path: Path) -> None:

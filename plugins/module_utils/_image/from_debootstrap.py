@@ -20,6 +20,7 @@ from .progress import Progress
 from .source import Seen, Source
 from .store import Store
 from .unpack import Policy
+from .workers import Report, run_apart
 from .write import Writer
 
 #: What maintainer scripts and byte compilers take for now, reproducible-builds.org/specs/source-date-epoch.
@@ -57,7 +58,12 @@ class Debootstrap(Source):
         tree = home + "/fs"
         started = build.new_tree(tree)
         command = self._mmdebstrap(writer, tree) if tool == "mmdebstrap" else self._debootstrap(writer, tree)
-        _run(command, progress, f"{tool} {self.suite}")
+        what = f"{tool} {self.suite}"
+        run_apart(
+            what,
+            lambda report: _run(command, report, what),
+            lambda now: progress.update("building", text=str(now.get("text", ""))),
+        )
         self._clean(tree)
         newest = build.settle_times(tree, started)
         progress.update("packing", text=self.suite)
@@ -137,8 +143,11 @@ class Debootstrap(Source):
             pass  # empty: systemd and dbus make one at the first start, machine-id(5)
 
 
-def _run(command: list[str], progress: Progress, what: str) -> None:
-    """Run it; its last words are the progress, and the error. Raises ImageError."""
+def _run(command: list[str], report: Report, what: str) -> Mapping[str, Any]:
+    """Run it; its last words are the progress, and the error. Raises ImageError.
+
+    In a child that is kept apart, so that what it mounts (debootstrap does) and starts ends with this process.
+    """
     environment = {**os.environ, "SOURCE_DATE_EPOCH": _EPOCH, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
     process = subprocess.Popen(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -149,7 +158,7 @@ def _run(command: list[str], progress: Progress, what: str) -> None:
             line = raw.decode("utf-8", "replace").rstrip().rpartition("\r")[2]
             if line:
                 last = [*last[1 - _KEPT_LINES :], line]
-                progress.update("building", text=line)
+                report({"text": line})
         status = process.wait()
     finally:
         process.kill()
@@ -158,3 +167,4 @@ def _run(command: list[str], progress: Progress, what: str) -> None:
             process.stdout.close()
     if status != 0:
         raise ImageError(f"{what} failed with status {status}: " + " | ".join(last))
+    return {}

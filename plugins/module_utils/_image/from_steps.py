@@ -20,7 +20,7 @@ from .progress import Progress
 from .source import Seen, Source
 from .store import Image, Store
 from .unpack import Policy
-from .workers import Pool
+from .workers import Report, run_apart
 from .write import Writer
 
 
@@ -86,8 +86,8 @@ class Steps(Source):
         return image
 
     def _perform(self, writer: Writer, base: Image | None, tree: str, progress: Progress) -> None:
-        work, merged = writer.path("work"), writer.path("merged")
-        os.mkdir(work, 0o700)
+        overlay_work, merged = writer.path("work"), writer.path("merged")
+        os.mkdir(overlay_work, 0o700)
         os.mkdir(merged, 0o700)
         lowerdirs = base.layers if base else ()
         if base:
@@ -98,13 +98,13 @@ class Steps(Source):
         def run(*what: Any) -> Any:
             return writer.kernel.isolated.run(*what)
 
-        with Pool(1) as pool:
-            pool.submit("steps", lambda report: steps.perform(self.steps, lowerdirs, tree, work, merged, run, report))
-            while pool.busy:
-                for _result in pool.wait(0.1):
-                    pass
-                now = pool.reports.get("steps", {})
-                progress.update(str(now.get("phase", "building")), text=str(now.get("text", "")))
+        def show(now: Mapping[str, Any]) -> None:
+            progress.update(str(now.get("phase", "building")), text=str(now.get("text", "")))
+
+        def work(report: Report) -> Mapping[str, Any]:
+            return steps.perform(self.steps, lowerdirs, tree, overlay_work, merged, run, report)
+
+        run_apart("the steps", work, show)
 
 
 def _content(src: str) -> list[list[Any]]:

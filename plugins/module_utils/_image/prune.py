@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._kernel import files
+from .._kernel import files, locations
 from . import digest as digests
 from .errors import ImageError
 from .store import Image, Store, diff_ids_of, parse_document, reference_of, source_of
@@ -47,6 +47,8 @@ def unused(store: Store, without: str = "") -> Garbage:
 
 def half_made(store: Store) -> bool:
     """Whether an interrupted run left something that no name leads to."""
+    if os.path.isdir(locations.PROGRESS):
+        return True
     places = [store.root, f"{store.root}/blobs/sha256", f"{store.root}/layers"]
     names = [name for place in places if os.path.isdir(place) for name in os.listdir(place)]
     if any(name == "staging" or name.startswith(_HALF_MADE) for name in names):

@@ -4,9 +4,9 @@
 
 """Steps that build a small image: directories, copied files, links, commands.
 
-Everything happens in a forked child with a private mount namespace. Paths inside the image are resolved with
-openat2(RESOLVE_IN_ROOT). A command is as isolated as a container: it runs in a user namespace, for which the image is
-mounted with its IDs shifted, where the kernel can do that.
+Everything happens in a child that is kept apart: nothing it starts or mounts outlives it. Paths inside the image are
+resolved with openat2(RESOLVE_IN_ROOT). A command is as isolated as a container: it runs in a user namespace, for which
+the image is mounted with its IDs shifted, where the kernel can do that.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._kernel import clone, idmap, mount, mount_overlay, namespaces, openat2, userns
+from .._kernel import idmap, mount, mount_overlay, openat2, userns
 from .._kernel.errors import KernelError
 from .errors import ImageError
 from .workers import Report
@@ -134,10 +134,8 @@ def perform(
 ) -> Mapping[str, Any]:
     """All steps, in order, on ``tree``: by itself, or as the upper directory above ``lowerdirs``.
 
-    Runs in a child (workers.Pool). Raises ImageError, KernelError.
+    Runs in a child that is kept apart (workers.run_apart). Raises ImageError, KernelError.
     """
-    namespaces.unshare(clone.CLONE_NEWNS)
-    mount.set_propagation(b"/", "private", recursive=True)
     view = _View(lowerdirs, tree, workdir, merged)
     for number, step in enumerate(steps, 1):
         report({"phase": f"building step {number} of {len(steps)}:", "text": describe(step)})

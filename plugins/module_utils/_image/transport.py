@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .._kernel import process
 from . import source
 from .errors import Unreachable
 
@@ -83,19 +84,24 @@ class Access:
 
 
 class Skopeo:
-    """One skopeo process. Its last error line is the error."""
+    """One skopeo process, which ends with this one. Its last error line is the error."""
 
     def __init__(self, arguments: list[str], what: str, fds: tuple[int, ...] = ()) -> None:
         source.need_program("skopeo", "skopeo")
         self._what = what
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
-        self._process: Any = subprocess.Popen(
-            ["skopeo", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            pass_fds=fds,
-        )
+        ours = process.pidfd_open(os.getpid())
+        try:
+            self._process: Any = subprocess.Popen(
+                ["skopeo", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                pass_fds=fds,
+                preexec_fn=lambda: process.end_with(ours),  # noqa: PLW1509 - this process has one thread
+            )
+        finally:
+            os.close(ours)
 
     @property
     def running(self) -> bool:

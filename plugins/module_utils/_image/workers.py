@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Layers unpack in processes of their own, as many at once as there are processors."""
+"""Work in processes of its own: layers unpack as many at once as there are processors, a build is kept apart."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._kernel import libc
+from .._kernel import clone, mount, process
 from .._kernel.errors import KernelError
 from .errors import HostileLayer, ImageError
 
-_PR_SET_PDEATHSIG = 1
+_POLL = 0.1
 Report = Callable[[Mapping[str, Any]], None]
 
 
@@ -36,10 +36,13 @@ class Pool:
     """Runs functions in forked children; their result (plain data) or error comes back.
 
     ``start`` never blocks, ``wait`` hands out what has finished. Leaving the context ends what still runs.
+    With ``apart`` each child has PID and mount namespaces of its own, so that whatever it starts or mounts ends with
+    it, however it ends and whatever that became meanwhile.
     """
 
-    def __init__(self, at_once: int = 0) -> None:
+    def __init__(self, at_once: int = 0, apart: bool = False) -> None:
         self.at_once = at_once or len(os.sched_getaffinity(0))
+        self._apart = apart
         self._waiting: list[tuple[str, Callable[[Report], Mapping[str, Any]]]] = []
         self._running: dict[int, _Worker] = {}
         self.reports: dict[str, Mapping[str, Any]] = {}
@@ -81,17 +84,20 @@ class Pool:
             self._reap(worker)
             self._fill()
             if worker.result is None:
-                raise ImageError(f"the process that unpacked {worker.key} was ended from outside")
+                raise ImageError(f"the process that worked on {worker.key} was ended from outside")
             yield worker.key, _value(worker.result)
 
     def _fill(self) -> None:
         while self._waiting and len(self._running) < self.at_once:
             key, work = self._waiting.pop(0)
             read_end, write_end = os.pipe2(os.O_CLOEXEC)
-            pid = os.fork()
+            ours = process.pidfd_open(os.getpid())
+            pid, pidfd = clone.clone3(clone.CLONE_NEWPID | clone.CLONE_NEWNS) if self._apart else (os.fork(), -1)
             if pid == 0:
-                _child(write_end, work)
-            os.close(write_end)
+                _child(write_end, work, ours, self._apart)
+            for fd in (write_end, ours, pidfd):
+                if fd >= 0:
+                    os.close(fd)
             self._running[read_end] = _Worker(key, pid, read_end)
 
     def _reap(self, worker: _Worker) -> None:
@@ -109,11 +115,23 @@ class Pool:
                 worker.result = message
 
 
-def _child(pipe: int, work: Callable[[Report], Mapping[str, Any]]) -> None:
+def run_apart(
+    what: str, work: Callable[[Report], Mapping[str, Any]], show: Callable[[Mapping[str, Any]], None]
+) -> None:
+    """One piece of work, kept apart; ``show`` gets what it reports. Raises its error."""
+    with Pool(1, apart=True) as pool:
+        pool.submit(what, work)
+        while pool.busy:
+            for _ended in pool.wait(_POLL):
+                pass
+            show(pool.reports.get(what, {}))
+
+
+def _child(pipe: int, work: Callable[[Report], Mapping[str, Any]], parent: int, apart: bool) -> None:
     """The child's whole life; it never returns into the parent's code."""
     status = 1
     try:
-        libc.call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        process.end_with(parent)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
@@ -123,6 +141,9 @@ def _child(pipe: int, work: Callable[[Report], Mapping[str, Any]]) -> None:
                 data = data[os.write(pipe, data) :]
 
         try:
+            if apart:
+                mount.set_propagation(b"/", "private", recursive=True)
+                mount.mount("proc", "/proc", "proc")
             send({"value": work(lambda report: send({"report": report}))})
             status = 0
         except KernelError as error:

@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .._kernel import libc
+from .._kernel import libc, locations
 from .._kernel.errors import KernelError
 from . import digest as digests
 from . import store as stores
@@ -51,6 +51,7 @@ class Writer:
 
     def __exit__(self, *_exception: object) -> None:
         os.close(self._root)
+        self.kernel.build_cgroup.clear()
         self.kernel.files.remove_tree(self.staging)
         if not self.store.descriptors() and not any(self._contents()):
             self._remove_store()
@@ -70,7 +71,9 @@ class Writer:
 
     def clear_half_made(self) -> None:
         """What an interrupted run left: nobody else can be at work, as the caller holds the lock."""
+        self.kernel.build_cgroup.clear()  # what runs there could write on in what goes next
         self.kernel.files.remove_tree(self.staging)
+        self.kernel.files.remove_tree(locations.PROGRESS)
         for directory in ("/blobs/sha256", "/layers", ""):
             path = self.store.root + directory
             for name in os.listdir(path) if os.path.isdir(path) else ():

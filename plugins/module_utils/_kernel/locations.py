@@ -30,6 +30,8 @@ CACHE = RUN + "/cache"
 NETNS_MARKS = RUN + "/netns"
 #: The user namespaces that own network namespaces, kept by bind mounts of their nsfs files.
 USERNS = RUN + "/userns"
+#: How far long tasks have come, for the controller to show.
+PROGRESS = RUN + "/progress"
 CONTAINERS_RUN = RUN + "/containers"
 #: Where nsrun keeps the state of what runs, unless told otherwise.
 NSRUN = RUN + "/nsrun"

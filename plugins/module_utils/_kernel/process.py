@@ -9,9 +9,12 @@ from __future__ import annotations
 import errno
 import os
 import select
+import signal as signals
 
 from . import libc
 from .errors import KernelError
+
+_PR_SET_PDEATHSIG = 1
 
 
 def start_time(pid: int) -> int | None:
@@ -72,6 +75,16 @@ def send_signal(pidfd: int, signal: int) -> bool:
             return False
         raise
     return True
+
+
+def end_with(pidfd: int) -> None:
+    """This process gets SIGKILL when its parent, whose pidfd this is, ends (prctl(2), PR_SET_PDEATHSIG).
+
+    A change of IDs or capabilities takes that back: then again. Raises KernelError.
+    """
+    libc.call("prctl", _PR_SET_PDEATHSIG, int(signals.SIGKILL), 0, 0, 0)
+    if has_ended(pidfd):  # before we asked: nobody would tell us any more
+        os._exit(1)
 
 
 def wait_ended(pidfd: int, timeout: float | None = None) -> bool:

@@ -23,6 +23,7 @@ from .._plan import image as planner
 from .._plan.errors import Refused
 from .._plan.image import Desired, Observed
 from .._plan.operation import Plan
+from .._runtime import build_cgroup
 from .base import CommandFailed, Resource
 from .image_options import desired_image
 
@@ -56,20 +57,20 @@ class ImageResource(Resource[Desired, Observed]):
         if not desired.present:
             users = self.store.users(current.digest) if current else ()
             garbage = prune.unused(self.store, without=desired.reference)
-            return Observed(current, damage, users=users, garbage=garbage, half_made=prune.half_made(self.store))
+            return Observed(current, damage, users=users, garbage=garbage, half_made=half_made(self.store))
         missing = current.missing if current else ()
         rotten = verify.check(self.store, current) if current is not None and desired.verify else verify.Damage()
         seen = self._seen(desired, current, rotten)
         warnings = (seen.warning,) if seen and seen.warning else ()
-        half_made = prune.half_made(self.store)
-        garbage = prune.unused(self.store) if half_made else prune.Garbage()
+        left = half_made(self.store)
+        garbage = prune.unused(self.store) if left else prune.Garbage()
         return Observed(
             current,
             damage,
             seen,
             garbage=garbage,
             missing=missing,
-            half_made=half_made,
+            half_made=left,
             rotten=rotten,
             warnings=warnings,
         )
@@ -113,6 +114,7 @@ class ImageKernel(Kernel):
     """The kernel as image operations change the host with it."""
 
     images: Images
+    build_cgroup = build_cgroup
 
     @property
     def isolated(self) -> Any:
@@ -120,6 +122,11 @@ class ImageKernel(Kernel):
         from .._runtime import isolated  # here: it is large, and seldom needed
 
         return isolated
+
+
+def half_made(store: Store) -> bool:
+    """Whether an interrupted run left something: in the store, or of the commands that it ran."""
+    return prune.half_made(store) or build_cgroup.left()
 
 
 def image_kernel(store: Store, kernel: Any = None) -> Any:

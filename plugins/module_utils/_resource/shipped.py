@@ -129,6 +129,7 @@ SHIPPED = (
     "_resource.restoring",
     "_resource.shipped",
     "_runtime",
+    "_runtime.build_cgroup",
     "_runtime.cgroups",
     "_runtime.channel",
     "_runtime.checks",
@@ -307,6 +308,7 @@ def _resource() -> None:
 
 def _runtime() -> None:
     from .._runtime import (  # noqa: F401
+        build_cgroup,
         cgroups,
         channel,
         checks,

@@ -12,7 +12,6 @@ from .._kernel.errors import KernelError
 from .errors import RuntimeFailure
 from .spec import Process
 
-PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
 CLOSE_RANGE_CLOEXEC = 4
@@ -44,11 +43,6 @@ def new_session_keyring() -> None:
     except KernelError as error:
         if error.errno != errno.ENOSYS:  # a kernel without keys has none to leak
             raise
-
-
-def die_with_parent(signal_number: int = signal.SIGKILL) -> None:
-    """prctl(PR_SET_PDEATHSIG). A change of IDs clears it, so it comes after that."""
-    libc.call("prctl", PR_SET_PDEATHSIG, int(signal_number), 0, 0, 0)
 
 
 def apply(process: Process, program: bytes | None, seccomp_flags: int) -> None:

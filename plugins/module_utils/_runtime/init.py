@@ -210,6 +210,8 @@ def _become_program(plan: Plan, channel: Channel, slave: int | None, hooks: Any)
     credentials.enter_cwd(process.cwd)
     process = credentials.with_home(process)
     program = credentials.find_program(process)
+    if plan.parent_pidfd is not None:
+        process_.end_with(plan.parent_pidfd)  # nobody else would ever end the wait below
     channel.send("ready")
     os.read(plan.fifo_fd, 1)
     try:
@@ -218,9 +220,7 @@ def _become_program(plan: Plan, channel: Channel, slave: int | None, hooks: Any)
         credentials.reset_signals()
         credentials.apply(process, plan.program, plan.seccomp_flags)
         if plan.parent_pidfd is not None:
-            credentials.die_with_parent()
-            if process_.has_ended(plan.parent_pidfd):  # it had ended before we could ask
-                os._exit(1)
+            process_.end_with(plan.parent_pidfd)  # again, as the IDs are others now
         credentials.close_on_exec(3 + plan.preserve_fds)
         credentials.execute(process, program)
     except (RuntimeFailure, KernelError, OSError) as error:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._kernel import files
-from . import create, defaults, end, state
+from . import build_cgroup, create, defaults, end, state
 from .errors import NoSuchContainer
 
 _ID = "build"
@@ -46,7 +46,9 @@ def run(
             os.fchown(output.fileno(), idmap[0], idmap[0])  # so that it can be opened as /dev/stdout
         fds = (nothing.fileno(), output.fileno(), output.fileno())
         try:
-            container = create.create(create.Request(kept, _ID, bundle, stdio=fds, die_with_parent=True))
+            cgroup = build_cgroup.path()
+            wanted = create.Request(kept, _ID, bundle, stdio=fds, die_with_parent=True, cgroup=cgroup)
+            container = create.create(wanted)
             create.start(container)
             status = os.waitstatus_to_exitcode(os.waitpid(container.pid, 0)[1])
         finally:
