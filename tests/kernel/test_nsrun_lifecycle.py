@@ -20,6 +20,8 @@ import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import capabilities
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime import defaults
 
+from tests import waiting
+
 from .nsrun import Bundle, Nsrun, bundle, nsrun, program, run
 
 __all__ = ["bundle", "nsrun", "program"]
@@ -29,8 +31,9 @@ USERS = pytest.mark.parametrize("user", [False, True], ids=["host-user", "user-n
 
 @pytest.fixture
 def sleeping(nsrun: Nsrun, bundle: Bundle) -> Iterator[str]:
-    """A running container that leaves quietly on SIGTERM; its id."""
-    nsrun.detach(bundle.sh("trap 'exit 3' TERM; while :; do sleep 0.05; done"))
+    """A running container that leaves quietly on SIGTERM (a PID 1 without the trap would not notice it); its id."""
+    nsrun.detach(bundle.sh("trap 'exit 3' TERM; echo > /tmp/trap; while :; do sleep 0.05; done"))
+    waiting.until("the trap", (bundle.rootfs / "tmp" / "trap").exists)
     yield bundle.id
     nsrun("delete", "--force", bundle.id)
 
@@ -42,7 +45,7 @@ def ended(pid: int) -> None:
     except ProcessLookupError:
         return
     try:
-        assert select.select([pidfd], [], [], 20)[0], f"{pid} did not end"
+        assert select.select([pidfd], [], [], waiting.PATIENCE)[0], f"{pid} did not end"
     finally:
         os.close(pidfd)
 
@@ -78,12 +81,13 @@ def test_create_then_start(nsrun: Nsrun, bundle: Bundle, tmp_path: Path, user: b
     assert nsrun.state(bundle.id)["status"] == "running"
     assert nsrun("start", bundle.id, rc=1).stderr == f"nsrun: container '{bundle.id}' is running, not created\n"
     assert "running" in nsrun("delete", bundle.id, rc=1).stderr
+    proof = bundle.rootfs / "tmp" / "proof"
+    assert waiting.until("its output", lambda: proof.exists() and proof.read_text()) == "ran\n"
     nsrun("kill", bundle.id, "KILL")
     ended(state["pid"])
     assert nsrun.state(bundle.id)["status"] == "stopped" and "pid" not in nsrun.state(bundle.id)
     assert nsrun("kill", bundle.id, rc=1).stderr == f"nsrun: container '{bundle.id}' is not running\n"
     nsrun("delete", bundle.id)
-    assert (bundle.rootfs / "tmp" / "proof").read_text() == "ran\n"
 
 
 def test_one_that_was_never_started_is_deleted(nsrun: Nsrun, bundle: Bundle) -> None:
@@ -220,8 +224,9 @@ def test_exec_detached_with_a_pid_file(nsrun: Nsrun, sleeping: str, tmp_path: Pa
     command = [nsrun.program, "--root", str(nsrun.root), "exec", "--detach", "--pid-file", str(tmp_path / "pid")]
     subprocess.run([*command, sleeping, "/bin/sleep", "100"], check=True, stdin=null, stdout=null, stderr=null)
     pid = int((tmp_path / "pid").read_text())
-    assert Path(f"/proc/{pid}/cmdline").read_bytes() == b"/bin/sleep\x00100\x00"
+    waiting.until_it_is(pid, "/bin/sleep", "100")
     os.kill(pid, signal.SIGKILL)
+    ended(pid)
 
 
 def test_while_it_joins_nobody_inside_may_look_into_it(nsrun: Nsrun, bundle: Bundle) -> None:
@@ -229,8 +234,9 @@ def test_while_it_joins_nobody_inside_may_look_into_it(nsrun: Nsrun, bundle: Bun
     for name in ("effective", "permitted", "bounding"):
         bundle.spec["process"]["capabilities"][name].append("CAP_SYS_PTRACE")
     bundle.user_namespace()
-    watch = "while :; do for p in /proc/[0-9]*; do /bin/busybox readlink $p/exe; done; done 2>/dev/null"
-    nsrun.detach(bundle.sh(f"({watch}) | /bin/busybox grep -m1 python > /tmp/found"))
+    watch = "while :; do for p in /proc/[0-9]*; do /bin/busybox readlink $p/exe; done; echo > /tmp/watches; done"
+    nsrun.detach(bundle.sh(f"({watch}) 2>/dev/null | /bin/busybox grep -m1 python > /tmp/found"))
+    waiting.until("a first look", (bundle.rootfs / "tmp" / "watches").exists)
     for _turn in range(20):
         nsrun("exec", bundle.id, "/bin/true")
     nsrun("delete", "--force", bundle.id)

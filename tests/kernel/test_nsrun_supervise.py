@@ -13,8 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,8 @@ from ansible_collections.barekernel.containers.plugins.module_utils._kernel impo
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.cgroup_state import find_hierarchy
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime import clock, control, launch, logs, record
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.errors import RuntimeFailure
+
+from tests import waiting
 
 from .nsrun import HOST_ID, Bundle, program
 
@@ -57,7 +58,7 @@ class Declared:
             "cgroup": cgroup_path,
             "files": {"cgroup.max.depth": "3"},
             "restart": {"policy": "no", "max_retries": 0, "delay_ms": 20, "max_delay_ms": 200},
-            "stop": {"signal": "SIGTERM", "timeout": 10},
+            "stop": {"signal": "SIGTERM", "timeout": 60},
             "log": {"path": str(directory / "log" / "container.log"), "max_size": 100000, "max_files": 3},
         }
 
@@ -95,23 +96,14 @@ def declared(program: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Declared
     shutil.rmtree(directory.parent)
 
 
-def until(condition: Callable[[], Any], what: str) -> Any:
-    """Wait for what another process does; the limit is only there so that a broken test ends."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"never: {what}")
-
-
 def status_is(*wanted: str) -> control.Supervised:
     def look() -> control.Supervised | None:
         seen = control.observe(NAME)
         return seen if seen.status in wanted and (seen.supervisor is None or seen.running) else None
 
-    return until(look, f"status {wanted}")  # type: ignore[no-any-return]
+    seen = waiting.until(f"status {wanted}", look)
+    assert seen is not None
+    return seen
 
 
 def leftovers(declared: Declared) -> list[str]:
@@ -125,19 +117,18 @@ def leftovers(declared: Declared) -> list[str]:
 def test_its_whole_life(declared: Declared, user: bool) -> None:
     if user:
         declared.user_namespace()
-    seen = declared.start("echo out; echo err >&2; echo again > /dev/stdout; touch /new; exec /bin/sleep 1000")
+    seen = declared.start("echo out; echo err >&2; echo > /new; echo again > /dev/stdout; exec /bin/sleep 1000")
     assert (seen.status, seen.running, seen.error, seen.restarts) == ("running", True, "", 0)
     assert seen.pid and seen.start_time == process.start_time(seen.pid)
     assert seen.supervisor and seen.started_at and seen.finished_at is None
     assert cgroup.read(declared.document["cgroup"], "cgroup.max.depth") == "3"
     assert cgroup.processes(declared.document["cgroup"]) == (seen.pid,)
-    until(lambda: len(declared.log) == 3, "three lines")
+    waiting.until("three lines", lambda: len(declared.log) == 3)
     assert sorted((line.stream, line.log) for line in declared.log) == [
         ("stderr", "err\n"),
         ("stdout", "again\n"),
         ("stdout", "out\n"),
     ]
-    until((declared.directory / "upper" / "new").exists, "a write in the upper directory")
     assert (declared.directory / "upper" / "new").stat().st_uid == 0
     # sleep as PID 1 ignores SIGTERM: only the time limit ends it.
     control.stop(NAME, timeout=0.1)
@@ -205,7 +196,8 @@ def test_a_crash_is_restarted_and_counted(declared: Declared) -> None:
     first = declared.start("echo $$; exec /bin/sleep 1000")
     assert first.pid
     os.kill(first.pid, signal.SIGKILL)
-    again = until(lambda: (s := control.observe(NAME)).running and s.pid != first.pid and s, "another process")
+    waiting.until("another process", lambda: (s := control.observe(NAME)).running and s.pid != first.pid)
+    again = control.observe(NAME)
     assert (again.restarts, again.supervisor) == (1, first.supervisor)
     control.stop(NAME, timeout=0)
     assert control.observe(NAME).status == "stopped"
@@ -214,7 +206,7 @@ def test_a_crash_is_restarted_and_counted(declared: Declared) -> None:
 def test_stopping_while_it_waits_to_start_again(declared: Declared) -> None:
     declared.document["restart"].update(policy="always", delay_ms=60000, max_delay_ms=60000)
     declared.start("exit 1")
-    until(lambda: control.observe(NAME).status == "restarting", "waiting")
+    waiting.until("waiting", lambda: control.observe(NAME).status == "restarting")
     control.stop(NAME)
     assert control.observe(NAME).status == "stopped"
     assert leftovers(declared) == []
@@ -223,7 +215,7 @@ def test_stopping_while_it_waits_to_start_again(declared: Declared) -> None:
 def test_the_stop_signal_is_its_own(declared: Declared) -> None:
     declared.document["stop"] = {"signal": "SIGUSR2", "timeout": 60}
     declared.start("trap 'echo bye; exit 4' USR2; echo ready; while :; do sleep 0.02; done")
-    until(lambda: declared.log, "the trap")
+    waiting.until("the trap", lambda: declared.log)
     control.stop(NAME)
     assert control.observe(NAME).exit_code == 4
     assert [line.log for line in declared.log] == ["ready\n", "bye\n"]
@@ -231,7 +223,7 @@ def test_the_stop_signal_is_its_own(declared: Declared) -> None:
 
 def test_a_frozen_container_is_stopped(declared: Declared) -> None:
     declared.start("trap 'exit 4' TERM; echo ready; while :; do sleep 0.02; done")
-    until(lambda: declared.log, "the trap")
+    waiting.until("the trap", lambda: declared.log)
     cgroup.freeze(declared.document["cgroup"], True)
     control.stop(NAME)
     assert control.observe(NAME).exit_code == 4
@@ -244,7 +236,7 @@ def test_what_the_policy_is_now_counts(declared: Declared) -> None:
     declared.write()
     assert seen.pid
     os.kill(seen.pid, signal.SIGKILL)
-    until(lambda: control.observe(NAME).restarts == 1 and control.observe(NAME).running, "a restart")
+    waiting.until("a restart", lambda: control.observe(NAME).restarts == 1 and control.observe(NAME).running)
     control.stop(NAME, timeout=0)
 
 
@@ -252,16 +244,16 @@ def test_what_the_policy_is_now_counts(declared: Declared) -> None:
 def test_a_killed_supervisor_takes_its_container_along(declared: Declared, policy: str) -> None:
     declared.document["restart"].update(policy=policy)
     seen = declared.start("/bin/sleep 1000 & echo started; wait")
-    until(lambda: declared.log, "both processes")
+    waiting.until("both processes", lambda: declared.log)
     pids = cgroup.processes(declared.document["cgroup"])
     assert seen.supervisor and seen.pid in pids and len(pids) == 2
     pidfds = [os.pidfd_open(pid) for pid in pids]
     os.kill(seen.supervisor, signal.SIGKILL)
     for pidfd in pidfds:
-        assert select.select([pidfd], [], [], 30)[0]
+        assert select.select([pidfd], [], [], waiting.PATIENCE)[0]
         os.close(pidfd)
-    dead = until(lambda: (s := control.observe(NAME)).status == "exited" and s, "seen as exited")
-    assert dead.error == "its supervisor was killed, and the container with it"
+    waiting.until("seen as exited", lambda: control.observe(NAME).status == "exited")
+    assert control.observe(NAME).error == "its supervisor was killed, and the container with it"
     # The next start clears what was left in /run and in the cgroup hierarchy.
     again = declared.start()
     assert again.running and again.pid != seen.pid
@@ -352,7 +344,7 @@ def test_launch_hands_init_to_its_own_parent_and_says_so(declared: Declared) -> 
     """ExecStart of the unit: the parent of the launcher becomes the parent of init, and hears MAINPID."""
     declared.document["cgroup"] = f"{os.path.dirname(declared.document['cgroup'])}/unit/container"
     os.makedirs(os.path.dirname(declared.document["cgroup"]))
-    declared.write("trap 'exit 6' TERM; echo to the journal; while :; do sleep 0.02; done")
+    declared.write("trap 'exit 6' TERM; /bin/sleep 1000 & echo to the journal; wait")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind("/run/notify-test")
         environment = {**os.environ, "NOTIFY_SOCKET": "/run/notify-test"}
@@ -365,7 +357,9 @@ def test_launch_hands_init_to_its_own_parent_and_says_so(declared: Declared) -> 
             pid = int(said["MAINPID"])
             assert said["READY"] == "1"
             assert int(process.stat_fields(pid)[1]) == os.getpid()
-            assert cgroup.processes(declared.document["cgroup"], recursive=True) == (pid, *shell_child(pid))
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            assert set(cgroup.processes(declared.document["cgroup"], recursive=True)) == {pid, *map(int, children)}
+            assert len(children) == 1
             assert control.observe(NAME).pid == pid
             os.kill(pid, signal.SIGTERM)
             assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 6
@@ -378,11 +372,6 @@ def test_launch_hands_init_to_its_own_parent_and_says_so(declared: Declared) -> 
     unit = os.path.dirname(declared.document["cgroup"])
     for path in (unit, os.path.dirname(unit)):  # systemd removes the unit's own
         os.rmdir(path)
-
-
-def shell_child(pid: int) -> tuple[int, ...]:
-    """The sleep that the shell may be running at the moment."""
-    return tuple(int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
 
 
 @pytest.mark.parametrize(
@@ -419,11 +408,11 @@ def test_runc_as_the_runtime(declared: Declared) -> None:
     declared.document["cgroup"] = f"{find_hierarchy().mount}/bktest-nsrun-{os.getpid()}-{NAME}"
     declared.bundle.spec["linux"]["cgroupsPath"] = f"/bktest-nsrun-{os.getpid()}-{NAME}"
     declared.document["restart"].update(policy="on-failure", max_retries=1)
-    seen = declared.start("echo hello; touch /new; exec /bin/sleep 1000")
+    seen = declared.start("echo > /new; echo hello; exec /bin/sleep 1000")
     assert seen.running and seen.pid
-    until(lambda: [line.log for line in declared.log] == ["hello\n"], "the log")
+    waiting.until("the log", lambda: [line.log for line in declared.log] == ["hello\n"])
     os.kill(seen.pid, signal.SIGKILL)
-    until(lambda: control.observe(NAME).running and control.observe(NAME).restarts == 1, "a restart")
+    waiting.until("a restart", lambda: control.observe(NAME).running and control.observe(NAME).restarts == 1)
     done = control.exec_(NAME, {"args": ["/bin/ls", "/new"], "cwd": "/"}, runtime=declared.document["runtime"])
     assert (done.rc, done.stdout) == (0, b"/new\n")
     control.stop(NAME, timeout=0)

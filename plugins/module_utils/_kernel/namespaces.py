@@ -134,6 +134,8 @@ def _open_of_process(pid: int, started: int | None) -> int:
     except KernelError:
         raise
     except OSError as error:
+        if process.has_ended(pidfd):  # ENOENT as a zombie, EACCES (fs/proc/namespaces.c) when it is reaped meanwhile
+            raise KernelError(errno.ESRCH, "pidfd_open", str(pid), "The process has ended") from error
         raise KernelError.wrap(error, "open", f"/proc/{pid}/ns/net") from error
     finally:
         os.close(pidfd)

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from . import process
 from .errors import KernelError
 
 #: A socket that waits for peers: TCP_LISTEN; a UDP socket without a peer is in state TCP_CLOSE.
@@ -63,11 +66,14 @@ def holder_of(inode: int) -> str:
     """The process that holds a socket as "PID command", "an unknown process" where none is to be seen."""
     wanted = f"socket:[{inode}]"
     for pid in (name for name in os.listdir("/proc") if name.isdigit()):
-        try:
-            links = (os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
-            if any(link == wanted for link in links):
-                with open(f"/proc/{pid}/comm", "rb") as handle:
-                    return f"{pid} {os.fsdecode(handle.read().strip())}"
-        except OSError:
-            continue  # it ended meanwhile
+        if wanted in _descriptors(pid):
+            return f"{pid} {process.command(int(pid))}".rstrip()
     return "an unknown process"
+
+
+def _descriptors(pid: str) -> Iterator[str]:
+    """What the descriptors of a process lead to; one that it closes meanwhile is left out."""
+    with contextlib.suppress(OSError):  # it has ended
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                yield os.readlink(f"/proc/{pid}/fd/{fd}")

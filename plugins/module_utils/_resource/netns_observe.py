@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .._kernel import namespaces, netlink_ip, netlink_links, netlink_qdisc, netns, process, sysctl
+from .._kernel.errors import KernelError
 from .._kernel.namespaces import HOST, NamespaceId, NetnsRef
 from .._kernel.netlink_links import Link
 from .._plan.links import birth_name, veth_alias
@@ -36,9 +37,14 @@ class Dumps:
     links: dict[NamespaceId, tuple[Link, ...]] = field(default_factory=dict)
 
     def of(self, known: NamespaceId, ref: NetnsRef) -> tuple[Link, ...]:
-        """Every interface of that namespace. Raises KernelError."""
+        """Every interface of that namespace; none where it has gone since it was found. Raises KernelError."""
         if known not in self.links:
-            self.links[known] = netlink_links.links(ref)
+            try:
+                self.links[known] = netlink_links.links(ref)
+            except KernelError:
+                if namespaces.netns_identity(ref) == known:
+                    raise
+                self.links[known] = ()  # the process that it was known by has ended, or its name was removed
         return self.links[known]
 
 

@@ -13,6 +13,8 @@ from .resources import controllers
 
 #: Where containers go whose config.json has no cgroupsPath.
 DEFAULT_PARENT = "nsrun"
+#: How often the way to a cgroup is made that others remove at the same time.
+_ATTEMPTS = 100
 _MOUNTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 
 
@@ -54,7 +56,7 @@ def make(path: str, files: Mapping[str, str]) -> None:
     above = _above(mount, path)
     if os.path.isdir(path) and cgroup.populated(path):
         raise RuntimeFailure(f"cgroup {path} is in use by {', '.join(cgroup.holders(path)) or 'someone'}")
-    for _attempt in range(5):
+    for attempts_left in reversed(range(_ATTEMPTS)):
         try:
             for directory in above[1:]:
                 cgroup.make(directory, cgroup.IMPLIED)
@@ -62,7 +64,8 @@ def make(path: str, files: Mapping[str, str]) -> None:
             cgroup.make(path)
             break
         except KernelError as error:
-            if error.errno != errno.ENOENT:  # the last container in a parent of ours has just taken that with it
+            # ENOENT: the last container in a parent of ours has just taken that with it.
+            if error.errno != errno.ENOENT or not attempts_left:
                 raise
     for name, value in files.items():
         cgroup.write(path, name, value)
@@ -76,8 +79,10 @@ def _above(mount: str, path: str) -> list[str]:
 
 def _enable(above: list[str], needed: tuple[str, ...]) -> None:
     for directory in above if needed else ():
-        there = (cgroup.read(directory, "cgroup.controllers") or "").split()
-        missing = [name for name in needed if name not in there]
+        offered = cgroup.read(directory, "cgroup.controllers")
+        if offered is None:
+            raise KernelError(errno.ENOENT, "open", f"{directory}/cgroup.controllers")
+        missing = [name for name in needed if name not in offered.split()]
         if missing:
             from .._kernel.cgroup_state import find_hierarchy  # imported here: only the error needs it
 

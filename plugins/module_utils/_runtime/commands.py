@@ -149,7 +149,7 @@ def resume(root: str, arguments: Sequence[str]) -> int:
 def list_(root: str, arguments: Sequence[str]) -> int:
     """list [--format table|json] [--quiet]"""
     options = parse(arguments, {"format": VALUE, "quiet": FLAG}, {"f": "format", "q": "quiet"})
-    found = [state.read(root, i) for i in state.ids(root) if os.path.exists(f"{root}/{i}/state.json")]
+    found = state.read_all(root)
     rows = [{**c.state(), "created": c.created, "rootfs": f"{c.bundle}/rootfs"} for c in found]
     if options.flag("quiet"):
         _say(*(c.id for c in found))

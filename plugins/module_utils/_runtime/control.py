@@ -73,12 +73,10 @@ class Executed:
 
 def observe(name: str) -> Supervised:
     """The live state. Raises KernelError for a damaged state file."""
-    state = record.read(name)
+    state, alive, watched = _look(name)
     managed = by_systemd(name)
     if state is None:
         return Supervised(name, "stopped", by_systemd=managed)
-    alive = state.pid is not None and process.alive(state.pid, state.start_time)
-    watched = state.supervisor is not None and process.alive(state.supervisor, state.supervisor_start_time)
     status, error = state.status, state.error
     if managed and not alive:
         return _observe_unit(name, state)
@@ -103,6 +101,22 @@ def observe(name: str) -> Supervised:
         restarts=state.restarts,
         error=error,
     )
+
+
+def _look(name: str) -> tuple[record.State | None, bool, bool]:
+    """The record, and whether the container's init and its supervisor live.
+
+    Processes are looked at after the record that names them, and may have written another one before they ended: what
+    was seen belongs together only where the record is still the same afterwards.
+    """
+    state = record.read(name)
+    while state is not None:
+        alive = state.pid is not None and process.alive(state.pid, state.start_time)
+        watched = state.supervisor is not None and process.alive(state.supervisor, state.supervisor_start_time)
+        state, before = record.read(name), state
+        if state == before:
+            return state, alive, watched
+    return None, False, False
 
 
 def _observe_unit(name: str, state: record.State) -> Supervised:

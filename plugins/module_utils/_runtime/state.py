@@ -77,16 +77,19 @@ def check_id(container_id: str) -> str:
 
 def reserve(root: str, container_id: str) -> str:
     """Make ROOT/ID; the directory is the claim on the id. Raises RuntimeFailure where it is taken."""
-    files.make_directory(root, 0o700)
     path = f"{root}/{check_id(container_id)}"
-    try:
-        os.mkdir(path, 0o711)
-    except FileExistsError:
-        message = f"container {container_id!r} already exists: delete it first, or take another id"
-        raise RuntimeFailure(message) from None
-    except OSError as error:
-        raise KernelError.wrap(error, "mkdir", path) from None
-    return path
+    while True:
+        files.make_directory(root, 0o700)
+        try:
+            os.mkdir(path, 0o711)
+        except FileNotFoundError:
+            continue  # ROOT went with somebody's last container
+        except FileExistsError:
+            message = f"container {container_id!r} already exists: delete it first, or take another id"
+            raise RuntimeFailure(message) from None
+        except OSError as error:
+            raise KernelError.wrap(error, "mkdir", path) from None
+        return path
 
 
 def write(container: Container) -> None:
@@ -114,6 +117,15 @@ def ids(root: str) -> list[str]:
         return sorted(name for name in os.listdir(root) if _ID.match(name))
     except FileNotFoundError:
         return []
+
+
+def read_all(root: str) -> list[Container]:
+    """The record of every container that is there. Raises KernelError(EBADMSG)."""
+    found = []
+    for container_id in ids(root):
+        with contextlib.suppress(NoSuchContainer):  # it is being created, or was deleted since the names were read
+            found.append(read(root, container_id))
+    return found
 
 
 def read_config(container: Container) -> Any:

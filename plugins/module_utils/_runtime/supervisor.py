@@ -14,7 +14,7 @@ import signal
 import time
 from typing import Any
 
-from .._kernel import cgroup, process
+from .._kernel import cgroup, files, process
 from .._kernel.errors import KernelError
 from . import cgroups, clock, engine, logs, record, restart
 from . import launch as launch_
@@ -279,3 +279,5 @@ def _ask(launch: Launch, timeout: float | None, pidfd: int) -> None:
         # It hangs: the container goes with it, and the caller clears the rest.
         process.send_signal(pidfd, signal.SIGKILL)
         process.wait_ended(pidfd, cgroup.PATIENCE)
+    # One that was ending by itself, or was killed, has not taken the wish along: it is not the next one's.
+    files.remove_file(f"{record.directory(launch.id)}/{STOP_REQUEST}")
