@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests import waiting
 from tests.kernel import leaks, state
 
 from .conftest import Run, Site
@@ -43,12 +44,12 @@ def first(site: Site, prediction: Run) -> Run:
     return site.make("site", "--diff")
 
 
-def fetched(url: str, seconds: float = 15) -> str:
-    """The page, as soon as there is one."""
-    deadline = time.monotonic() + seconds
+def fetched(url: str) -> str:
+    """The page, as soon as there is one: a server that was just started does not listen yet."""
+    deadline = time.monotonic() + waiting.PATIENCE
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=waiting.PATIENCE) as answer:
                 text: str = answer.read().decode()
                 return text.strip()
         except OSError:
@@ -81,12 +82,11 @@ def test_web_answers(first: Run, address: str) -> None:
 
 def test_client_finds_web_by_name(first: Run) -> None:
     log = Path("/var/lib/barekernel/containers/client/log")
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if any(PAGE in file.read_text() for file in log.rglob("*") if file.is_file()):
-            return
-        time.sleep(0.2)
-    pytest.fail(f"no page in the client's log: {[f.read_text() for f in log.rglob('*') if f.is_file()]}")
+
+    def told() -> list[str]:
+        return [file.read_text() for file in log.rglob("*") if file.is_file()]
+
+    waiting.until("a page in the client's log", lambda: any(PAGE in text for text in told()), told)
 
 
 def test_again_nothing_changes(site: Site, first: Run) -> None:

@@ -132,11 +132,10 @@ def layout(directory: Path) -> Path:
 
 
 def test_a_layout_travels_as_an_archive_that_is_always_the_same(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        layout(tmp_path / name)
+    for name, when in (("one", 1), ("two", 2)):
+        os.utime(layout(tmp_path / name) / "oci-layout", (when, when))
         with open(tmp_path / f"{name}.tar", "wb") as out:
             pack(str(tmp_path / name), out)
-    os.utime(tmp_path / "two/oci-layout", (1, 1))
     assert (tmp_path / "one.tar").read_bytes() == (tmp_path / "two.tar").read_bytes()
     with tarfile.open(tmp_path / "one.tar") as archive:
         assert archive.getnames() == ["oci-layout", "blobs/sha256/a"]

@@ -65,7 +65,7 @@ def peer(path: str, answers: list[bytes]) -> Iterator[list[dict[str, object]]]:
 def test_an_answer_is_told_from_events(tmp_path) -> None:
     answers = [b'{"return": {}}\n', b'{"event": "STOP"}\n{"return": {"status": "completed"}}\n']
     with peer(str(tmp_path / "qmp.sock"), answers) as asked, qmp.connect(str(tmp_path)) as session:
-        qmp.wait_for_migration(session, 5.0)
+        qmp.wait_for_migration(session, 60.0)
     assert asked == [{"execute": "qmp_capabilities"}, {"execute": "query-migrate"}]
 
 

@@ -50,6 +50,10 @@ networkctl reload
 networkctl reconfigure eth1
 ip link set dev eth1 up
 systemctl reload ssh.service
+# networkd works on by itself, and an IPv6 address can be used only after duplicate address detection.
+for address in "$address4" "$address6"; do
+    until ip -o address show dev eth1 -tentative | grep -qF " $address "; do sleep 0.1; done
+done
 sync
 """
 

@@ -66,6 +66,7 @@ def _start(directory: str, machine: Machine) -> tuple[Running, subprocess.Popen[
         child = subprocess.Popen(
             argv, cwd=directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
+    process.until_it_is(child, argv)
     return Running(child.pid, process.started_at(child.pid), tuple(argv)), child
 
 

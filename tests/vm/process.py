@@ -10,6 +10,8 @@ import contextlib
 import os
 import select
 import signal
+import subprocess
+import time
 from collections.abc import Sequence
 
 from .errors import VmError
@@ -28,7 +30,12 @@ def is_ours(stat: bytes, cmdline: bytes, started: int, argv: Sequence[str]) -> b
         same_start = start_time(stat) == started
     except (ValueError, IndexError):
         return False
-    return same_start and cmdline == b"".join(os.fsencode(word) + b"\0" for word in argv)
+    return same_start and cmdline == _cmdline(argv)
+
+
+def _cmdline(argv: Sequence[str]) -> bytes:
+    """As /proc shows it."""
+    return b"".join(os.fsencode(word) + b"\0" for word in argv)
 
 
 def _read(pid: int, name: str) -> bytes:
@@ -50,6 +57,16 @@ def started_at(pid: int) -> int:
 def alive(pid: int, started: int, argv: Sequence[str]) -> bool:
     """True if ``pid`` is the recorded QEMU and runs (a zombie does not: its command line is empty)."""
     return is_ours(_read(pid, "stat"), _read(pid, "cmdline"), started, argv)
+
+
+def until_it_is(child: subprocess.Popen[bytes], argv: Sequence[str]) -> None:
+    """Until a program that Popen has just started shows its command line, or has ended.
+
+    execve(2) closes the pipe on which Popen waits (begin_new_exec, fs/exec.c) a moment before it sets that, and
+    without it nobody would know the process as ours.
+    """
+    while child.poll() is None and _read(child.pid, "cmdline") != _cmdline(argv):
+        time.sleep(0.005)
 
 
 def who(pid: int) -> str:
@@ -79,7 +96,7 @@ def end_all_in(directory: str) -> int:
     return ended
 
 
-def end(pid: int, started: int, argv: Sequence[str], patience: float = 5.0) -> bool:
+def end(pid: int, started: int, argv: Sequence[str]) -> bool:
     """End the recorded QEMU and only that: SIGTERM, then SIGKILL. Returns False when it was not there any more.
 
     The pidfd is opened before the check, so the process that was checked is the one that gets the signal.
@@ -91,7 +108,8 @@ def end(pid: int, started: int, argv: Sequence[str], patience: float = 5.0) -> b
     try:
         if not alive(pid, started, argv):
             return False
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        # A busy machine needs its time to free a guest's memory.
+        for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 60.0)):
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(handle, number)
             if select.select([handle], [], [], patience)[0]:

@@ -70,6 +70,11 @@ class Qmp:
             if "return" in answer:
                 return answer["return"]
 
+    def quit(self) -> None:
+        """Have QEMU end. It may close the socket before its answer is out, which is an answer as well."""
+        with contextlib.suppress(VmError):
+            self.execute("quit")
+
 
 @contextlib.contextmanager
 def connect(directory: str, name: str = "qmp.sock", timeout: float = 10.0) -> Iterator[Qmp]:

@@ -97,7 +97,7 @@ def freeze(directory: str, state: str) -> None:
         qmp.wait_for_migration(session, 300.0)
         if not os.path.getsize(state):
             raise VmError("the machine's state came out empty")
-        session.execute("quit")
+        session.quit()
 
 
 def thaw(directory: str, state: str) -> None:

@@ -4,6 +4,7 @@
 
 """Bad luck that must be survived, with the real QEMU: a clear message, and neither a process nor a file left."""
 
+import contextlib
 import dataclasses
 import fcntl
 import os
@@ -15,6 +16,7 @@ import threading
 
 import pytest
 
+from tests import waiting
 from tests.vm import accelerator, build, instances, machine, ports, process, record, store
 from tests.vm.command_line import Machine
 from tests.vm.errors import VmError
@@ -92,14 +94,13 @@ def test_no_free_memory(run, said):
 
 
 def test_a_stale_record_whose_pid_is_someone_elses(run, said):
-    with subprocess.Popen(["sleep", "600"]) as stranger:
+    with waiting.process("sleep", "600") as stranger:
         directory = run / "alpha"
         directory.mkdir()
         recorded = machine.Running(stranger.pid, 1, ("qemu-system-x86_64", "-name", "alpha"))
         record.write(str(directory), record.Instance(ALPHA, machine_for(2201), recorded, "/nowhere", ready=True))
         assert instances.absent(said.append)
         assert stranger.poll() is None
-        stranger.kill()
     assert any(f"pid {stranger.pid} now is 'sleep 600', which is left alone" in sentence for sentence in said)
     assert record.names(str(run)) == []
 
@@ -111,10 +112,9 @@ def test_two_runs_at_once(run, said):
         fcntl.flock(other, fcntl.LOCK_EX)
         second = threading.Thread(target=instances.absent, args=(said.append,))
         second.start()
-        while not said:
-            second.join(0.1)
+        waiting.until("a word", lambda: said)
         assert said == ["another run is starting or ending this checkout's machines; waiting for it"]
-    second.join(30)
+    second.join(waiting.PATIENCE)
     assert not second.is_alive()
     os.unlink(path)
 
@@ -130,11 +130,9 @@ def test_an_image_build_that_was_killed(tmp_path):
                 builder.send_signal(signal.SIGKILL)
                 break
         builder.wait()
-    for _ in range(100):
-        if not mentioning(str(tmp_path)):
-            break
-        threading.Event().wait(0.1)
-    assert mentioning(str(tmp_path)) == []
+    waiting.until(
+        "the end of what it started", lambda: not mentioning(str(tmp_path)), lambda: mentioning(str(tmp_path))
+    )
     assert os.listdir(tmp_path / "images") == []
     assert len(os.listdir(tmp_path / "making")) == 1
     store._clear_interrupted(str(tmp_path / "making"))
@@ -145,7 +143,8 @@ def mentioning(path):
     """Command lines that have the path in them."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
-        line = process.who(int(pid))
-        if path in line and int(pid) != os.getpid():
-            found.append(line)
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as stream:
+            line = stream.read()
+            if path in line and int(pid) != os.getpid():
+                found.append(line.replace("\0", " "))
     return found

@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import urllib.request
 
 UNIT = "barekernel-web.service"
@@ -31,12 +32,17 @@ def read(path):
         return stream.read()
 
 
-def page():
-    try:
-        with urllib.request.urlopen("http://127.0.0.1:8080/", timeout=60) as stream:
-            return stream.read().decode().strip()
-    except OSError:
-        return None
+def page(awaited):
+    """What the published port answers, None where nobody does; a server that was just started gets time to listen."""
+    until = time.monotonic() + 120
+    while True:
+        try:
+            with urllib.request.urlopen("http://127.0.0.1:8080/", timeout=60) as stream:
+                return stream.read().decode().strip()
+        except OSError:
+            if not awaited or time.monotonic() > until:
+                return None
+            time.sleep(1)
 
 
 def state():
@@ -61,7 +67,7 @@ def state():
 
 
 def after(verb):
-    return {"systemctl": run("systemctl", verb, UNIT), "state": state(), "page": page(), **status()}
+    return {"systemctl": run("systemctl", verb, UNIT), "state": state(), "page": page(verb != "stop"), **status()}
 
 
 def status():
