@@ -170,6 +170,16 @@ def test_a_mount_takes_the_place_of_a_volume(image: str, tmp_path: Path) -> None
     assert "kept" in run(NAME, "ls", "/data")["stdout"]
 
 
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_half_made_volume_is_cleared_by_the_next_run(image: str, state: str) -> None:
+    """As a power cut leaves it while a volume is filled; no later task names that volume."""
+    (VOLUMES / ".new-bktest-data/deep").mkdir(parents=True)
+    given = {"name": NAME, "state": state, **({"image": image} if state == "present" else {})}
+    assert any(".new-bktest-data" in action for action in apply("ns_container", **given).plan.actions)
+    assert not (VOLUMES / ".new-bktest-data").exists()
+    assert apply("ns_container", **given).plan.actions == []
+
+
 def health() -> dict[str, Any]:
     [entry] = ContainerInfo().gather({"name": NAME, "check_health": True})["containers"]
     return dict(entry["health"])

@@ -309,6 +309,17 @@ def test_a_volume_stays_when_the_container_is_made_anew() -> None:
     assert not any("volume" in action for action in actions)
 
 
+def test_a_half_made_volume_goes_whoever_it_was_for() -> None:
+    named, own = "/var/lib/barekernel/volumes/.new-data", f"{HOME}/volumes/.new-0123"
+    half = replace(nothing(), host=replace(HOST, volumes=frozenset({".new-data", "kept"})), network=None)
+    half = replace(half, directories=frozenset({HOME, own}))
+    actions = plan_container(container(), replace(half, network=nothing().network)).actions
+    assert [a for a in actions if ".new-" in a] == [f"remove {path} and all it contains" for path in (own, named)]
+    assert not any("volumes/kept" in action for action in actions)
+    gone = plan_container(container_from({"name": "web", "state": "absent"}), half).actions
+    assert f"remove {named} and all it contains" in gone and not any(own in action for action in gone)
+
+
 REFUSALS = {
     "a volume over /proc": ({}, {"image": with_volumes("/proc/sys")}, "image: 'busybox': it declares a volume"),
     "a stop signal that is none": (

@@ -16,9 +16,6 @@ from . import digest as digests
 from .errors import ImageError
 from .store import Image, Store, diff_ids_of, parse_document, reference_of, source_of
 
-#: How what is being written or removed is called meanwhile (see write_atomically in _kernel/files.py).
-_HALF_MADE = ".new-"
-
 
 @dataclass(frozen=True)
 class Garbage:
@@ -51,7 +48,7 @@ def half_made(store: Store) -> bool:
         return True
     places = [store.root, f"{store.root}/blobs/sha256", f"{store.root}/layers"]
     names = [name for place in places if os.path.isdir(place) for name in os.listdir(place)]
-    if any(name == "staging" or name.startswith(_HALF_MADE) for name in names):
+    if any(name == "staging" or name.startswith(locations.HALF_MADE) for name in names):
         return True
     return os.path.isdir(store.root) and not os.path.ismount(store.root) and not roots(store)
 
@@ -100,7 +97,7 @@ def remove(store: Store, garbage: Garbage, kernel: Any) -> None:
         kernel.files.remove_file(path)
     for path in garbage.layers:
         # Out of sight by one rename first: a layer half removed must not look like a layer.
-        doomed = f"{os.path.dirname(path)}/{_HALF_MADE}{os.path.basename(path)}"
+        doomed = f"{os.path.dirname(path)}/{locations.HALF_MADE}{os.path.basename(path)}"
         kernel.files.remove_tree(doomed)
         kernel.files.rename(path, doomed)
         kernel.files.remove_tree(doomed)
@@ -115,7 +112,7 @@ def image_bytes(image: Image, store: Store) -> int:
 def _listing(path: str) -> list[str]:
     """What is whole; the rest is cleared by every Writer."""
     names = os.listdir(path) if os.path.isdir(path) else []
-    return sorted(f"{path}/{name}" for name in names if not name.startswith(_HALF_MADE))
+    return sorted(f"{path}/{name}" for name in names if not name.startswith(locations.HALF_MADE))
 
 
 def _size_of(path: str) -> int:

@@ -12,15 +12,12 @@ import tempfile
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from .._kernel import files, mount_overlay, openat2
+from .._kernel import files, locations, mount_overlay, openat2
 from .._kernel.errors import KernelError
 from .errors import ImageError
 from .layer import Limits, Unpacker
 from .stream import LayerStream
 from .tarwriter import TarWriter
-
-#: What is not complete yet: no volume has a name that begins so.
-HALF_MADE = ".new-"
 
 
 def make(target: str, layers: Sequence[str], inside: str, mark: bool = False) -> None:
@@ -29,7 +26,7 @@ def make(target: str, layers: Sequence[str], inside: str, mark: bool = False) ->
     Owners, modes, times, links and attributes are kept; where the image has nothing there, it is empty. Made beside
     its place and renamed, so that what bears the name is whole. Raises KernelError, ImageError.
     """
-    staged = f"{os.path.dirname(target)}/{HALF_MADE}{os.path.basename(target)}"
+    staged = f"{os.path.dirname(target)}/{locations.HALF_MADE}{os.path.basename(target)}"
     files.remove_tree(staged)
     files.make_directory(staged, mark=mark)
     try:

@@ -77,7 +77,7 @@ class Writer:
         for directory in ("/blobs/sha256", "/layers", ""):
             path = self.store.root + directory
             for name in os.listdir(path) if os.path.isdir(path) else ():
-                if name.startswith(".new-"):
+                if name.startswith(locations.HALF_MADE):
                     self.kernel.files.remove_tree(f"{path}/{name}")
 
     def path(self, name: str) -> str:

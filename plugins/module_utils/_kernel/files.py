@@ -82,7 +82,7 @@ def write_atomically(path: str | bytes, content: str | bytes, mode: int = 0o644)
     target = os.fsdecode(path)
     directory = os.path.dirname(target)
     # Not the tempfile module: it costs the container launcher milliseconds, and only we write in our directories.
-    temporary = f"{directory}/.new-{os.path.basename(target)}-{os.getpid()}"
+    temporary = f"{directory}/{locations.HALF_MADE}{os.path.basename(target)}-{os.getpid()}"
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:

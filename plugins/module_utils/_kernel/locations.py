@@ -11,6 +11,9 @@ MARK = "barekernel"
 #: Extended attribute on directories and cgroups that we made (trusted.*: only the host's root can set it).
 MARK_XATTR = "trusted.barekernel"
 
+#: How the names of what is being written or removed begin meanwhile: nothing that is whole is called so.
+HALF_MADE = ".new-"
+
 STATE = "/var/lib/barekernel"
 RUN = "/run/barekernel"
 

@@ -34,7 +34,7 @@ from .container_operations import (
 from .container_resolve import image_of, resolve
 from .container_spec import Container, Resolved
 from .container_view import changes, view
-from .container_volumes import missing_volumes
+from .container_volumes import half_made_volumes, missing_volumes, own_volumes
 from .files import MakeDirectory, RemoveFile, RemoveTree, WriteFile
 from .identity_files import hosts
 from .operation import LIVE, RECREATE, RESTART, Change, Operation, Plan
@@ -74,6 +74,7 @@ def _operations(
         ]
     operations += _directories(container, observed, recreate)
     image = image_of(container, observed)
+    operations += half_made_volumes(observed, own_volumes(container.name))
     operations += missing_volumes(container, image.config, image.layers, observed)
     operations += _writes(docs, observed)
     operations += plan_network(container, resolved, observed)
@@ -221,6 +222,7 @@ def _absent(container: Container, observed: ContainerObserved) -> Plan:
     operations += plan_network_removal(name, observed)
     if home in observed.directories:
         operations.append(RemoveTree(home))
+    operations += half_made_volumes(observed)
     operations += _purged_volumes(container, observed)
     operations += _neighbour_hosts(container, None, observed.host)
     if not observed.host.neighbours:

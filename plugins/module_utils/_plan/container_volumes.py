@@ -16,7 +16,7 @@ from .._kernel import locations
 from .container_observed import ContainerObserved
 from .container_spec import Container, ContainerMount
 from .errors import Refused
-from .files import shown
+from .files import RemoveTree, shown
 from .operation import Operation
 
 #: Where the kernel shows itself: what an image put over it would be believed (CVE-2019-16884).
@@ -83,6 +83,14 @@ def missing_volumes(
         for path, volume in sorted(wanted.items())
         if path not in there
     ]
+
+
+def half_made_volumes(observed: ContainerObserved, own: str = "") -> list[Operation]:
+    """What a run left that ended while it filled a volume: a named one of any container, or one in ``own``."""
+    named = {f"{locations.VOLUMES}/{name}" for name in observed.host.volumes}
+    theirs = {path for path in observed.directories if posixpath.dirname(path) == own}
+    left = {path for path in named | theirs if posixpath.basename(path).startswith(locations.HALF_MADE)}
+    return [RemoveTree(path) for path in sorted(left)]
 
 
 def volumes_view(name: str, documents: Mapping[str, Any]) -> dict[str, str]:
