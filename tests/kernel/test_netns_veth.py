@@ -369,7 +369,7 @@ class DyingInterface:
         if self.owner.left == 0:
             raise RuntimeError("the run was killed")
         self.owner.left -= 1
-        return getattr(getattr(Kernel, self.interface), name)
+        return getattr(getattr(Kernel(), self.interface), name)
 
 
 def test_killed_after_every_change():

@@ -349,7 +349,7 @@ def test_when_the_new_mount_fails_the_old_one_comes_back(place):
                 cls.calls += 1
                 if cls.calls == 1:
                     raise OSError(errno.EINVAL, "no")
-                Kernel.mount_overlay.mount_overlay(*arguments, **options)
+                Kernel().mount_overlay.mount_overlay(*arguments, **options)
 
     with pytest.raises(Interrupted) as interrupted:
         converge(RESOURCE, desired(**place.writable(lowerdirs=[place("c")])), Failing())

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import files
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.kernel import Kernel
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.files import MakeDirectory, RemoveDirectory
 
@@ -46,3 +47,8 @@ def test_a_dying_kernel_ends_the_process_after_that_call(tmp_path: Path, after_c
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == DIED
     assert (tmp_path / "new").exists() is left
+
+
+def test_a_kernel_has_its_interfaces_and_no_others() -> None:
+    assert Kernel().files is files
+    assert not hasattr(Kernel(), "clone"), "a file of _kernel, but nothing that operations may use"

@@ -10,40 +10,43 @@ records, one that refuses, or one that dies after the k-th change.
 
 from __future__ import annotations
 
-from . import (
-    cgroup,
-    files,
-    inode_flags,
-    mount,
-    mount_overlay,
-    netlink,
-    netlink_ip,
-    netlink_links,
-    netlink_qdisc,
-    netns,
-    nft,
-    overlay_state,
-    process_holders,
-    sysctl,
-    systemd,
-)
+from collections.abc import Mapping
+from functools import lru_cache
+from types import ModuleType
+from typing import Any
 
 
 class Kernel:
     """The real one: ``kernel.files.make_directory(...)`` is ``_kernel.files.make_directory(...)``."""
 
-    cgroup = cgroup
-    files = files
-    inode_flags = inode_flags
-    mount = mount
-    mount_overlay = mount_overlay
-    netlink = netlink
-    netlink_ip = netlink_ip
-    netlink_links = netlink_links
-    netlink_qdisc = netlink_qdisc
-    netns = netns
-    nft = nft
-    overlay_state = overlay_state
-    process_holders = process_holders
-    sysctl = sysctl
-    systemd = systemd
+    def __getattr__(self, name: str) -> Any:
+        """An interface, or AttributeError."""
+        interface = _interfaces().get(name)
+        if interface is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return interface
+
+
+@lru_cache(maxsize=1)
+def _interfaces() -> Mapping[str, ModuleType]:
+    """Imported when something is changed for the first time: Ansible compiles what a task imports anew for each task,
+    and most tasks change nothing."""
+    from . import (  # noqa: F401 they are returned by their names
+        cgroup,
+        files,
+        inode_flags,
+        mount,
+        mount_overlay,
+        netlink,
+        netlink_ip,
+        netlink_links,
+        netlink_qdisc,
+        netns,
+        nft,
+        overlay_state,
+        process_holders,
+        sysctl,
+        systemd,
+    )
+
+    return dict(locals())
