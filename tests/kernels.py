@@ -7,10 +7,30 @@
 from __future__ import annotations
 
 import os
+import traceback
+from collections.abc import Callable
 from typing import Any
 
 #: What a process that was ended by a Dying kernel exits with.
 DIED = 86
+
+
+def in_child(work: Callable[[], object]) -> int:
+    """Exit status of a child that did it: 0, DIED, or 1 with a traceback; as waitstatus_to_exitcode has it.
+
+    Whatever the work raises, the child never goes on with the tests of its parent.
+    """
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        except BaseException:
+            os.write(2, traceback.format_exc().encode())
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 class Touched(AssertionError):

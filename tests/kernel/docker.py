@@ -18,15 +18,18 @@ import shutil
 import socket
 import subprocess
 import tarfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from tests import waiting
+
 RUN = Path("/run/bktest-docker")
 CGROUP = "bktest-docker"
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+#: Seconds. It starts containerd, and asks for modules that are not there.
+STARTING = 180.0
 
 
 class _Connection(http.client.HTTPConnection):
@@ -119,10 +122,13 @@ def serve(data: Path) -> Iterator[Docker]:
     with open(RUN / "log", "wb") as log:
         daemon = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
-        yield _wait_for(Docker(), daemon)
+        docker = Docker()
+        waiting.until("dockerd answers", lambda: _answers(docker, daemon), (RUN / "log").read_text, STARTING)
+        yield docker
     finally:
         daemon.terminate()
         daemon.wait()
+        ended(str(RUN))
         FORWARDING.write_text(forwarding)
         subprocess.run(["umount", "/etc/docker"], check=True)
         subprocess.run(["umount", "-q", data], check=False)
@@ -132,17 +138,36 @@ def serve(data: Path) -> Iterator[Docker]:
         remove_cgroups(CGROUP)
 
 
-def _wait_for(docker: Docker, daemon: subprocess.Popen[bytes]) -> Docker:
-    while True:
-        assert daemon.poll() is None, (RUN / "log").read_text()[-3000:]
+def _answers(docker: Docker, daemon: subprocess.Popen[bytes]) -> bool:
+    if daemon.poll() is not None:
+        raise RuntimeError(f"dockerd ended with {daemon.returncode}: {(RUN / 'log').read_text()[-3000:]}")
+    with contextlib.suppress(OSError):
+        docker.ask("GET", "/_ping")
+        return True
+    return False
+
+
+def ended(word: str) -> None:
+    """Wait for the helpers of an engine (shims, monitors), which outlive what they look after: all that say this."""
+    waiting.until(f"the end of what runs with {word}", lambda: not _running(word), lambda: _running(word))
+
+
+def _running(word: str) -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            docker.ask("GET", "/_ping")
-            return docker
-        time.sleep(0.05)
+            found.append(process.read_bytes().replace(b"\0", b" ").decode())
+    return [line for line in found if word in line]
 
 
 def remove_cgroups(name: str) -> None:
-    """Those of that name at the top of every hierarchy."""
+    """Those of that name at the top of every hierarchy; whoever ends in one of them keeps it for a moment."""
     for top in [*Path("/sys/fs/cgroup").glob(name), *Path("/sys/fs/cgroup").glob(f"*/{name}")]:
-        for directory, _names, _files in os.walk(top, topdown=False):
+        waiting.until(f"nobody is in {top}", lambda: _removed(top))  # noqa: B023
+
+
+def _removed(top: Path) -> bool:
+    for directory, _names, _files in os.walk(top, topdown=False):
+        with contextlib.suppress(OSError):
             os.rmdir(directory)
+    return not top.exists()

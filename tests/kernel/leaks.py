@@ -9,15 +9,16 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.waiting import PATIENCE
 
 STATE = Path("/var/lib/barekernel")
 RUN = Path("/run")
 #: Not ours: what other programs of the host put there.
 KEPT = ("/run/barekernel/cache", "/run/lock", "/run/mount")
-#: Seconds that a process may need to end which nobody waits for any more.
-ENDING = 20.0
 SYSCTLS = ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", "net/ipv4/conf/all/route_localnet")
 
 
@@ -40,13 +41,14 @@ def take() -> Snapshot:
 def leaked_since(before: Snapshot, kept: str = "") -> list[str]:
     """What is there now and was not, and what was there and is gone; what is just ending gets its time to end.
 
-    What has ``kept`` in its name does not count.
+    What has ``kept`` in its name does not count, nor does the end of a process: one may have been ending before.
     """
-    deadline = time.monotonic() + ENDING
+    deadline = time.monotonic() + PATIENCE
     while True:
         now = take()
         appeared = [f"left behind: {name}" for name in now.names - before.names if not (kept and kept in name)]
-        vanished = [f"destroyed: {name}" for name in before.names - now.names]
+        lost = [name for name in before.names - now.names if not name.startswith("process ")]
+        vanished = [f"destroyed: {name}" for name in lost]
         if not (appeared or vanished) or time.monotonic() > deadline:
             return sorted(appeared + vanished)
         time.sleep(0.02)
@@ -106,8 +108,13 @@ def _command(pid: str) -> str:
 
 def _files(root: Path) -> list[str]:
     kept = (*KEPT, os.path.dirname(KEPT[0]))
-    found = (str(p) for p in root.rglob("*")) if root.exists() else ()
-    return [f"file {p}" for p in found if not p.startswith(KEPT) and p not in kept]
+    return [f"file {p}" for p in below(root) if not p.startswith(KEPT) and p not in kept]
+
+
+def below(root: Path) -> Iterator[str]:
+    """Every path below it. Unlike Path.rglob it does not mind a directory that goes meanwhile."""
+    for directory, directories, files in os.walk(root):
+        yield from (f"{directory}/{name}" for name in (*directories, *files))
 
 
 def _sysctls() -> list[str]:

@@ -35,8 +35,10 @@ def run_module(name: str, params: dict[str, Any], check: bool = False) -> dict[s
     ansible = Path(importlib.import_module("ansible").__file__ or "").parent
     libraries = CHECKOUT / ".cache" / "ansible"
     libraries.mkdir(parents=True, exist_ok=True)
-    if not (libraries / "ansible").exists():
-        (libraries / "ansible").symlink_to(ansible)
+    if (libraries / "ansible").resolve() != ansible.resolve():
+        new = libraries / f"new-{os.getpid()}"  # renamed into place: others may run with it just now
+        new.symlink_to(ansible)
+        new.rename(libraries / "ansible")
     search = f"{libraries}:{CHECKOUT / '.cache' / 'collections'}"
     request = json.dumps({"module": name, "params": params, "check": check})
     process = subprocess.run(

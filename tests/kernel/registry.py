@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import json
 import os
 import re
 import socket
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import waiting
+
+#: Below those that the kernel gives to whoever asks for any (ip_local_port_range): none of these is taken in passing,
+#: and none can a connection to it be answered by itself from, which a client that tries again and again gets some day.
+_PORTS = itertools.count(20000)
 USER, PASSWORD = "reader", "s3cret\"'$ü"
 
 
@@ -76,7 +81,7 @@ def serve(directory: Path, tls: bool = False, auth: bool = False) -> Iterator[Re
             ["docker-registry", "serve", directory / "config.yml"], stdout=log, stderr=log, env={"OTEL": "0"}
         )
     try:
-        wait_for(port, process, directory / "log")
+        waiting.until("the registry listens", lambda: _answers(port, process), (directory / "log").read_text)
         yield Registry(f"127.0.0.1:{port}", cert_dir, auth, directory / "log")
     finally:
         process.terminate()
@@ -84,17 +89,21 @@ def serve(directory: Path, tls: bool = False, auth: bool = False) -> Iterator[Re
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One on which nobody listens, and which nobody else gets."""
+    for port in _PORTS:
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("unreachable: there is always a next number")
 
 
-def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    while True:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-            return
-        assert process.poll() is None, log.read_text()
-        time.sleep(0.02)
+def _answers(port: int, process: subprocess.Popen[bytes]) -> bool:
+    if process.poll() is not None:
+        raise RuntimeError(f"docker-registry ended with {process.returncode}")
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
 
 
 def bcrypt(password: str) -> str:

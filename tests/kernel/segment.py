@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import socket
 import struct
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -24,8 +24,8 @@ from ansible_collections.barekernel.containers.plugins.module_utils._kernel impo
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import HOST, NetnsRef
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.netlink_ip import Route
 
-#: Seconds. A handshake between namespaces of one machine takes far less, but links settle and packets are repeated.
-PATIENCE = 20.0
+from tests.waiting import PATIENCE, until
+
 #: Seconds until what is dropped counts as dropped.
 DROPPED = 1.5
 
@@ -56,6 +56,8 @@ def member(port: str, addresses: tuple[str, ...], bridge: str = "", gateways: tu
         netlink_links.set_link("eth0", ref, up=True)
         for gateway in gateways:
             netlink_ip.replace_route("eth0", Route("::/0" if ":" in gateway else "0.0.0.0/0", gateway), ref)
+        until_usable(port, bridge)
+        until_usable("eth0", addresses=addresses, netns=ref)
         yield Member(ref, port, tuple(a.partition("/")[0] for a in addresses))
     finally:
         netlink_links.delete_link(port)
@@ -64,21 +66,51 @@ def member(port: str, addresses: tuple[str, ...], bridge: str = "", gateways: tu
 
 
 def give_host(port: str, *addresses: str) -> None:
-    """Addresses of the host itself, ready for use.
-
-    The kernel takes an IPv6 address at once, but makes the route that keeps its packets at home a moment later
-    (addrconf_dad_work): a connection begun before that looks for a neighbour of that address until it gives up.
-    """
+    """Addresses of the host itself, ready for use."""
     for address in addresses:
         netlink_ip.add_address(port, address)
-    deadline = time.monotonic() + PATIENCE
-    while not all(_at_home(address.partition("/")[0]) for address in addresses):
-        assert time.monotonic() < deadline, f"{addresses} did not become local"
-        time.sleep(0.01)
+    until_usable(port, addresses=addresses)
 
 
-def _at_home(address: str) -> bool:
-    return subprocess.check_output(["ip", "route", "get", address], text=True).startswith("local ")
+def until_usable(link: str, bridge: str = "", addresses: tuple[str, ...] = (), netns: NetnsRef = HOST) -> None:
+    """Until packets go out and come in there: what the kernel does a moment after it was told has been done.
+
+    A carrier is acted upon later (linkwatch_do_dev): until then a port of a bridge does not forward, no queue takes
+    packets, and no address of the link has routes. The route that keeps packets to an IPv6 address at home comes later
+    still (addrconf_dad_work): a connection begun before looks for a neighbour of that address until it gives up.
+    """
+
+    def shown(*question: str) -> str:
+        with namespaces.inside_netns(netns):
+            return subprocess.run(["ip", *question], capture_output=True, text=True, check=False).stdout
+
+    def is_up(name: str) -> bool:
+        [found] = json.loads(shown("-j", "-d", "link", "show", "dev", name))
+        port = found.get("linkinfo", {}).get("info_slave_data", {})
+        return found["operstate"] == "UP" and port.get("state", "forwarding") == "forwarding"
+
+    def at_home(address: str) -> bool:
+        return shown("route", "get", address.partition("/")[0]).startswith("local ")
+
+    for name in (link, bridge) if bridge else (link,):
+        until(f"{name} is up", lambda: is_up(name), lambda: shown("-d", "link"))  # noqa: B023
+    until(
+        f"{addresses} are local", lambda: all(map(at_home, addresses)), lambda: shown("route", "show", "table", "all")
+    )
+
+
+def until_quiet(netns: NetnsRef = HOST) -> None:
+    """Until no address is being looked for on the links, which changes addresses and routes when it ends.
+
+    Where there is no carrier it does not begin; where there is one, see until_usable.
+    """
+
+    def looked_for() -> list[str]:
+        with namespaces.inside_netns(netns):
+            said = subprocess.check_output(["ip", "-j", "-6", "addr", "show", "tentative"])
+        return [link["ifname"] for link in json.loads(said) if link and "LOWER_UP" in link["flags"]]
+
+    until("the end of duplicate address detection", lambda: not looked_for(), looked_for)
 
 
 def _mac(port: str, end: int) -> str:

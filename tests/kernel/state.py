@@ -14,7 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .leaks import KEPT, RUN, STATE, SYSCTLS
+from tests.waiting import PATIENCE
+
+from .leaks import KEPT, RUN, STATE, SYSCTLS, below
 
 
 def take(*trees: Path) -> dict[str, Any]:
@@ -50,10 +52,13 @@ def read(path: str | Path) -> bytes:
 
 def _files(root: Path) -> dict[str, Any]:
     found = {}
-    for path in root.rglob("*"):
+    for path in map(Path, below(root)):
         if str(path).startswith(KEPT):
             continue
-        status = path.lstat()
+        try:
+            status = path.lstat()
+        except FileNotFoundError:  # it went since the directory was read
+            continue
         kind = oct(status.st_mode), status.st_uid, status.st_gid
         regular = path.is_file() and not path.is_symlink() and not str(path).startswith("/run/netns/")
         content = hashlib.sha256(read(path)).hexdigest() if regular else ""
@@ -69,7 +74,7 @@ def _network(namespace: str) -> list[Any]:
     started = time.monotonic()
     while tentative := list(filter(None, _json("ip", *where, "-j", "addr", "show", "tentative") or ())):
         begun = any("LOWER_UP" in link.get("flags", ()) for link in tentative)
-        if time.monotonic() > started + (60 if begun else 5):
+        if time.monotonic() > started + (PATIENCE if begun else 5):
             break
         time.sleep(0.05)
     asked = (["addr"], ["route", "show", "table", "all"], ["-6", "route", "show", "table", "all"])

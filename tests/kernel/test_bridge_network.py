@@ -39,9 +39,10 @@ from ansible_collections.barekernel.containers.plugins.module_utils._resource.ne
     read_network,
 )
 
-from tests.kernels import DIED, Dying
+from tests.kernels import DIED, Dying, in_child
+from tests.waiting import until
 
-from .segment import advertise_router, listening, member
+from .segment import advertise_router, listening, member, until_quiet
 
 R = NetworkResource()
 LAB = {"name": "lab0", "state": "present", "addresses": ["10.88.0.1/24", "fd88::1/64"]}
@@ -243,13 +244,6 @@ def default_routes(port: str) -> list[Any]:
     return [r for r in netlink_ip.routes(index=index) if r.to == "::/0"]
 
 
-def wait_until(condition: Any, what: str) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, f"never happened: {what}"
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize("protected", [True, False])
 def test_a_default_route_from_router_advertisements_survives(protected: bool) -> None:
     with member("up0", ("2001:db8::2/64",)) as router:
@@ -258,8 +252,8 @@ def test_a_default_route_from_router_advertisements_survives(protected: bool) ->
             advertise_router(router.netns)
             return bool(default_routes("up0"))
 
-        wait_until(lambda: usable_link_local(router.netns), "the router's link-local address")
-        wait_until(learned, "the advertised route")
+        until("the router has a link-local address", lambda: usable_link_local(router.netns))
+        until("the route is learned", learned)
         if not protected:
             # What our care is for: the kernel drops the route when forwarding comes on.
             sysctl.write("net.ipv6.conf.all.forwarding", "1")
@@ -281,6 +275,7 @@ def usable_link_local(netns: Any) -> bool:
 
 def fails(kind: type[Exception], words: str, **options: Any) -> None:
     """The refusal says these words and nothing at all has changed."""
+    until_quiet()
     before = host_state()
     with pytest.raises(kind, match=words):
         converge(R, R.desired({**LAB, **options}))
@@ -363,11 +358,8 @@ def test_a_run_killed_after_any_change_is_repaired_by_the_next(state: str) -> No
         if state == "absent":
             make(**options)
         netlink.forget_all()
-        child = os.fork()
-        if child == 0:
-            converge(R, R.desired({**LAB, **options, "state": state}), Dying(Kernel(), step))
-            os._exit(0)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        desired = R.desired({**LAB, **options, "state": state})
+        status = in_child(lambda: converge(R, desired, Dying(Kernel(), step)))  # noqa: B023
         assert status in (0, DIED)
         make(**options, state=state)
         make(state="absent")

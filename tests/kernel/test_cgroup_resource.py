@@ -27,7 +27,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._resource.co
 )
 
 from tests import waiting
-from tests.kernels import Dying, Refusing
+from tests.kernels import DIED, Dying, Refusing, in_child
 
 MOUNT = find_hierarchy().mount
 DEFAULTS: dict[str, Any] = {"state": "present", "limits": None, "pids": None, "freeze": None}
@@ -189,18 +189,10 @@ def test_what_the_kernel_refuses_is_taken_back(top: str) -> None:
 def test_a_run_that_dies_anywhere_is_repaired_by_the_next(top: str) -> None:
     limits = {"hugetlb": {"2M": "4M"}}
     for calls in range(6):
-        pid = os.fork()
-        if pid == 0:
-            run(f"{top}/db", Dying(Kernel(), calls), limits=limits)
-            os._exit(0)
-        os.waitpid(pid, 0)
+        assert in_child(lambda: run(f"{top}/db", Dying(Kernel(), calls), limits=limits)) in (0, DIED)  # noqa: B023
         run(f"{top}/db", limits=limits)
         assert cgroup.read(f"{MOUNT}/{top}/db", "hugetlb.2MB.max") == "4194304"
-        pid = os.fork()
-        if pid == 0:
-            run(f"{top}/db", Dying(Kernel(), calls % 4), state="absent")
-            os._exit(0)
-        os.waitpid(pid, 0)
+        assert in_child(lambda: run(f"{top}/db", Dying(Kernel(), calls % 4), state="absent")) in (0, DIED)  # noqa: B023
         run(f"{top}/db", state="absent")
         assert not os.path.exists(f"{MOUNT}/{top}")
 

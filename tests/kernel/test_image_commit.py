@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,8 @@ from tests.kernel import images
 from tests.kernel.images import apply, checked
 from tests.kernel.test_container import apply as apply_module
 from tests.kernel.test_container import info, run
+from tests.kernels import in_child
+from tests.waiting import until
 
 NAME = "bktest-busy"
 HOME = Path("/var/lib/barekernel/containers", NAME)
@@ -52,10 +53,9 @@ def frozen() -> tuple[str, str]:
 
 def wait_until_it_moves() -> None:
     count = HOME / "upper/count"
-    before, deadline = count.stat().st_mtime_ns, time.monotonic() + 30
-    while count.stat().st_mtime_ns == before:
-        assert time.monotonic() < deadline, frozen()
-        time.sleep(0.01)
+    until("it writes", count.exists, frozen)
+    before = count.stat().st_mtime_ns
+    until("it writes on", lambda: count.stat().st_mtime_ns != before, frozen)
 
 
 def watched(monkeypatch: pytest.MonkeyPatch, then: Any = lambda: None) -> list[tuple[str, str]]:
@@ -99,15 +99,8 @@ def test_it_goes_on_when_reading_fails(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_it_goes_on_when_the_commit_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     watched(monkeypatch, lambda: os.kill(os.getpid(), signal.SIGKILL))
-    child = os.fork()
-    if child == 0:
-        apply(name="committed", container=NAME)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-    deadline = time.monotonic() + 30
-    while frozen()[0] != "0":
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    assert in_child(lambda: apply(name="committed", container=NAME)) == -signal.SIGKILL
+    until("it goes on", lambda: frozen()[0] == "0", frozen)
     wait_until_it_moves()
 
 

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._resource.im
 from tests.kernel import images
 from tests.kernel.layouts import Layout, tar
 from tests.kernel.leaks import Snapshot, leaked_since, take
-from tests.kernels import DIED, Dying, Recording
+from tests.kernels import DIED, Dying, Recording, in_child
 
 
 @pytest.fixture(autouse=True)
@@ -36,18 +36,6 @@ def store() -> Iterator[Store]:
     yield Store()
     images.remove_all()
     assert images.left() == []
-
-
-def in_child(work: Callable[[], Any]) -> int:
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            work()
-            status = 0
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def with_kernel(watch: Any, params: dict[str, Any]) -> None:

@@ -30,8 +30,9 @@ IMPLIED = "implied"
 ENABLED_XATTR = locations.MARK_XATTR + ".controllers"
 #: Files that take one line a write; a value of several lines is written line by line.
 _LINE_BY_LINE = ("io.max", "io.weight", "io.latency", "io.bfq.weight", "io.cost.qos", "io.cost.model", "rdma.max")
-#: How long freezing and dying may take, in seconds: an uninterruptible process can hold either up.
-PATIENCE = 10.0
+#: How long freezing and dying may take, in seconds: an uninterruptible process can hold either up, e.g. one that waits
+#: for a slow disk.
+PATIENCE = 30.0
 
 
 def read(path: str, name: str) -> str | None:
@@ -208,18 +209,26 @@ def freeze(path: str, frozen: bool, timeout: float = PATIENCE) -> None:
     A cgroup below a frozen one stays frozen when it is thawed itself; that is not waited for.
     """
     write(path, "cgroup.freeze", "1" if frozen else "0")
-    if frozen and not wait_for(path, "frozen", "1", timeout):
+    if frozen:
+        _wait_frozen(path, timeout)
+
+
+def _wait_frozen(path: str, timeout: float = PATIENCE) -> None:
+    if not wait_for(path, "frozen", "1", timeout):
         hint = "A process in uninterruptible sleep holds it up: " + ", ".join(holders(path))
         raise KernelError(errno.ETIMEDOUT, "freeze", path, hint)
 
 
 @contextlib.contextmanager
 def paused(path: str) -> Iterator[None]:
-    """Frozen while it lasts, if there is such a cgroup and it is not frozen anyway. Raises KernelError.
+    """Frozen while it lasts, if there is such a cgroup; one that is frozen anyway stays so. Raises KernelError.
 
     A child thaws it should this process be killed meanwhile: nobody else would know that it has to be.
     """
-    if read(path, "cgroup.freeze") != "0":
+    asked = read(path, "cgroup.freeze")
+    if asked != "0":
+        if asked is not None:
+            _wait_frozen(path)  # somebody has asked for it: it may still have processes that run
         yield
         return
     reader, writer = os.pipe()
