@@ -9,6 +9,7 @@ usage: python3 - TARGET ...   (names or addresses whose published port is to be 
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -83,6 +84,12 @@ def container(name):
     }
 
 
+def pullers():
+    """Who asked a registry in this machine for blobs."""
+    log = run("journalctl", "-b", "-u", "docker-registry", "-o", "cat", "--no-pager")
+    return sorted(set(re.findall(r'^(\S+) - - .*"GET /v2/\S*/blobs/\S* HTTP', log, re.MULTILINE)))
+
+
 def left():
     """What must be gone after a teardown."""
     table = run("nft", "list", "tables").split("\n") if os.path.exists("/usr/sbin/nft") else []
@@ -110,6 +117,7 @@ print(
             "boot_id": read("/proc/sys/kernel/random/boot_id"),
             "containers": {name: container(name) for name in CONTAINERS},
             "pages": {target: page(target) for target in sys.argv[1:]},
+            "pullers": pullers(),
             "left": left(),
         }
     )

@@ -14,6 +14,11 @@ def test_check_mode_said_what_was_then_done(actions):
     assert sum(len(entry["actions"]) for entry in done) > 10
 
 
+def test_each_host_pulled_its_image_from_the_registry_in_their_network(seen, name, siblings):
+    """Not from this machine, to whose networks they have no way; the registry on alpha wrote down who asked."""
+    assert len(seen["pullers"]) == (len(siblings) if name == "alpha" else 0)
+
+
 def test_both_containers_run_and_start_at_boot(seen):
     for name, container in seen["containers"].items():
         assert {key: container[key] for key in GONE_WITH_A_RUN} == GONE_WITH_A_RUN, name
