@@ -24,9 +24,9 @@ SCENARIOS = {
     "default": ("machines of their own that reach each other and nothing else; bad luck survived", 1),
     "primitives": ("each primitive module on real cgroup v2: what the kernel then does", 3),
     "seed": ("one pull for two hosts: beta runs what alpha has pulled from a registry", 4),
-    "site": ("site.yml on two hosts: predicted, applied, seen from outside, changed live, removed", 10),
+    "site": ("site.yml on two hosts: predicted, applied, seen from outside, changed live, removed", 8),
     "reboot": ("what was declared is back after a reboot and after a power cut", 8),
-    "platforms": ("the site on Debian 13, and on a host without cgroup v2 controllers", 8),
+    "platforms": ("the site on Debian 13, and on a host without cgroup v2 controllers", 5),
 }
 
 #: Minutes for an image and a snapshot that are not in the cache.
