@@ -164,10 +164,8 @@ def _step_back(wanted: Launch) -> None:
 def settle(_root: str, arguments: Sequence[str]) -> int:
     """settle LAUNCH.json: ExecStopPost of the container's unit; records how it ended and clears what is left.
 
-    The unit's TimeoutStopSec is the container's, and may be too short for us: sd_notify(3) extends it.
     systemd.exec(5) tells in the environment: SERVICE_RESULT, EXIT_CODE (exited, killed, dumped), EXIT_STATUS.
     """
-    notify("EXTEND_TIMEOUT_USEC=60000000")
     wanted = launch_.load(_only_path(arguments))
     state = record.read(wanted.id)
     result, how, what = (os.environ.get(name, "") for name in ("SERVICE_RESULT", "EXIT_CODE", "EXIT_STATUS"))

@@ -29,6 +29,8 @@ RESTART = {"no": "no", "on-failure": "on-failure", "always": "always", "unless-s
 _CLEAN_SIGNALS = ("SIGHUP", "SIGINT", "SIGTERM", "SIGPIPE")
 #: Between two tries where delays cannot grow.
 _LONE_DELAY_MS = 1000
+#: How long the clearing up after a container may take, in microseconds.
+_SETTLE_US = 60_000_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 
 
@@ -94,7 +96,8 @@ def _service(launch: Launch, nsrun: str, before_start: Sequence[str], systemd_ve
         f"Slice={SLICE}",
         *(f"ExecStartPre={command}" for command in before_start),
         f"ExecStart={nsrun} launch {file}",
-        f"ExecStopPost={nsrun} settle {file}",
+        # TimeoutStopSec is the container's, and may be over before a Python has begun on a busy host.
+        f"ExecStopPost=/bin/sh -c 'systemd-notify EXTEND_TIMEOUT_USEC={_SETTLE_US}; exec {nsrun} settle {file}'",
         f"Restart={RESTART[launch.restart.policy]}",
         *_back_off(launch, systemd_version),
         *_clean_end(launch),
