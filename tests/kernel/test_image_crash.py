@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +178,7 @@ def kill_while_asleep(params: dict[str, Any], busy: Callable[[], bool] = lambda:
     wait_until(lambda: busy() and "sleep" in commands())
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    wait_until(lambda: "sleep" not in commands(), 5)
+    wait_until(lambda: "sleep" not in commands())
 
 
 def commands() -> list[str]:
@@ -186,7 +186,7 @@ def commands() -> list[str]:
     return [process.command(pid) for pid in process.pids() if process.alive(pid)]
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it took too long"
