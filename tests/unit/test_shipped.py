@@ -55,7 +55,7 @@ def test_a_running_nsrun_holds_its_version(tmp_path: Path) -> None:
     """A supervisor outlives installations: what it has not imported yet must still be there."""
     library.install(str(tmp_path))
     code = f"import sys; sys.path.insert(0, {str(tmp_path / library.version())!r}); "
-    code += "from barekernel._runtime import cli; cli.hold_library(); print(); sys.stdin.read()"
+    code += "from barekernel._runtime import cli; cli.hold_library(); print(flush=True); sys.stdin.read()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None and holder.stdout.readline()
         assert host_code.in_use(str(tmp_path / library.version()))
