@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,6 +29,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._resource.ne
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.network import NetworkResource
 
 from tests import collection
+from tests.waiting import PATIENCE, until
 
 RESOURCES: dict[str, Any] = {"netns_veth": NetnsVeth, "cgroup_v2": CgroupResource, "bridge_network": NetworkResource}
 STATE = Path("/var/lib/barekernel")
@@ -97,7 +99,7 @@ def restore(service: boot.Service) -> str:
 
 
 def lose_namespaces() -> None:
-    """With all of /run that is ours."""
+    """With all of /run that is ours, and the pairs, which go after the last reference to a namespace of theirs."""
     for name in os.listdir("/run/netns"):
         subprocess.run(["umount", f"/run/netns/{name}"], check=True)
     # A bind mount of the directory on itself, which os.path.ismount() does not know.
@@ -105,6 +107,7 @@ def lose_namespaces() -> None:
         pass
     shutil.rmtree("/run/netns")
     shutil.rmtree("/run/barekernel")
+    until("the pair's end here goes", lambda: "bktest0" not in [name for _index, name in socket.if_nameindex()])
 
 
 def link(name: str, where: str = "") -> dict[str, Any]:
@@ -125,7 +128,7 @@ def test_a_pair_comes_back_by_what_its_module_installed(systemd: Path) -> None:
     assert "netns_veth bktest: " in said and "nothing to do" not in said
     end = link("eth0", "bktest-a")
     assert end["mtu"] == 1400 and end["addr_info"][0]["local"] == "10.99.7.2"
-    assert link("bktest0")["operstate"] == "UP"
+    until("the pair has a carrier", lambda: link("bktest0")["operstate"] == "UP", lambda: link("bktest0"))
     assert restore(boot.LINKS) == "netns_veth bktest: nothing to do\n"
     apply("netns_veth", PAIR)
     apply("netns_veth", PAIR, state="absent")
@@ -190,11 +193,10 @@ def test_networks_come_back(systemd: Path) -> None:
 
 def test_restore_says_that_it_is_up_before_it_waits(systemd: Path, tmp_path: Path) -> None:
     """Else a playbook that starts a container, and holds the locks, would wait for restore, and restore for it."""
-    import socket
-
     apply("cgroup_v2", GROUP)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(PATIENCE)
         environment = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
         with files.locked(*CgroupResource.lock_names):
             waiting = subprocess.Popen([f"{boot.CGROUPS.root}/restore"], env=environment, stdout=subprocess.DEVNULL)

@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import signal
 import socket
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._resource.im
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.network import NetworkResource
 
 from tests import collection
+from tests.waiting import PATIENCE, until
 
 RESOURCES: dict[str, type[Resource[Any, Any]]] = {
     "ns_container": ContainerResource,
@@ -84,15 +86,20 @@ def info(name: str, lines: int = 0) -> dict[str, Any]:
 
 def fetch(url: str) -> str:
     """As the host itself; the server gets a moment to listen."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             with urllib.request.urlopen(url, timeout=5) as answer:
                 return str(answer.read().decode())
-        except (urllib.error.URLError, ConnectionError):
+        except (OSError, http.client.HTTPException):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
+
+
+def until_it_serves() -> None:
+    """Until the shell of WEB has become the server: a container runs as soon as its first program does."""
+    until("httpd runs", lambda: run("bktest-web", "cat", "/proc/1/comm")["stdout"] == "httpd")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -153,12 +160,13 @@ def test_it_has_namespaces_and_an_identity_of_its_own(web: dict[str, Any]) -> No
     assert run("bktest-web", "hostname")["stdout"] == "bktest-web"
     assert run("bktest-web", "cat", "/etc/hostname")["stdout"] == "bktest-web"
     assert "bktest-web" in run("bktest-web", "cat", "/etc/hosts")["stdout"]
-    assert run("bktest-web", "cat", "/proc/1/comm")["stdout"] == "httpd"
+    until_it_serves()
     # The host's mount table never shows it.
     assert "bktest-web" not in Path("/proc/self/mountinfo").read_text().replace("bk-bktest-web", "")
 
 
 def test_root_of_the_container_is_nobody_on_the_host(web: dict[str, Any]) -> None:
+    until_it_serves()
     status = Path(f"/proc/{web['pid']}/status").read_text()
     uid = int(next(line.split()[1] for line in status.splitlines() if line.startswith("Uid:")))
     assert uid >= 524288
@@ -203,11 +211,16 @@ def test_a_change_is_applied_the_way_the_diff_says(
     assert (kept == []) == (how != "recreate")
 
 
+def links() -> set[tuple[int, str, str]]:
+    """What a link is known by; whether it has a carrier is known a moment after it was made."""
+    shown = subprocess.run(["ip", "-n", "bk-bktest-web", "-j", "link"], capture_output=True, check=True).stdout
+    return {(link["ifindex"], link["ifname"], link["address"]) for link in json.loads(shown)}
+
+
 def test_links_survive_a_restart(web: dict[str, Any]) -> None:
-    before = subprocess.run(["ip", "netns", "exec", "bk-bktest-web", "ip", "link"], capture_output=True, check=True)
+    before = links()
     apply("ns_container", **WEB, state="restarted")
-    after = subprocess.run(["ip", "netns", "exec", "bk-bktest-web", "ip", "link"], capture_output=True, check=True)
-    assert before.stdout == after.stdout
+    assert links() == before and len(before) == 2
     assert info("bktest-web")["pid"] != web["pid"]
 
 
@@ -220,16 +233,19 @@ def test_stop_and_start_again_keep_what_was_written(web: dict[str, Any]) -> None
     assert run("bktest-web", "ls", "/kept")["rc"] == 0
 
 
+def running() -> int | None:
+    """Its process, None while it has none."""
+    now = info("bktest-web")
+    return int(now["pid"]) if now["status"] == "running" else None
+
+
 def test_a_crashed_container_is_restarted_by_policy() -> None:
     try:
         apply("ns_container", **WEB, restart_policy="always")
         first = info("bktest-web")
         os.kill(first["pid"], signal.SIGKILL)
-        deadline = time.monotonic() + 60
-        while (now := info("bktest-web"))["status"] != "running" or now["pid"] == first["pid"]:
-            assert time.monotonic() < deadline, now
-            time.sleep(0.05)
-        assert now["restarts"] == 1
+        until("it runs again", lambda: running() not in (None, first["pid"]), lambda: info("bktest-web"))
+        assert info("bktest-web")["restarts"] == 1
         assert fetch("http://127.0.0.1:8080/") == "page of bktest-web\n"
     finally:
         apply("ns_container", name="bktest-web", state="absent")
@@ -241,7 +257,7 @@ def test_a_command_that_fails_at_once_is_reported_with_its_last_words() -> None:
     try:
         with pytest.raises(CommandFailed) as failed:
             converge(resource, resource.desired(params))
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + PATIENCE
             while time.monotonic() < deadline:  # it may live long enough to pass the first look
                 converge(resource, resource.desired(params))
         assert "exit code 3" in str(failed.value)
@@ -261,6 +277,7 @@ def test_a_volume_outlives_the_container_until_purged(web: dict[str, Any]) -> No
 
 
 def test_what_changed_against_the_image_is_listed(web: dict[str, Any]) -> None:
+    until_it_serves()
     run("bktest-web", "sh", "-c", "rm /bin/busybox; touch /new")
     listed = ContainerInfo().gather({"name": "bktest-web", "changed_files": True})["containers"][0]["changed_files"]
     found = {entry["path"]: entry["what"] for entry in listed}
@@ -270,10 +287,7 @@ def test_what_changed_against_the_image_is_listed(web: dict[str, Any]) -> None:
 
 def test_logs_are_kept(web: dict[str, Any]) -> None:
     apply("ns_container", **{**WEB, "command": ["sh", "-c", "echo hello; echo oops >&2; exec sleep 1000"]})
-    deadline = time.monotonic() + 60
-    while len(info("bktest-web", 10)["logs"]) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until("both lines are there", lambda: len(info("bktest-web", 10)["logs"]) >= 2)
     assert {"hello", "oops"} <= {line.split()[-1] for line in info("bktest-web", 10)["logs"]}
 
 
@@ -281,6 +295,7 @@ def test_exec(web: dict[str, Any]) -> None:
     assert run("bktest-web", "cat", stdin="words")["stdout"] == "words"
     assert run("bktest-web", "sh", "-c", "echo $A", env={"A": "b"})["stdout"] == "b"
     assert run("bktest-web", "id", "-u", user="1000")["stdout"] == "1000"
+    until_it_serves()
     assert run("bktest-web", "pwd", cwd="/srv")["stdout"] == "/srv"
     assert run("bktest-web", "true", creates="/srv/index.html") == {}
     assert run("bktest-web", "true", removes="/srv/none") == {}

@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import stat
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._resource.co
 from tests.kernel import images
 from tests.kernel.layouts import Layout, tar
 from tests.kernel.test_container import apply, info, parameters, run
+from tests.waiting import until, until_it_is
 
 NAME = "bktest-conf"
 HOME = Path("/var/lib/barekernel/containers", NAME)
@@ -38,7 +38,7 @@ CONFIG: dict[str, Any] = {
     "volumes": ["/data", "/cache/"],
     "labels": {"org.example.k": "v"},
     "stop_signal": "USR1",
-    "healthcheck": {"test": ["CMD-SHELL", "cat /data/well $NONE"], "interval": "1m30s", "timeout": "5s", "retries": 3},
+    "healthcheck": {"test": ["CMD-SHELL", "cat /data/well $NONE"], "interval": "1m30s", "timeout": "30s", "retries": 3},
 }
 
 
@@ -79,11 +79,7 @@ def image(tree: Path) -> Iterator[str]:
 
 def wait_for(path: Path) -> str:
     """What the container writes there."""
-    deadline = time.monotonic() + 60
-    while not (path.exists() and path.read_text()):
-        assert time.monotonic() < deadline, info(NAME, 20)
-        time.sleep(0.02)
-    return path.read_text().strip()
+    return until(f"it writes {path}", lambda: path.exists() and path.read_text(), lambda: info(NAME, 20)).strip()
 
 
 def start(image: str, **more: Any) -> dict[str, Any]:
@@ -91,7 +87,7 @@ def start(image: str, **more: Any) -> dict[str, Any]:
 
 
 def test_every_key_holds(image: str) -> None:
-    made = start(image)
+    made = start(image, stop_timeout=60)
     data = Path(made["volumes"]["/data"])
     assert wait_for(data / "up") == "up"
     process = Path("/proc", str(made["pid"]))
@@ -105,12 +101,13 @@ def test_every_key_holds(image: str) -> None:
     annotations = json.loads((HOME / "bundle/config.json").read_text())["annotations"]
     assert annotations["org.example.k"] == "v"
     assert annotations["org.opencontainers.image.exposedPorts"] == "53/udp,80/tcp"
-    apply("ns_container", name=NAME, image=image, state="stopped")
+    apply("ns_container", name=NAME, image=image, state="stopped", stop_timeout=60)
     assert (data / "end").read_text() == "ended\n"
 
 
 def test_what_is_declared_comes_before_what_the_image_says(image: str) -> None:
     made = start(image, **SLEEP, env={"COLOUR": "blue"}, cwd="/", user="app", stop_signal="SIGRTMIN+3")
+    until_it_is(made["pid"], "sleep", "1000")
     process = Path("/proc", str(made["pid"]))
     assert made["command"] == ["sh", "-c", "exec sleep 1000"]
     assert "COLOUR=blue" in (process / "environ").read_text().split("\0")
@@ -188,7 +185,7 @@ def health() -> dict[str, Any]:
 def test_the_health_check_is_run_when_asked(image: str) -> None:
     made = start(image, **SLEEP)
     argv = ["/bin/sh", "-c", "cat /data/well $NONE"]
-    assert made["healthcheck"] == {"argv": argv, "interval": 90, "timeout": 5, "retries": 3}
+    assert made["healthcheck"] == {"argv": argv, "interval": 90, "timeout": 30, "retries": 3}
     assert (health()["healthy"], health()["exit_code"]) == (False, 1)
     assert "/data/well" in health()["output"]
     Path(made["volumes"]["/data"], "well").write_text("all is well\n")
@@ -205,9 +202,7 @@ def test_a_health_check_that_takes_too_long_is_ended(image: str, tree: Path) -> 
     assert (answer["healthy"], answer["exit_code"]) == (False, None)
     assert "did not end within 0.1 seconds and was killed" in answer["output"]
     commands = [Path(p, "cmdline") for p in Path("/proc").iterdir() if p.name.isdigit()]
-    deadline = time.monotonic() + 60
-    while any(b"sleep\x00999" in read(command) for command in commands):
-        assert time.monotonic() < deadline
+    until("none of it runs", lambda: not any(b"sleep\x00999" in read(command) for command in commands))
     # None at all is another thing than one that fails.
     config = {**CONFIG, "healthcheck": {"test": ["NONE"]}}
     apply("oci_image", name="bkconf", directory={"path": str(tree)}, config=config)

@@ -29,6 +29,7 @@ from tests.kernel import images
 from tests.kernel.layouts import Layout, tar
 from tests.kernel.leaks import Snapshot, leaked_since, take
 from tests.kernels import DIED, Dying, Recording, in_child
+from tests.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -175,22 +176,15 @@ def kill_while_asleep(params: dict[str, Any], busy: Callable[[], bool] = lambda:
             images.apply(name="app", **params)
         finally:
             os._exit(0)
-    wait_until(lambda: busy() and "sleep" in commands())
+    until("a command sleeps", lambda: busy() and "sleep" in commands(), commands)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    wait_until(lambda: "sleep" not in commands())
+    until("none does any more", lambda: "sleep" not in commands(), commands)
 
 
 def commands() -> list[str]:
     """What runs on this host."""
     return [process.command(pid) for pid in process.pids() if process.alive(pid)]
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.02)
 
 
 def test_two_at_once_do_the_work_once(tmp_path: Path) -> None:

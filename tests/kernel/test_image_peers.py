@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from tests.kernel import docker as dockers
 from tests.kernel import images, registry, test_container
 from tests.kernel.images import apply
 from tests.kernel.test_image_pull import export
+from tests.waiting import until
 
 Podman = Callable[..., str]
 NAME = "bktest-peer"
@@ -93,6 +93,7 @@ def podman(tmp_path: Path) -> Iterator[Podman]:
         return output("podman", *options, *arguments, environment=environment)
 
     yield call
+    dockers.ended("/run/bktest-podman")
     call("rmi", "-af")
     subprocess.run(["umount", "-q", f"{tmp_path}/podman/overlay"], check=False)
     for name in ("bktest-podman", "libpod", "runc", "containers"):
@@ -127,10 +128,8 @@ def committed() -> dict[str, Any]:
     """An image made of what a container has changed while it ran; named example/app:1."""
     apply(name="base", build=BUILD)
     test_container.apply("ns_container", name=NAME, image="base", command=["sh", "-c", CHANGE], stop_timeout=0)
-    deadline = time.monotonic() + 30
-    while not Path("/var/lib/barekernel/containers", NAME, "upper/etc/again").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    last = Path("/var/lib/barekernel/containers", NAME, "upper/etc/again")
+    until("it has made its changes", last.exists, lambda: test_container.info(NAME, 20))
     config = {"cmd": ["sh", "-c", SHOW], "env": {"WHO": "me"}}
     return dict(apply(name="example/app:1", container=NAME, config=config).facts["image"])
 
@@ -145,11 +144,12 @@ def runs_here(archive: Path, **more: Any) -> dict[str, Any]:
     image: dict[str, Any] = apply(name="foreign", archive={"path": str(archive)}, **more).facts["image"]
     assert image["config"]["StopSignal"] == "SIGUSR1" and set(image["config"]["Volumes"]) == {"/data"}
     made = test_container.apply("ns_container", name=NAME, image="foreign", stop_timeout=0).facts["container"]
-    deadline = time.monotonic() + 30
-    while len(lines := test_container.info(NAME, 20)["logs"]) < len(WRITTEN):
-        assert time.monotonic() < deadline, lines
-        time.sleep(0.02)
-    assert lines == WRITTEN
+
+    def lines() -> list[str]:
+        return list(test_container.info(NAME, 20)["logs"])
+
+    until("it has written all", lambda: len(lines()) >= len(WRITTEN), lines)
+    assert lines() == WRITTEN
     assert Path(made["volumes"]["/data"], "file").read_text() == "volume\n"
     assert made["healthcheck"]["argv"] == ["/bin/sh", "-c", "cat /srv/kept"]
     launch = json.loads(Path("/var/lib/barekernel/containers", NAME, "launch.json").read_text())

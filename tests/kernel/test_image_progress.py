@@ -15,16 +15,13 @@ from pathlib import Path
 import pytest
 from ansible_collections.barekernel.containers.plugins.action.oci_image import sentence
 
-SLOW = {
-    "name": "slow",
-    "build": {"copy": [{"src": "/bin/busybox", "dest": "/bin/busybox"}], "run": ["/bin/busybox sleep 5"]},
-}
 
-
-def play(tmp_path: Path, *options: str, **environment: str) -> str:
-    """The output of a play that makes an image and removes it."""
+def play(tmp_path: Path, *options: str, seconds: int = 5, **environment: str) -> str:
+    """The output of a play that makes an image, which takes so long, and removes it."""
+    copy = [{"src": "/bin/busybox", "dest": "/bin/busybox"}]
+    slow = {"name": "slow", "build": {"copy": copy, "run": [f"/bin/busybox sleep {seconds}"]}}
     tasks = [
-        {"name": "Make it", "barekernel.containers.oci_image": SLOW},
+        {"name": "Make it", "barekernel.containers.oci_image": slow},
         {"name": "Remove it", "barekernel.containers.oci_image": {"name": "slow", "state": "absent"}},
     ]
     playbook = tmp_path / "play.yml"
@@ -45,8 +42,9 @@ def play(tmp_path: Path, *options: str, **environment: str) -> str:
 
 
 def test_lines_appear_while_it_runs(tmp_path: Path) -> None:
-    output = play(tmp_path)
-    line = "[localhost: image slow: building step 2 of 2: run /bin/busybox sleep 5]"
+    # Twice as long as it takes at most until a line follows upon another of the same phase (that of step 1).
+    output = play(tmp_path, seconds=12)
+    line = "[localhost: image slow: building step 2 of 2: run /bin/busybox sleep 12]"
     assert line in output
     assert output.index(line) < output.index("changed: [localhost]")
 
