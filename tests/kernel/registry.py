@@ -37,7 +37,11 @@ class Registry:
     log: Path = Path()
 
     def requests(self) -> list[str]:
-        """What it was asked since it runs, each as ``GET /v2/team/app/manifests/1``; its own monitoring left out."""
+        """What it was asked since it runs, each as ``GET /v2/team/app/manifests/1``; its own monitoring left out.
+
+        An answer that fits its buffer (2 KiB) is logged before it is sent, so what the asker has is in here; of a
+        larger one the asker may have all, and the log nothing yet.
+        """
         found = re.findall(r'"((?:GET|HEAD|PUT|POST|PATCH) /v2/[^ ]+) HTTP', self.log.read_text())
         return [str(request) for request in found]
 
