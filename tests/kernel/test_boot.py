@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel import files
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import files, netlink
 from ansible_collections.barekernel.containers.plugins.module_utils._plan import boot
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.cgroup import CgroupResource
@@ -99,7 +99,8 @@ def restore(service: boot.Service) -> str:
 
 
 def lose_namespaces() -> None:
-    """With all of /run that is ours, and the pairs, which go after the last reference to a namespace of theirs."""
+    """With all of /run that is ours, and the pair, which goes some time after the last reference to its namespace."""
+    netlink.forget_all()  # its sockets are such references
     for name in os.listdir("/run/netns"):
         subprocess.run(["umount", f"/run/netns/{name}"], check=True)
     # A bind mount of the directory on itself, which os.path.ismount() does not know.
