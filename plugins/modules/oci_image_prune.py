@@ -11,6 +11,7 @@ version_added: 0.1.0
 description:
   - Removes blobs and layers from the store of M(barekernel.containers.oci_image) that belong to no named image and to
     no image that a container is made from. Use is read from what exists.
+  - What an interrupted run left half-made goes as well.
   - Check mode is the dry run, with the bytes that would be freed.
 extends_documentation_fragment:
   - barekernel.containers.attributes

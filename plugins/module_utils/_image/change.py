@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .._kernel.errors import KernelError
 from . import config, export, prune
 from . import source as sources
 from .errors import ImageError
@@ -42,9 +43,12 @@ class Images:
         """Make or pull the image and give it its name. Raises ImageError, KernelError."""
         shown = Progress(progress)
         with Writer(self._store, self._kernel) as writer, contextlib.closing(shown):
-            base = source.obtain(writer, seen, policy, shown)
             recorded = {"kind": source.kind, "key": seen.key, "stamp": seen.stamp}
-            self._name(writer, reference, base, recorded, overrides)
+            try:
+                self._name(writer, reference, source.obtain(writer, seen, policy, shown), recorded, overrides)
+            except BaseException:
+                self._drop_unnamed()
+                raise
 
     def configure(self, reference: str, base: str, source: Mapping[str, Any], overrides: Mapping[str, Any]) -> None:
         """Another configuration on the layers of ``base``."""
@@ -65,6 +69,11 @@ class Images:
             unpacking = Unpacking(writer, layers_of(image.manifest, image.diff_ids), Policy(), Progress())
             unpacking.run(lambda layer: self._store.blob_path(layer.digest), lambda: False)
             unpacking.place(lambda layer: self._store.blob_path(layer.digest))
+
+    def _drop_unnamed(self) -> None:
+        """Of an image that failed late there are layers already. Whoever is short of space needs it."""
+        with contextlib.suppress(ImageError, KernelError):  # the error that led here is the one to tell
+            prune.remove(self._store, prune.unused(self._store), self._kernel)
 
     def _name(
         self, writer: Writer, reference: str, base: str, recorded: Mapping[str, Any], overrides: Mapping[str, Any]

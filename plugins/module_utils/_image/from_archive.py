@@ -15,7 +15,7 @@ from typing import Any
 from .._kernel.errors import KernelError
 from . import config as configs
 from . import digest as digests
-from . import source
+from . import disk, source
 from .errors import ImageError
 from .from_registry import COPY_OPTIONS, Incoming, check_manifest
 from .handed import Handed
@@ -24,7 +24,7 @@ from .source import Seen, Source
 from .store import Store, diff_ids_of, parse_document
 from .transport import Access, Skopeo
 from .unpack import Policy, layers_of
-from .write import Writer, check_room
+from .write import Writer
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Archive(Source):
         path = self.path if self.handed is None else self.handed.archive(f"archive {self.path}")
         form = self._form(path)
         if os.path.isfile(path):
-            check_room(writer.store.root, os.stat(path).st_size, f"archive {self.path}")
+            disk.check_room(writer.store.root, os.stat(path).st_size, f"archive {self.path}")
         name = f"{form}:{path}" + (f":{self.reference}" if self.reference else "")
         command = [*self.access.global_options(), "copy", *COPY_OPTIONS]
         copying = Skopeo([*command, f"--dest-shared-blob-dir={incoming.blobs}", name, incoming.target], self.path)

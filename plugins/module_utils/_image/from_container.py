@@ -50,7 +50,7 @@ class Container(Source):
         progress.update("reading", text=self.name)
         blob = writer.path("layer.tar")
         with cgroup.paused(self._cgroup(writer.store)):
-            written = source.write_tree(upper, blob, overlay=True)
+            written = source.write_tree(writer, upper, blob, overlay=True)
         return source.store_layer_image(writer, blob, lambda _layer: self._documents(base, written), policy, progress)
 
     def _parts(self, store: Store) -> tuple[Image, str]:

@@ -61,14 +61,14 @@ class Debootstrap(Source):
         what = f"{tool} {self.suite}"
         run_apart(
             what,
-            lambda report: _run(command, report, what),
+            lambda report: _run(command, report, what, tree),
             lambda now: progress.update("building", text=str(now.get("text", ""))),
         )
         self._clean(tree)
         newest = build.settle_times(tree, started)
         progress.update("packing", text=self.suite)
         blob = writer.path("layer.tar")
-        written = source.write_tree(tree, blob)
+        written = source.write_tree(writer, tree, blob)
         layer = LayerBlob(written.diff_id, written.size, written.diff_id)
         architecture = _GO.get(self.architecture, self.architecture)
         documents = source.describe_image([layer], self.describe(), newest, architecture=architecture)
@@ -143,7 +143,7 @@ class Debootstrap(Source):
             pass  # empty: systemd and dbus make one at the first start, machine-id(5)
 
 
-def _run(command: list[str], report: Report, what: str) -> Mapping[str, Any]:
+def _run(command: list[str], report: Report, what: str, tree: str) -> Mapping[str, Any]:
     """Run it; its last words are the progress, and the error. Raises ImageError.
 
     In a child that is kept apart, so that what it mounts (debootstrap does) and starts ends with this process.
@@ -166,5 +166,15 @@ def _run(command: list[str], report: Report, what: str) -> Mapping[str, Any]:
         if process.stdout:
             process.stdout.close()
     if status != 0:
+        last += _logged(tree)
         raise ImageError(f"{what} failed with status {status}: " + " | ".join(last))
     return {}
+
+
+def _logged(tree: str) -> list[str]:
+    """The end of the log that debootstrap refers to, in a directory that goes."""
+    try:
+        with open(f"{tree}/debootstrap/debootstrap.log", encoding="utf-8", errors="replace") as log:
+            return [line.rstrip() for line in log if line.strip()][-_KEPT_LINES:]
+    except OSError:
+        return []

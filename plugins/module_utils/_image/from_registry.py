@@ -15,15 +15,15 @@ from typing import Any
 
 from . import config as configs
 from . import digest as digests
+from . import disk, source, transport
 from . import reference as references
-from . import source, transport
 from .errors import ImageError, Unreachable
 from .progress import Progress
 from .source import Seen, Source
 from .store import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Store, diff_ids_of, parse_document
 from .transport import Access, Skopeo
 from .unpack import Layer, Policy, Unpacking, layers_of
-from .write import Writer, check_room
+from .write import Writer
 
 _BEFORE_RETRY = 1.0
 _MANIFEST_LIMIT = 4 << 20
@@ -67,7 +67,7 @@ class Registry(Source):
         with self.copying(seen.key, incoming.blobs, incoming.target) as copying:
             config = self._config(references.parse(self.reference).at(seen.key), document)
             layers = layers_of(document, diff_ids_of(configs.parse(config)))
-            check_room(writer.store.root, incoming.missing(layers), f"image {self.reference}")
+            disk.check_room(writer.store.root, incoming.missing(layers), f"image {self.reference}")
             incoming.take(layers, policy, progress, copying.going)
         incoming.keep(layers)
         return source.put_documents(writer, (manifest, config))

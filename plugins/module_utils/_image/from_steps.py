@@ -56,7 +56,7 @@ class Steps(Source):
         progress.update("packing")
         if base:
             return self._on_base(writer, base, tree, blob, newest, policy, progress)
-        written = source.write_tree(tree, blob)
+        written = source.write_tree(writer, tree, blob)
         layer = LayerBlob(written.diff_id, written.size, written.diff_id)
         documents = source.describe_image([layer], self._created_by(), newest)
         return build.take_tree(writer, home, written, blob, documents, policy)
@@ -65,7 +65,7 @@ class Steps(Source):
         self, writer: Writer, base: Image, tree: str, blob: str, newest: int, policy: Policy, progress: Progress
     ) -> str:
         """What is above the base becomes a layer; unpacked afresh, as overlayfs leaves marks of its own on an upper."""
-        source.write_tree(tree, blob, overlay=True)
+        source.write_tree(writer, tree, blob, overlay=True)
         writer.kernel.files.remove_tree(writer.path("layer"))
 
         def documents(layer: LayerBlob) -> tuple[bytes, bytes]:
@@ -104,7 +104,27 @@ class Steps(Source):
         def work(report: Report) -> Mapping[str, Any]:
             return steps.perform(self.steps, lowerdirs, tree, overlay_work, merged, run, report)
 
-        run_apart("the steps", work, show)
+        try:
+            run_apart("the steps", work, show)
+        except (KernelError, ImageError) as error:
+            writer.explain(error, self._needed())
+            raise
+
+    def _needed(self) -> str:
+        """What is copied is in the image and in its layer's blob; of what a command writes nobody can tell before."""
+        try:
+            copied = sum(_size(step.src) for step in self.steps if isinstance(step, steps.CopyFile))
+        except OSError:  # gone since it was looked at
+            return ""
+        return f"at least {2 * copied}" if copied else ""
+
+
+def _size(src: str) -> int:
+    """Bytes of the files that a copy step takes."""
+    if not os.path.isdir(src):
+        return os.stat(src).st_size
+    below = ((directory, name) for directory, _names, others in os.walk(src) for name in others)
+    return sum(os.lstat(f"{directory}/{name}").st_size for directory, name in below)
 
 
 def _content(src: str) -> list[list[Any]]:

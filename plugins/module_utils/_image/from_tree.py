@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 
 from .._kernel.errors import KernelError
 from . import digest as digests
-from . import source
+from . import disk, source
 from .config import LayerBlob
 from .handed import Handed
 from .progress import Progress
@@ -48,7 +49,7 @@ class Directory(Source):
     def obtain(self, writer: Writer, seen: Seen, policy: Policy, progress: Progress) -> str:
         progress.update("reading", text=self.path)
         blob = writer.path("layer.tar")
-        written = source.write_tree(self.path, blob, exclude=self._excluded())
+        written = source.write_tree(writer, self.path, blob, exclude=self._excluded())
         return source.store_layer_image(writer, blob, lambda _layer: self._documents(written), policy, progress)
 
     def _excluded(self) -> list[bytes]:
@@ -91,7 +92,7 @@ class Rootfs(Source):
         blob = writer.path("layer.tar")
         progress.update("reading", text=self.path)
         path = self.path if self.handed is None else self.handed.archive(f"root file system {self.path}")
-        self._copy(path, blob, policy)
+        self._copy(writer, path, blob, policy)
         return source.store_layer_image(writer, blob, self._documents, policy, progress)
 
     @staticmethod
@@ -99,7 +100,7 @@ class Rootfs(Source):
         return source.describe_image([layer], "rootfs", 0)
 
     @staticmethod
-    def _copy(path: str, target: str, policy: Policy) -> None:
+    def _copy(writer: Writer, path: str, target: str, policy: Policy) -> None:
         """Into staging: as it is, or plain where its compression is none of a layer's."""
         try:
             with open(path, "rb", buffering=0) as archive, open(target, "xb") as out:
@@ -117,4 +118,8 @@ class Rootfs(Source):
         except KernelError:
             raise
         except OSError as error:
-            raise KernelError.wrap(error, "read", path) from error
+            if error.errno not in disk.FULL:
+                raise KernelError.wrap(error, "read", path) from error
+            wrapped = KernelError.wrap(error, "write", target)
+            writer.explain(wrapped, f"more than {os.stat(path).st_size}")
+            raise wrapped from error

@@ -20,14 +20,14 @@ from typing import Any
 from .._kernel.errors import KernelError
 from . import config as configs
 from . import digest as digests
-from . import source
+from . import disk, source
 from .errors import ImageError
 from .from_registry import Incoming, check_manifest
 from .progress import Progress
 from .source import Seen, Source
 from .store import Store, diff_ids_of, parse_document
 from .unpack import Policy, layers_of
-from .write import Writer, check_room
+from .write import Writer
 
 
 class Wanted(ImageError):
@@ -96,7 +96,7 @@ class Seeded(Source):
         layers = layers_of(document, diff_ids_of(configs.parse(config)))
         incoming = Incoming(writer)
         incoming.offer([layer.digest for layer in layers])
-        check_room(writer.store.root, incoming.missing(layers), f"image {self.reference}")
+        disk.check_room(writer.store.root, incoming.missing(layers), f"image {self.reference}")
         for layer in layers:
             arrived.take(layer.digest, incoming.path(layer.digest))
         incoming.take(layers, policy, progress, lambda: False)

@@ -19,14 +19,16 @@ from .store import Image, Store, diff_ids_of, parse_document, reference_of, sour
 
 @dataclass(frozen=True)
 class Garbage:
-    """Paths below the store's root, and the bytes that removing them frees."""
+    """Paths below the store's root, and the bytes that removing them frees; ``half_made`` where an interrupted run
+    left something besides."""
 
     blobs: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
     size: int = 0
+    half_made: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.blobs or self.layers)
+        return bool(self.blobs or self.layers or self.half_made)
 
 
 def unused(store: Store, without: str = "") -> Garbage:
@@ -51,6 +53,14 @@ def half_made(store: Store) -> bool:
     if any(name == "staging" or name.startswith(locations.HALF_MADE) for name in names):
         return True
     return os.path.isdir(store.root) and not os.path.ismount(store.root) and not roots(store)
+
+
+def half_made_bytes(store: Store) -> int:
+    """What clearing that frees."""
+    places = [store.root, f"{store.root}/blobs/sha256", f"{store.root}/layers"]
+    paths = [f"{store.root}/staging", *(f"{p}/{name}" for p in places if os.path.isdir(p) for name in os.listdir(p))]
+    half = {p for p in paths if os.path.basename(p).startswith((locations.HALF_MADE, "staging"))}
+    return sum(_size_of(path) for path in half if os.path.exists(path))
 
 
 def roots(store: Store, without: str = "") -> set[str]:

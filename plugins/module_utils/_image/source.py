@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 from collections.abc import Callable, Mapping
@@ -16,14 +15,14 @@ from typing import Any
 from .._kernel.errors import KernelError
 from . import config as configs
 from . import digest as digests
-from . import lower
+from . import disk, lower
 from .config import LayerBlob
 from .errors import ImageError
 from .progress import Progress
 from .store import OCI_LAYER, Store
 from .tarwriter import TarWriter, Written
 from .unpack import Policy, check_policy, unpack_blob
-from .write import Writer, explain_full_disk
+from .write import Writer
 
 MEDIA_TYPES = {"none": OCI_LAYER, "gzip": OCI_LAYER + "+gzip", "zstd": OCI_LAYER + "+zstd"}
 
@@ -104,8 +103,8 @@ def stamp_of_tree(path: str) -> str:
     return "sha256:" + hasher.hexdigest()
 
 
-def write_tree(tree: str, target: str, **options: Any) -> Written:
-    """A directory as a tar file. Raises KernelError, ImageError."""
+def write_tree(writer: Writer, tree: str, target: str, **options: Any) -> Written:
+    """A directory as a tar file in staging. Raises KernelError, ImageError."""
     try:
         with open(target, "xb", buffering=1 << 20) as handle:
             return TarWriter(handle, **options).write_tree(tree)
@@ -113,11 +112,11 @@ def write_tree(tree: str, target: str, **options: Any) -> Written:
         raise
     except OSError as error:
         wrapped = KernelError.wrap(error, "write", target)
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise wrapped from error
-        # It is kept as a blob and unpacked.
-        needed = 2 * TarWriter(None, **options).write_tree(tree).size
-        raise explain_full_disk(wrapped, os.path.dirname(target), needed) from error
+        if error.errno in disk.FULL:
+            # It is kept as a blob and unpacked.
+            needed = 2 * TarWriter(None, **options).write_tree(tree).size
+            writer.explain(wrapped, f"about {needed}")
+        raise wrapped from error
 
 
 def describe_image(
@@ -147,8 +146,7 @@ def store_layer_image(
             blob, home, None, policy.limits, lambda report: progress.update("unpacking", int(report["bytes"]), size)
         )
     except KernelError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise explain_full_disk(error, writer.store.root, 2 * size) from error
+        writer.explain(error, f"about {2 * size}")
         raise
     lower.complete(home + "/fs", record, [])
     layer = LayerBlob(record["blob"], record["blob_size"], record["diff_id"], MEDIA_TYPES[record["compression"]])

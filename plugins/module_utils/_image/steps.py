@@ -21,6 +21,7 @@ from typing import Any
 
 from .._kernel import idmap, mount, mount_overlay, openat2, userns
 from .._kernel.errors import KernelError
+from . import disk
 from .errors import ImageError
 from .workers import Report
 
@@ -145,6 +146,10 @@ def perform(
         root = os.open(view.plain(), _O_DIR | os.O_CLOEXEC)
         try:
             _PERFORM[type(step)](root, step)
+        except KernelError:
+            raise
+        except OSError as error:
+            raise KernelError.wrap(error, "build", describe(step)) from error
         finally:
             os.close(root)
     view.unmount()
@@ -228,7 +233,8 @@ def _copy_one(root: int, src: str, dest: str, step: CopyFile) -> None:
     except KernelError:
         raise
     except OSError as error:
-        raise KernelError.wrap(error, "copy", src) from error
+        # What is full is where it goes, and nothing of the host is to be looked for under that name.
+        raise KernelError.wrap(error, "copy", f"to {dest}" if error.errno in disk.FULL else src) from error
     finally:
         os.close(parent)
 

@@ -35,7 +35,6 @@ _HINTS = (
     (("connection refused", "no such host", "i/o timeout", "unreachable"), "The registry cannot be reached"),
     (_TROUBLE, "The registry has trouble of its own: try again later"),
     (("policy", "signature"), "The signature policy refuses the image, containers-policy.json(5)"),
-    (("no space left",), "Free some space, or prune images"),
 )
 
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -23,7 +22,7 @@ from .progress import Progress
 from .store import Store
 from .stream import LayerStream
 from .workers import Pool, Report
-from .write import Writer, explain_full_disk
+from .write import Writer
 
 _REPORT_EVERY = 4 << 20
 _POLL = 0.02
@@ -190,8 +189,7 @@ class Unpacking:
                         time.sleep(_POLL)
                     self._report(wanted, total)
             except KernelError as error:
-                if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                    raise explain_full_disk(error, self._store.root, 4 * total) from error
+                self._writer.explain(error, f"about {4 * total}")
                 raise
 
     def _unpacked(self, layer: Layer) -> bool:

@@ -14,6 +14,7 @@ from typing import BinaryIO
 
 from .._kernel import files, locations, mount_overlay, openat2
 from .._kernel.errors import KernelError
+from . import disk
 from .errors import ImageError
 from .layer import Limits, Unpacker
 from .stream import LayerStream
@@ -29,11 +30,13 @@ def make(target: str, layers: Sequence[str], inside: str, mark: bool = False) ->
     staged = f"{os.path.dirname(target)}/{locations.HALF_MADE}{os.path.basename(target)}"
     files.remove_tree(staged)
     files.make_directory(staged, mark=mark)
+    free = disk.free(staged)
     try:
         _fill(staged, layers, inside)
         files.sync_file_system(staged)
         files.rename(staged, target)
-    except BaseException:
+    except BaseException as error:
+        disk.explain(error, os.path.dirname(target), before=free, what="The volume")
         files.remove_tree(staged)
         raise
 

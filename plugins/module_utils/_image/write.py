@@ -16,10 +16,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .._kernel import libc, locations
-from .._kernel.errors import KernelError
 from . import digest as digests
+from . import disk
 from . import store as stores
-from .errors import ImageError
 from .store import Store
 
 LOCK = "images"
@@ -34,8 +33,18 @@ class Writer:
         self.staging = f"{store.root}/staging"
         self._change = secrets.token_hex(8)
         self._root = -1
+        self._free = 0
 
     def __enter__(self) -> Writer:
+        self._free = disk.free(self.store.root)
+        try:
+            self._prepare()
+        except BaseException as error:
+            self._finish(error)
+            raise
+        return self
+
+    def _prepare(self) -> None:
         root, files = self.store.root, self.kernel.files
         files.make_directory(root, 0o700)
         files.make_directory(root + "/blobs/sha256", 0o755)
@@ -47,10 +56,14 @@ class Writer:
         if not os.path.exists(layout):
             files.write_json(layout, {"imageLayoutVersion": "1.0.0"})
         self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        return self
 
-    def __exit__(self, *_exception: object) -> None:
-        os.close(self._root)
+    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
+        self._finish(error)
+
+    def _finish(self, error: object) -> None:
+        self.explain(error)  # what is free now is more in a moment
+        if self._root >= 0:
+            os.close(self._root)
         self.kernel.build_cgroup.clear()
         self.kernel.files.remove_tree(self.staging)
         if not self.store.descriptors() and not any(self._contents()):
@@ -68,6 +81,10 @@ class Writer:
         for directory in ("blobs/sha256", "layers"):
             path = f"{self.store.root}/{directory}"
             yield from os.listdir(path) if os.path.isdir(path) else ()
+
+    def explain(self, error: object, needed: str = "") -> None:
+        """Where it is about a full disk, it says so as all do (disk.explain)."""
+        disk.explain(error, self.store.root, needed, self._free)
 
     def clear_half_made(self) -> None:
         """What an interrupted run left: nobody else can be at work, as the caller holds the lock."""
@@ -140,20 +157,3 @@ class Writer:
         index = {"schemaVersion": 2, "mediaType": stores.OCI_INDEX, "manifests": ordered}
         self.kernel.files.write_json(self.store.root + "/index.json", index)
         self.sync()
-
-
-def check_room(path: str, needed: int, what: str) -> None:
-    """Refuse early what cannot fit. Raises ImageError that says how much is needed."""
-    statistics = os.statvfs(path)
-    free = statistics.f_bavail * statistics.f_frsize
-    if needed > free:
-        raise ImageError(
-            f"{what} needs {needed} bytes below {path}, which has {free} free", "Free some space, or prune images"
-        )
-
-
-def explain_full_disk(error: KernelError, root: str, needed: int) -> KernelError:
-    """The same error, saying how much the whole would have taken."""
-    free = os.statvfs(root)
-    hint = f"The image needs about {needed} bytes below {root}; {free.f_bavail * free.f_frsize} are free now"
-    return KernelError(error.errno or 28, error.syscall, error.path, hint)

@@ -25,7 +25,8 @@ class PruneStore(Operation):
 
     def describe(self) -> str:
         blobs, layers = len(self.garbage.blobs), len(self.garbage.layers)
-        return f"remove {blobs} blobs and {layers} layers that nothing uses ({self.garbage.size} bytes)"
+        more = ", and what an interrupted run left" if self.garbage.half_made else ""
+        return f"remove {blobs} blobs and {layers} layers that nothing uses{more} ({self.garbage.size} bytes)"
 
     def execute(self, kernel: Any) -> None:
         kernel.images.prune(self.garbage)
@@ -35,6 +36,8 @@ def plan_prune(garbage: Garbage) -> Plan:
     if not garbage:
         return Plan()
     before = {"blobs": list(garbage.blobs), "layers": list(garbage.layers), "bytes": garbage.size}
+    if garbage.half_made:
+        before["half-made"] = True
     return Plan((PruneStore(garbage),), before, {})
 
 

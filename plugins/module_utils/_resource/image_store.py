@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ from .._plan.errors import OptionError, Refused
 from .._plan.image_export import Export, Exported, plan_export, plan_prune
 from .._plan.operation import Plan
 from .base import Resource
-from .image import describe, image_kernel
+from .image import describe, half_made, image_kernel
 from .image_options import access, image_name
 
 
@@ -66,9 +67,12 @@ class ImagePrune(Resource[None, Garbage]):
 
     def observe(self, desired: None) -> Garbage:
         try:
-            return prune.unused(self.store)
+            unused = prune.unused(self.store)
         except ImageError as error:
             raise Refused(str(error)) from error
+        if not half_made(self.store):
+            return unused
+        return dataclasses.replace(unused, half_made=True, size=unused.size + prune.half_made_bytes(self.store))
 
     def plan(self, desired: None, observed: Garbage) -> Plan:
         return plan_prune(observed)

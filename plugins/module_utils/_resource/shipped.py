@@ -14,6 +14,7 @@ SHIPPED = (
     "_image",
     "_image.config",
     "_image.digest",
+    "_image.disk",
     "_image.errors",
     "_image.layer",
     "_image.lookup",
@@ -178,6 +179,7 @@ def _image() -> None:
     from .._image import (  # noqa: F401
         config,
         digest,
+        disk,
         errors,
         layer,
         lookup,
