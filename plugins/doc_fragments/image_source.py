@@ -244,6 +244,10 @@ options:
           - Each runs as root of the image in a container of its own, in a user namespace where the kernel can show the
             image with shifted IDs, with a container's capabilities, seccomp policy and masks, and without new
             privileges. F(/proc) and a small F(/dev) are there. What it leaves running is ended.
+          - Shifted IDs need Linux 5.19 and a file system below F(/var/lib/barekernel/images) that takes them, such as
+            ext4, xfs and btrfs (tmpfs from Linux 6.3). Elsewhere the command runs without the user namespace, and with
+            all else. With O(build.base) the file system must be able to hold an overlay's upper layer, which overlayfs
+            itself, NFS and vfat are not.
         type: list
         elements: str
       network:

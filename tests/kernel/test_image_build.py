@@ -214,6 +214,30 @@ def test_a_command_is_as_isolated_as_a_container(tmp_path: Path, monkeypatch: py
     # What it left running ended with it: the leak check would find it, and its cgroup.
 
 
+@pytest.fixture
+def unshiftable_store() -> Iterator[None]:
+    """On a file system that no kernel mounts with other owners, as tmpfs is before Linux 6.3."""
+    state = "/var/lib/barekernel/images"
+    os.mkdir(state)
+    subprocess.run(["mount", "-t", "ramfs", "-o", "mode=700", "ramfs", state], check=True)
+    yield
+    images.remove_all()
+    subprocess.run(["umount", state], check=True)
+    os.rmdir(state)
+
+
+@pytest.mark.parametrize("based", [False, True])
+def test_a_command_where_owners_cannot_be_shown_shifted(unshiftable_store: None, based: bool) -> None:
+    """It runs as it does on a kernel that cannot do it at all: everything but the user namespace is as ever."""
+    apply(**busybox())
+    build: dict[str, Any] = {"base": "busybox"} if based else busybox()["build"]
+    script = "cat /proc/self/uid_map /proc/self/status > /shown"
+    apply(name="app", build={**build, "run": [*busybox()["build"]["run"], f"/bin/busybox sh -c '{script}'"]})
+    shown = Path(image_of("app").layers[0], "shown").read_text()
+    assert shown.split()[:3] == ["0", "0", "4294967295"]
+    assert "Seccomp:\t2" in shown and "NoNewPrivs:\t1" in shown and "CapEff:\t000001ffffffffff" not in shown
+
+
 def test_a_command_needs_no_mount_points_and_leaves_none() -> None:
     build = {"copy": [{"src": "/bin/busybox", "dest": "/sh"}], "run": ["/sh -c 'echo $0 > /made'"]}
     apply(name="app", build={**build, "network": "host"})
@@ -271,6 +295,7 @@ def health(*test: str, **more: Any) -> dict[str, Any]:
         ({"name": "x", "build": {"base": "nobody/none", "run": ["x"]}}, Refused, "no image"),
         ({"name": "x", "build": {"run": ["'"]}}, OptionError, "words"),
         ({"name": "x", "build": {}}, OptionError, "at least one"),
+        ({"name": "x", "build": {"copy": [{"src": "/none", "dest": "/x"}]}}, OSError, "open /none.*build.copy.*host"),
         ({"name": "x", "build": {"directories": [{"path": "/x", "mode": "9"}]}}, OptionError, "octal"),
         ({"name": "x", "debootstrap": {"suite": "-x"}}, OptionError, "release"),
         ({"name": "x", "debootstrap": {"suite": "x", "mirror": "/etc"}}, OptionError, "URL"),

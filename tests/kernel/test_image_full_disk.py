@@ -98,6 +98,8 @@ def test_a_full_disk_while_a_build_copies(small_store: None, tmp_path: Path, bas
         build["base"] = "base"
     there = images.left()
     no_room(48 << 20, build=build)
+    with pytest.raises(Interrupted, match=r"1 step on .*: copy to /big/(one|deep/two): No space left on device"):
+        apply(name="app", build=build)
     assert images.left() == there
     images.remove_all()
 

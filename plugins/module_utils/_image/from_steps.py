@@ -33,7 +33,7 @@ class Steps(Source):
     kind = "build"
 
     def describe(self) -> str:
-        return f"{len(self.steps)} steps on {self.base or 'nothing'}"
+        return f"{len(self.steps)} step{'s' * (len(self.steps) != 1)} on {self.base or 'nothing'}"
 
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
         """The key covers the base's digest, every step, and the content and mode of every file that is copied."""
@@ -144,5 +144,6 @@ def _content(src: str) -> list[list[Any]]:
                 elif name in others:
                     found.append([f"{shown}/{name}", os.stat(path).st_mode, digests.of_file(path)])
     except OSError as error:
-        raise KernelError.wrap(error, "open", src) from error
+        hint = f"src of build.copy is a path on the host, and {src} is to be read there"
+        raise KernelError.wrap(error, "open", hint=hint) from error
     return found

@@ -12,6 +12,8 @@ the image is mounted with its IDs shifted, where the kernel can do that.
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
 import os
 import shutil
 import stat
@@ -81,7 +83,11 @@ class _View:
     def __init__(self, lowerdirs: tuple[str, ...], tree: str, workdir: str, target: str) -> None:
         self._lowerdirs, self.tree, self._workdir, self.target = lowerdirs, tree, workdir, target
         self._mounted = ""
-        self.idmap = None if userns.why_no_idmapped_layers() else _BUILD_IDS
+
+    @functools.cached_property
+    def idmap(self) -> tuple[int, int] | None:
+        """The IDs that commands run with; None where the image cannot be shown with its owners shifted."""
+        return None if userns.why_no_idmapped_layers() or not _can_shift(self.tree) else _BUILD_IDS
 
     def plain(self) -> str:
         if not self._lowerdirs:
@@ -122,6 +128,20 @@ class _View:
         if self._mounted:
             mount.umount2(self.target)
             self._mounted = ""
+
+
+def _can_shift(directory: str) -> bool:
+    """Whether its file system takes ID-mapped mounts: tmpfs does from Linux 6.3 on, overlayfs and others never."""
+    userns_fd = idmap.user_namespace(*_BUILD_IDS)
+    try:
+        os.close(idmap.clone(mount.AT_FDCWD, directory, userns_fd))
+    except KernelError as error:
+        if error.errno not in (errno.EINVAL, errno.EPERM, errno.EOPNOTSUPP):
+            raise
+        return False
+    finally:
+        os.close(userns_fd)
+    return True
 
 
 def perform(
@@ -234,7 +254,7 @@ def _copy_one(root: int, src: str, dest: str, step: CopyFile) -> None:
         raise
     except OSError as error:
         # What is full is where it goes, and nothing of the host is to be looked for under that name.
-        raise KernelError.wrap(error, "copy", f"to {dest}" if error.errno in disk.FULL else src) from error
+        raise KernelError.wrap(error, "copy", f"to /{dest}" if error.errno in disk.FULL else src) from error
     finally:
         os.close(parent)
 
