@@ -64,6 +64,21 @@ def test_ours_is_ended(child) -> None:
     assert not process.end(running.pid, started, argv)
 
 
+def test_one_that_was_just_started_is_known_at_once() -> None:
+    argv = ["qemu-system-test", "600"]
+    for _start in range(20):
+        running = subprocess.Popen(argv, executable="/bin/sleep")
+        process.until_it_is(running, argv)
+        assert process.end(running.pid, process.started_at(running.pid), argv)
+        running.wait()
+
+
+def test_one_that_cannot_start_is_not_waited_for() -> None:
+    ended = subprocess.Popen(["qemu-system-test", "nonsense"], executable="/bin/sleep", stderr=subprocess.DEVNULL)
+    process.until_it_is(ended, ["qemu-system-test"])
+    assert ended.wait() != 0
+
+
 def test_a_stranger_with_the_recorded_pid_is_left_alone(child) -> None:
     running, started, argv = child
     assert not process.end(running.pid, started - 1, argv)
