@@ -23,7 +23,7 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ..module_utils._image import digest as digests
-from ..module_utils._image import source
+from ..module_utils._image import pull, source
 from ..module_utils._image.errors import ImageError
 from ..module_utils._image.from_registry import Registry
 from ..module_utils._module.arguments.image_source import image_source
@@ -195,7 +195,8 @@ class FromController(Giver):
         try:
             total = sum(blob.size for blob in self._offer.blobs)
             shown = time.monotonic()
-            with self._registry.copying(self._offer.digest, f"{layout}/blobs", f"oci:{layout}/layout:image") as copying:
+            blobs, target = f"{layout}/blobs", f"oci:{layout}/layout:image"
+            with pull.copying(self._registry, self._offer.digest, blobs, target) as copying:
                 while copying.going():
                     time.sleep(0.1)
                     if time.monotonic() - shown >= EVERY:

@@ -23,7 +23,7 @@ _OURS = """
 import sys
 sys.path[:0] = [{collections!r}]
 from {base}._image.from_registry import Registry
-from {base}._image.transport import Access
+from {base}._image.access import Access
 from {base}._plan.image import Desired
 from {base}._resource.converge import converge
 from {base}._resource.image import ImageResource

@@ -20,7 +20,8 @@ from ansible_collections.barekernel.containers.plugins.module_utils._resource.co
     converge,
     predict,
 )
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.image import ImageResource, image_kernel
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.image import ImageResource
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_host import image_kernel
 
 from tests import collection
 

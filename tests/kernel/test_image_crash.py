@@ -19,9 +19,9 @@ from ansible_collections.barekernel.containers.plugins.module_utils._image impor
 from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Store
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import process
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import converge
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.image import (
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.image import ImageResource
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_host import (
     ImageKernel,
-    ImageResource,
     image_kernel,
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_store import ImagePrune

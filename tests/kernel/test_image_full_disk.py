@@ -18,9 +18,9 @@ import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Store
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import Interrupted, converge
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.image import (
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.image import ImageResource
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_host import (
     ImageKernel,
-    ImageResource,
     image_kernel,
 )
 

@@ -11,11 +11,10 @@ import stat
 from collections.abc import Mapping
 from typing import Any
 
-from . import source
 from .config import LayerBlob
 from .fingerprint import fingerprint
+from .policy import Policy, check_policy
 from .tarwriter import Written
-from .unpack import Policy, check_policy
 from .write import Writer
 
 
@@ -76,7 +75,7 @@ def take_tree(
     writer.sync()
     writer.take_layer(home, layer.diff_id, record)
     writer.take_blob(blob, layer.digest)
-    return source.put_documents(writer, documents)
+    return writer.put_image(*documents)
 
 
 def _record_of(tree: str, written: Written) -> Mapping[str, Any]:

@@ -13,14 +13,15 @@ from typing import Any
 
 from .._kernel.errors import KernelError
 from . import config, export, prune
-from . import source as sources
+from .access import Access
+from .damage import Damage
 from .errors import ImageError
+from .manifest import layers_of
+from .policy import Policy
 from .progress import Progress
 from .source import Seen, Source
 from .store import Store, parse_document
-from .transport import Access
-from .unpack import Policy, Unpacking, layers_of
-from .verify import Damage
+from .unpack import Unpacking
 from .write import Writer
 
 
@@ -83,7 +84,7 @@ class Images:
         document = parse_document(self._store.read_blob(str(manifest["config"]["digest"])), "configuration")
         documents = config.with_overrides(manifest, document, overrides)
         if documents is not None:
-            digest = sources.put_documents(writer, documents)
+            digest = writer.put_image(*documents)
         writer.name(reference, digest, {**recorded, "base": base, "overrides": dict(overrides)})
         # What the name meant until now goes, unless another name or a container holds it.
         prune.remove(self._store, prune.unused(self._store), self._kernel)

@@ -19,10 +19,11 @@ from .._kernel.errors import KernelError
 from . import digest as digests
 from . import reference as references
 from . import transport
+from .access import Access
 from .errors import ImageError, Unreachable
 from .handed import file_name
 from .store import DOCKER_MANIFEST, REF_NAME, Image, Store, parse_document
-from .transport import Access, Skopeo
+from .transport import Skopeo
 from .write import Writer
 
 

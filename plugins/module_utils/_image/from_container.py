@@ -13,14 +13,14 @@ from typing import Any
 
 from .._kernel import cgroup, files
 from . import digest as digests
-from . import source
+from . import one_layer, source
 from .config import LayerBlob
 from .errors import ImageError
+from .policy import Policy
 from .progress import Progress
 from .source import Seen, Source
 from .store import Image, Store
 from .tarwriter import TarWriter, Written
-from .unpack import Policy
 from .write import Writer
 
 
@@ -50,8 +50,10 @@ class Container(Source):
         progress.update("reading", text=self.name)
         blob = writer.path("layer.tar")
         with cgroup.paused(self._cgroup(writer.store)):
-            written = source.write_tree(writer, upper, blob, overlay=True)
-        return source.store_layer_image(writer, blob, lambda _layer: self._documents(base, written), policy, progress)
+            written = one_layer.write_tree(writer, upper, blob, overlay=True)
+        return one_layer.store_layer_image(
+            writer, blob, lambda _layer: self._documents(base, written), policy, progress
+        )
 
     def _parts(self, store: Store) -> tuple[Image, str]:
         home = f"{store.containers}/{self.name}"
@@ -74,4 +76,4 @@ class Container(Source):
     def _documents(base: Image, written: Written) -> tuple[bytes, bytes]:
         layer = LayerBlob(written.diff_id, written.size, written.diff_id)
         below = list(base.manifest["layers"])
-        return source.describe_image([layer], "commit", written.newest_ns, base.document, below)
+        return one_layer.describe_image([layer], "commit", written.newest_ns, base.document, below)

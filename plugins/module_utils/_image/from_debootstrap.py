@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import apt_sources, build, source
+from . import apt_sources, build, one_layer, source
 from .config import LayerBlob
 from .errors import ImageError
+from .policy import Policy
 from .progress import Progress
 from .source import Seen, Source
 from .store import Store
-from .unpack import Policy
 from .workers import Report, run_apart
 from .write import Writer
 
@@ -68,10 +68,10 @@ class Debootstrap(Source):
         newest = build.settle_times(tree, started)
         progress.update("packing", text=self.suite)
         blob = writer.path("layer.tar")
-        written = source.write_tree(writer, tree, blob)
+        written = one_layer.write_tree(writer, tree, blob)
         layer = LayerBlob(written.diff_id, written.size, written.diff_id)
         architecture = _GO.get(self.architecture, self.architecture)
-        documents = source.describe_image([layer], self.describe(), newest, architecture=architecture)
+        documents = one_layer.describe_image([layer], self.describe(), newest, architecture=architecture)
         return build.take_tree(writer, home, written, blob, documents, policy)
 
     def _tool(self) -> str:

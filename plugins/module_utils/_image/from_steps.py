@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._kernel.errors import KernelError
-from . import build, source, steps
+from . import build, one_layer, source, steps
 from . import digest as digests
 from .config import LayerBlob
 from .errors import ImageError
+from .policy import Policy
 from .progress import Progress
 from .source import Seen, Source
 from .store import Image, Store
-from .unpack import Policy
 from .workers import Report, run_apart
 from .write import Writer
 
@@ -56,23 +56,23 @@ class Steps(Source):
         progress.update("packing")
         if base:
             return self._on_base(writer, base, tree, blob, newest, policy, progress)
-        written = source.write_tree(writer, tree, blob)
+        written = one_layer.write_tree(writer, tree, blob)
         layer = LayerBlob(written.diff_id, written.size, written.diff_id)
-        documents = source.describe_image([layer], self._created_by(), newest)
+        documents = one_layer.describe_image([layer], self._created_by(), newest)
         return build.take_tree(writer, home, written, blob, documents, policy)
 
     def _on_base(
         self, writer: Writer, base: Image, tree: str, blob: str, newest: int, policy: Policy, progress: Progress
     ) -> str:
         """What is above the base becomes a layer; unpacked afresh, as overlayfs leaves marks of its own on an upper."""
-        source.write_tree(writer, tree, blob, overlay=True)
+        one_layer.write_tree(writer, tree, blob, overlay=True)
         writer.kernel.files.remove_tree(writer.path("layer"))
 
         def documents(layer: LayerBlob) -> tuple[bytes, bytes]:
             below = list(base.manifest["layers"])
-            return source.describe_image([layer], self._created_by(), newest, base.document, below)
+            return one_layer.describe_image([layer], self._created_by(), newest, base.document, below)
 
-        return source.store_layer_image(writer, blob, documents, policy, progress)
+        return one_layer.store_layer_image(writer, blob, documents, policy, progress)
 
     def _created_by(self) -> str:
         return "; ".join(steps.describe(step) for step in self.steps)

@@ -16,13 +16,13 @@ import contextlib
 import errno
 import os
 import stat
-from dataclasses import dataclass
 from typing import Any
 
 from .._kernel import openat2
 from .._kernel.errors import KernelError
 from . import tarstream
 from .errors import HostileLayer
+from .policy import Limits
 from .stream import LayerStream
 from .tarstream import Entry
 
@@ -38,14 +38,6 @@ _MAX_ID = (1 << 32) - 2
 #: As much as a listing of what is odd about a layer shows.
 _LISTED = 20
 _DEVICE_TYPES = {tarstream.CHAR: stat.S_IFCHR, tarstream.BLOCK_DEVICE: stat.S_IFBLK, tarstream.FIFO: stat.S_IFIFO}
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Where a layer is taken for a bomb."""
-
-    size: int = 64 << 30
-    entries: int = 4_000_000
 
 
 class Unpacker:

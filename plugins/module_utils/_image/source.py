@@ -8,23 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._kernel.errors import KernelError
-from . import config as configs
 from . import digest as digests
-from . import disk, lower
-from .config import LayerBlob
 from .errors import ImageError
-from .progress import Progress
-from .store import OCI_LAYER, Store
-from .tarwriter import TarWriter, Written
-from .unpack import Policy, check_policy, unpack_blob
-from .write import Writer
 
-MEDIA_TYPES = {"none": OCI_LAYER, "gzip": OCI_LAYER + "+gzip", "zstd": OCI_LAYER + "+zstd"}
+if TYPE_CHECKING:
+    from .policy import Policy
+    from .progress import Progress
+    from .store import Store
+    from .write import Writer
 
 
 @dataclass(frozen=True)
@@ -101,67 +97,6 @@ def stamp_of_tree(path: str) -> str:
             facts = (s.st_dev, s.st_ino, s.st_mode, s.st_uid, s.st_gid, s.st_size, s.st_mtime_ns, s.st_ctime_ns)
             hasher.update(b"%s/%s\0%s\n" % (directory, name, repr(facts).encode()))
     return "sha256:" + hasher.hexdigest()
-
-
-def write_tree(writer: Writer, tree: str, target: str, **options: Any) -> Written:
-    """A directory as a tar file in staging. Raises KernelError, ImageError."""
-    try:
-        with open(target, "xb", buffering=1 << 20) as handle:
-            return TarWriter(handle, **options).write_tree(tree)
-    except KernelError:
-        raise
-    except OSError as error:
-        wrapped = KernelError.wrap(error, "write", target)
-        if error.errno in disk.FULL:
-            # It is kept as a blob and unpacked.
-            needed = 2 * TarWriter(None, **options).write_tree(tree).size
-            writer.explain(wrapped, f"about {needed}")
-        raise wrapped from error
-
-
-def describe_image(
-    layers: list[LayerBlob],
-    created_by: str,
-    created_ns: int,
-    base: Mapping[str, Any] | None = None,
-    base_layers: list[Mapping[str, Any]] | None = None,
-    architecture: str = "",
-) -> tuple[bytes, bytes]:
-    """Manifest and configuration of an image made here."""
-    document = configs.new_document(layers, created_by, created_ns, base, architecture)
-    return configs.new_manifest(document, [*(base_layers or []), *map(configs.descriptor, layers)])
-
-
-def store_layer_image(
-    writer: Writer,
-    blob: str,
-    documents: Callable[[LayerBlob], tuple[bytes, bytes]],
-    policy: Policy,
-    progress: Progress,
-) -> str:
-    """A single-layer image whose layer lies in staging: unpack it, take everything over."""
-    home, size = writer.path("layer"), os.stat(blob).st_size
-    try:
-        record = unpack_blob(
-            blob, home, None, policy.limits, lambda report: progress.update("unpacking", int(report["bytes"]), size)
-        )
-    except KernelError as error:
-        writer.explain(error, f"about {2 * size}")
-        raise
-    lower.complete(home + "/fs", record, [])
-    layer = LayerBlob(record["blob"], record["blob_size"], record["diff_id"], MEDIA_TYPES[record["compression"]])
-    check_policy(layer.digest, record, policy)
-    writer.sync()
-    writer.take_layer(home, layer.diff_id, record)
-    writer.take_blob(blob, layer.digest)
-    return put_documents(writer, documents(layer))
-
-
-def put_documents(writer: Writer, documents: tuple[bytes, bytes]) -> str:
-    """Configuration first: a manifest in the store has all it points at."""
-    manifest, config = documents
-    writer.put_blob(config)
-    return writer.put_blob(manifest)
 
 
 def need_program(name: str, package: str) -> None:

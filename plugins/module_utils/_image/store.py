@@ -37,6 +37,8 @@ OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 #: Annotations of the descriptors in index.json.
 REF_NAME = "org.opencontainers.image.ref.name"
 SOURCE = "io.barekernel.source"
+#: Held while the store is changed.
+LOCK = "images"
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,14 @@
 
 from __future__ import annotations
 
-import base64
-import contextlib
-import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from .._kernel import process
 from . import source
+from .access import Access
 from .errors import Unreachable
 
 #: The registry API's own words for a tag or repository that it does not have (distribution-spec, error codes).
@@ -36,50 +32,6 @@ _HINTS = (
     (_TROUBLE, "The registry has trouble of its own: try again later"),
     (("policy", "signature"), "The signature policy refuses the image, containers-policy.json(5)"),
 )
-
-
-@dataclass(frozen=True)
-class Access:
-    """How to reach a registry."""
-
-    auth_file: str = ""
-    username: str = ""
-    password: str = ""
-    tls_verify: bool = True
-    cert_dir: str = ""
-    retries: int = 2
-    policy: str = ""
-
-    def __repr__(self) -> str:
-        return f"Access({self.username!r}, tls_verify={self.tls_verify})"
-
-    def global_options(self) -> list[str]:
-        return ["--policy", self.policy] if self.policy else []
-
-    @contextlib.contextmanager
-    def options(self, side: str, registry: str) -> Iterator[tuple[list[str], tuple[int, ...]]]:
-        """The options for one side (``src-``, ``dest-`` or none) and the descriptors they need.
-
-        A password is handed over in an unnamed file: a command line can be read by everyone on the host.
-        """
-        options = [f"--retry-times={self.retries}"]
-        if not self.tls_verify:
-            options.append(f"--{side}tls-verify=false")
-        if self.cert_dir:
-            options.append(f"--{side}cert-dir={self.cert_dir}")
-        if self.auth_file:
-            options.append(f"--{'' if side == '' else side}authfile={self.auth_file}")
-        if not self.username:
-            yield options, ()
-            return
-        token = base64.b64encode(f"{self.username}:{self.password}".encode()).decode()
-        fd = os.memfd_create("auth")
-        try:
-            os.write(fd, json.dumps({"auths": {registry: {"auth": token}}}).encode())
-            options.append(f"--{side}authfile=/proc/self/fd/{fd}")
-            yield options, (fd,)
-        finally:
-            os.close(fd)
 
 
 class Skopeo:

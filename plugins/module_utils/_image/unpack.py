@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from .._kernel.errors import KernelError
-from . import digest as digests
 from . import lower
 from .errors import HostileLayer, ImageError
 from .fingerprint import fingerprint
-from .layer import Limits, Unpacker
+from .layer import Unpacker
+from .manifest import Layer
+from .policy import Limits, Policy, check_policy
 from .progress import Progress
 from .store import Store
 from .stream import LayerStream
@@ -28,49 +28,6 @@ _REPORT_EVERY = 4 << 20
 _POLL = 0.02
 #: After so many unpacked bytes they begin to go to the disk, while others are still being unpacked.
 _SYNC_EVERY = 32 << 20
-
-
-@dataclass(frozen=True)
-class Policy:
-    """What of a layer is accepted."""
-
-    limits: Limits = field(default_factory=Limits)
-    devices: bool = True
-    setuid: bool = True
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A layer of an image that is to be in the store; ``size`` is the blob's."""
-
-    digest: str
-    size: int
-    diff_id: str
-    chain_id: str
-
-
-def layers_of(manifest: Mapping[str, Any], diff_ids: tuple[str, ...]) -> tuple[Layer, ...]:
-    """A manifest's layers with what the configuration says of them, the bottommost first. Raises ImageError."""
-    listed = manifest.get("layers")
-    if not isinstance(listed, list) or len(listed) != len(diff_ids):
-        count = len(listed) if isinstance(listed, list) else 0
-        raise ImageError(f"the manifest lists {count} layers, the configuration {len(diff_ids)}")
-    layers = []
-    for descriptor, diff_id, chain_id in zip(listed, diff_ids, digests.chain_ids(diff_ids)):
-        kind = descriptor.get("mediaType", "") if isinstance(descriptor, Mapping) else ""
-        if not _is_layer(kind):
-            raise ImageError(f"a layer has the media type {kind!r}, which is no file system layer")
-        size = descriptor.get("size")
-        if not isinstance(size, int) or size < 0:
-            raise ImageError(f"a layer's size is {size!r}")
-        layers.append(Layer(digests.check(descriptor.get("digest"), "layer"), size, diff_id, chain_id))
-    return tuple(layers)
-
-
-def _is_layer(kind: str) -> bool:
-    oci = kind.startswith("application/vnd.oci.image.layer.")
-    docker = kind.startswith("application/vnd.docker.image.rootfs.")
-    return oci or docker
 
 
 def unpack_blob(path: str, home: str, layer: Layer | None, limits: Limits, report: Report) -> dict[str, Any]:
@@ -259,11 +216,3 @@ class Unpacking:
                         record = again
         lower.complete(home + "/fs", record, below)
         return layer.chain_id, {**record, "fingerprint": fingerprint(home + "/fs")}, home
-
-
-def check_policy(digest: str, record: Mapping[str, Any], policy: Policy) -> None:
-    """Raises HostileLayer for device nodes and setuid files where they are not wanted."""
-    for kind, allowed in (("devices", policy.devices), ("setuid", policy.setuid)):
-        found = record.get(kind) or []
-        if found and not allowed:
-            raise HostileLayer(f"layer {digest} holds {', '.join(found)}, and {kind} are refused")

@@ -9,31 +9,20 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from .._kernel import openat2
 from .._kernel.errors import KernelError
 from . import tarstream
+from .damage import Damage
 from .errors import HostileLayer, ImageError
 from .fingerprint import fingerprint
-from .layer import Limits, clean
+from .layer import clean
+from .manifest import Layer, layers_of
+from .policy import Limits
 from .store import Image, Store
 from .stream import LayerStream
-from .unpack import Layer, layers_of
 from .workers import Pool, Report
-
-
-@dataclass(frozen=True)
-class Damage:
-    """Digests of blobs and keys of layers that are not what they should be, and why, a sentence each."""
-
-    blobs: tuple[str, ...] = ()
-    layers: tuple[str, ...] = ()
-    why: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.blobs or self.layers)
 
 
 def check(store: Store, image: Image) -> Damage:

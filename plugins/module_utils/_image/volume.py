@@ -16,7 +16,8 @@ from .._kernel import files, locations, mount_overlay, openat2
 from .._kernel.errors import KernelError
 from . import disk
 from .errors import ImageError
-from .layer import Limits, Unpacker
+from .layer import Unpacker
+from .policy import Limits
 from .stream import LayerStream
 from .tarwriter import TarWriter
 

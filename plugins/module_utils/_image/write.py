@@ -21,8 +21,6 @@ from . import disk
 from . import store as stores
 from .store import Store
 
-LOCK = "images"
-
 
 class Writer:
     """One change of the store: a staging directory, removed at the end whatever happens."""
@@ -107,6 +105,11 @@ class Writer:
         if not self.store.has_blob(digest):
             self.kernel.files.write_atomically(self.store.blob_path(digest), content)
         return digest
+
+    def put_image(self, manifest: bytes, config: bytes) -> str:
+        """Configuration first: a manifest in the store has all it points at. Returns the manifest's digest."""
+        self.put_blob(config)
+        return self.put_blob(manifest)
 
     def take_blob(self, path: str, digest: str) -> None:
         """A blob written in staging, whose digest was taken while it was written."""

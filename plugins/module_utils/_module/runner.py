@@ -16,7 +16,6 @@ from .._kernel.errors import KernelError
 from .._plan.operation import Plan
 from .._resource.base import CommandFailed, OptionError, Refused, Resource
 from .._resource.converge import Interrupted, NotConverged, Outcome, converge, predict
-from . import pyroute2
 
 
 class Module(AnsibleModule):  # type: ignore[misc]
@@ -77,6 +76,8 @@ def require(module: AnsibleModule, resource: Any) -> None:
     if getattr(resource, "needs_root", True) and os.geteuid() != 0:
         module.fail_json(msg=f"{resource.name or 'this module'} needs root on the host: use become")
     if getattr(resource, "needs_pyroute2", False):
+        from . import pyroute2
+
         pyroute2.require(module)
 
 

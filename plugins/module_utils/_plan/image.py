@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._image.damage import Damage as Rotten
+from .._image.policy import Policy
 from .._image.prune import Garbage
 from .._image.source import Seen, Source
 from .._image.store import Image
-from .._image.unpack import Policy
-from .._image.verify import Damage as Rotten
 from .errors import Refused
 from .operation import RECREATE, Change, Operation, Plan
 

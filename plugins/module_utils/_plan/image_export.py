@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._image.access import Access
 from .._image.export import Blob
 from .._image.prune import Garbage
 from .._image.store import Image
-from .._image.transport import Access
 from .errors import Refused
 from .operation import Operation, Plan
 

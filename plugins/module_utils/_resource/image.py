@@ -10,15 +10,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from .._image import handed, prune, verify
-from .._image.change import Images
+from .._image import handed, prune
+from .._image.damage import Damage
 from .._image.errors import ImageError
-from .._image.from_container import Container
-from .._image.from_registry import Registry
 from .._image.source import Seen
-from .._image.store import Image, Store
-from .._image.write import LOCK
-from .._kernel.kernel import Kernel
+from .._image.store import LOCK, Image, Store
 from .._plan import image as planner
 from .._plan.errors import Refused
 from .._plan.image import Desired, Observed
@@ -43,11 +39,14 @@ class ImageResource(Resource[Desired, Observed]):
         return (LOCK,)
 
     def kernel(self) -> Any:
+        from .image_host import image_kernel  # here: most tasks find nothing to change
+
         return image_kernel(self.store)
 
     def settled(self, desired: Desired) -> Desired:
         """Made anew once is enough. A container that runs may have written again by now, and a tag moved meanwhile."""
-        if desired.refresh == planner.ALWAYS or isinstance(desired.source, (Container, Registry)):
+        moves = desired.source is not None and desired.source.kind in ("container", "registry")
+        if desired.refresh == planner.ALWAYS or moves:
             return dataclasses.replace(desired, refresh=planner.IF_MISSING)
         return desired
 
@@ -59,7 +58,7 @@ class ImageResource(Resource[Desired, Observed]):
             garbage = prune.unused(self.store, without=desired.reference)
             return Observed(current, damage, users=users, garbage=garbage, half_made=half_made(self.store))
         missing = current.missing if current else ()
-        rotten = verify.check(self.store, current) if current is not None and desired.verify else verify.Damage()
+        rotten = self._rotten(current) if current is not None and desired.verify else Damage()
         seen = self._seen(desired, current, rotten)
         warnings = (seen.warning,) if seen and seen.warning else ()
         left = half_made(self.store)
@@ -92,10 +91,15 @@ class ImageResource(Resource[Desired, Observed]):
             return None, f"layer {image.missing[0]} is missing"
         return image, ""
 
+    def _rotten(self, image: Image) -> Damage:
+        from .._image import verify  # here: it reads layers, which nothing else does that changes nothing
+
+        return verify.check(self.store, image)
+
     def _whole(self, image: Image) -> bool:
         return all(self.store.has_blob(str(layer["digest"])) for layer in image.manifest["layers"])
 
-    def _seen(self, desired: Desired, current: Image | None, rotten: verify.Damage) -> Seen | None:
+    def _seen(self, desired: Desired, current: Image | None, rotten: Damage) -> Seen | None:
         """The source, where it has to be looked at. Raises Refused, CommandFailed (it must be handed over first)."""
         needed = current is None or desired.refresh != planner.IF_MISSING or bool(rotten.blobs)
         if desired.source is None or not needed:
@@ -110,30 +114,9 @@ class ImageResource(Resource[Desired, Observed]):
             raise Refused(str(error)) from error
 
 
-class ImageKernel(Kernel):
-    """The kernel as image operations change the host with it."""
-
-    images: Images
-    build_cgroup = build_cgroup
-
-    @property
-    def isolated(self) -> Any:
-        """What runs the commands of a build."""
-        from .._runtime import isolated  # here: it is large, and seldom needed
-
-        return isolated
-
-
 def half_made(store: Store) -> bool:
     """Whether an interrupted run left something: in the store, or of the commands that it ran."""
     return prune.half_made(store) or build_cgroup.left()
-
-
-def image_kernel(store: Store, kernel: Any = None) -> Any:
-    """A kernel with ``images`` for that store."""
-    kernel = kernel if kernel is not None else ImageKernel()
-    kernel.images = Images(store, kernel)
-    return kernel
 
 
 def describe(store: Store, image: Image) -> dict[str, Any]:

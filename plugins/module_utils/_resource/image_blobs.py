@@ -14,13 +14,12 @@ from .._image import handed
 from .._image.digest import is_digest
 from .._image.errors import ImageError
 from .._image.export import Blob, blobs_of
-from .._image.store import Store
-from .._image.write import LOCK
+from .._image.store import LOCK, Store
 from .._plan.errors import OptionError, Refused
 from .._plan.image_export import HandOut, HeldBlobs, plan_hand_out
 from .._plan.operation import Plan
 from .base import Resource
-from .image import image_kernel
+from .image_host import image_kernel
 from .image_options import image_name
 
 

@@ -6,37 +6,26 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
-import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from .._image import reference, steps
+from .._image import reference
+from .._image.access import Access
 from .._image.digest import is_digest
 from .._image.errors import ImageError
-from .._image.from_archive import Archive, Other
-from .._image.from_container import Container
-from .._image.from_debootstrap import Debootstrap
 from .._image.from_registry import Registry
-from .._image.from_steps import Steps
-from .._image.from_tree import Directory, Rootfs
 from .._image.handed import Handed, Seeded
-from .._image.layer import Limits
+from .._image.policy import Limits, Policy
 from .._image.source import Source
-from .._image.transport import Access
-from .._image.unpack import Policy
 from .._plan.errors import OptionError
 from .._plan.image import ALWAYS, IF_CHANGED, IF_MISSING, Desired
-from .image_config import overrides
 
 _SIZE = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,6}))?([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_SUITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
-_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.:~/=_-]*|[?~].+")
-_CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9]+(/[a-z0-9.]+)?")
 _PULL = {"missing": IF_MISSING, "newer": IF_CHANGED, "always": IF_CHANGED, "never": IF_MISSING}
+_SOURCES = ("archive", "image", "container", "directory", "rootfs", "debootstrap", "build")
 _REBUILD = {"changed": IF_CHANGED, "always": ALWAYS, "never": IF_MISSING}
 
 
@@ -50,7 +39,7 @@ def desired_image(params: Mapping[str, Any]) -> Desired:
         reference=name,
         source=source,
         refresh=_PULL[params["pull"]] if source.kind == Registry.kind else _REBUILD[params["rebuild"]],
-        overrides=overrides(params.get("config") or {}),
+        overrides=_overrides(params.get("config") or {}),
         policy=policy(params.get("policy") or {}),
         verify=bool(params.get("verify")),
         progress=params.get("progress_file") or "",
@@ -65,14 +54,29 @@ def image_name(option: str, value: str) -> str:
         raise OptionError(option, value, str(error)) from None
 
 
+def absolute(option: str, value: str) -> str:
+    """A path of the host. Raises OptionError."""
+    if not value.startswith("/"):
+        raise OptionError(option, value, "write an absolute path of the host")
+    return value
+
+
+def _overrides(group: Mapping[str, Any]) -> dict[str, Any]:
+    if not group:
+        return {}
+    from .image_config import overrides  # here, as the next one: what few tasks give
+
+    return overrides(group)
+
+
 def _source(params: Mapping[str, Any]) -> Source:
+    """From the registry, where no other source is given."""
     handed = _handed(params.get("handed_over") or {})
-    for option, make in _SOURCES.items():
+    for option in _SOURCES:
         if params.get(option) is not None:
-            source = make(params[option])
-            if isinstance(source, (Archive, Rootfs)) and source.handed is not None:
-                return dataclasses.replace(source, handed=handed)
-            return source
+            from .image_sources import source_of
+
+            return source_of(option, params[option], handed)
     pulled = registry_source(params)
     if params.get("seed"):
         return Seeded(pulled.reference, params["seed"], handed, pulled.forbidden)
@@ -83,100 +87,7 @@ def _handed(group: Mapping[str, Any]) -> Handed:
     digest, path = group.get("digest") or "", group.get("path") or ""
     if digest and not is_digest(digest):
         raise OptionError("handed_over.digest", digest, "is no digest")
-    return Handed(digest, _absolute("handed_over.path", path) if path else "")
-
-
-def _absolute(option: str, value: str) -> str:
-    if not value.startswith("/"):
-        raise OptionError(option, value, "write an absolute path of the host")
-    return value
-
-
-def _inside(option: str, value: str) -> str:
-    """A path inside an image."""
-    if ".." in value.split("/") or "\0" in value or not value.strip("/"):
-        raise OptionError(option, value, "write a path inside the image, without '..'")
-    return "/" + value.strip("/")
-
-
-def _mode(option: str, value: str) -> int:
-    if not re.fullmatch(r"0?[0-7]{3,4}", value):
-        raise OptionError(option, value, "write permissions in octal, such as '0755', with quotes")
-    return int(value, 8)
-
-
-def _directory(group: Mapping[str, Any]) -> Source:
-    exclude = tuple(sorted(_inside("directory.exclude", path).strip("/") for path in group.get("exclude") or []))
-    return Directory(_absolute("directory.path", group["path"]), exclude)
-
-
-def _rootfs(group: Mapping[str, Any]) -> Source:
-    return Rootfs(_absolute("rootfs.path", group["path"]), None if group["remote_src"] else Handed())
-
-
-def _debootstrap(group: Mapping[str, Any]) -> Source:
-    _match("debootstrap.suite", group["suite"], _SUITE, "write a release's name, such as bookworm")
-    packages = group.get("packages") or []
-    for package in packages:
-        _match("debootstrap.packages", package, _PACKAGE, "that is no package name")
-    mirror = group.get("mirror") or ""
-    if mirror and ("://" not in mirror or "\n" in mirror):
-        raise OptionError("debootstrap.mirror", mirror, "write a URL, such as http://deb.debian.org/debian")
-    return Debootstrap(
-        suite=group["suite"],
-        mirror=mirror,
-        variant=group["variant"],
-        packages=tuple(packages),
-        components=tuple(group.get("components") or ()),
-        keyring=group.get("keyring") or "",
-        architecture=group.get("architecture") or "",
-        tool=group["tool"],
-    )
-
-
-def _build(group: Mapping[str, Any]) -> Source:
-    made: list[Any] = []
-    for entry in group.get("directories") or []:
-        path = _inside("build.directories.path", entry["path"])
-        made.append(
-            steps.MakeDirectory(path, _mode("build.directories.mode", entry["mode"]), *_owner("directories", entry))
-        )
-    for entry in group.get("copy") or []:
-        mode = _mode("build.copy.mode", entry["mode"]) if entry.get("mode") else None
-        src, dest = _absolute("build.copy.src", entry["src"]), _inside("build.copy.dest", entry["dest"])
-        made.append(steps.CopyFile(src, dest, mode, *_owner("copy", entry)))
-    for entry in group.get("links") or []:
-        if not entry["target"]:
-            raise OptionError("build.links.target", "", "a link needs a target")
-        made.append(steps.Link(_inside("build.links.path", entry["path"]), entry["target"]))
-    for command in group.get("run") or []:
-        made.append(steps.Run(_words("build.run", command), group["network"] == "host"))
-    if not made:
-        raise OptionError("build", dict(group), "give at least one of directories, copy, links and run")
-    base = image_name("build.base", group["base"]) if group.get("base") else ""
-    return Steps(base, tuple(made))
-
-
-def _words(option: str, command: str) -> tuple[str, ...]:
-    try:
-        words = tuple(shlex.split(command))
-    except ValueError as error:
-        raise OptionError(option, command, f"cannot be split into words: {error}") from None
-    if not words:
-        raise OptionError(option, command, "an empty command")
-    return words
-
-
-def _owner(group: str, entry: Mapping[str, Any]) -> tuple[int, int]:
-    for key in ("uid", "gid"):
-        if not 0 <= entry[key] < 2**32 - 1:
-            raise OptionError(f"build.{group}.{key}", entry[key], "is no user or group ID")
-    return entry["uid"], entry["gid"]
-
-
-def _match(option: str, value: str, pattern: re.Pattern[str], message: str) -> None:
-    if not pattern.fullmatch(value):
-        raise OptionError(option, value, message)
+    return Handed(digest, absolute("handed_over.path", path) if path else "")
 
 
 def policy(group: Mapping[str, Any]) -> Policy:
@@ -230,33 +141,3 @@ def access(group: Mapping[str, Any]) -> Access:
         retries=group["retries"],
         policy=group.get("signature_policy") or "",
     )
-
-
-def _archive(group: Mapping[str, Any]) -> Source:
-    path = _absolute("archive.path", group["path"])
-    if ":" in path and group["remote_src"]:
-        raise OptionError("archive.path", path, "skopeo takes no path with a colon")
-    policy_file = Access(policy=group.get("signature_policy") or "")
-    handed = None if group["remote_src"] else Handed()
-    return Archive(path, group["format"], group.get("reference") or "", policy_file, handed)
-
-
-def _other(name: str) -> Source:
-    return Other(image_name("image", name))
-
-
-def _container(name: str) -> Source:
-    if not _CONTAINER.fullmatch(name):
-        raise OptionError("container", name, "that is no name of a container")
-    return Container(name)
-
-
-_SOURCES: dict[str, Callable[[Any], Source]] = {
-    "archive": _archive,
-    "image": _other,
-    "container": _container,
-    "directory": _directory,
-    "rootfs": _rootfs,
-    "debootstrap": _debootstrap,
-    "build": _build,
-}

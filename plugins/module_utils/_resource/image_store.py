@@ -11,16 +11,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._image import digest, export, prune
+from .._image.access import Access
 from .._image.errors import ImageError
 from .._image.prune import Garbage
-from .._image.store import Store
-from .._image.transport import Access
-from .._image.write import LOCK
+from .._image.store import LOCK, Store
 from .._plan.errors import OptionError, Refused
 from .._plan.image_export import Export, Exported, plan_export, plan_prune
 from .._plan.operation import Plan
 from .base import Resource
-from .image import describe, half_made, image_kernel
+from .image import describe, half_made
+from .image_host import image_kernel
 from .image_options import access, image_name
 
 

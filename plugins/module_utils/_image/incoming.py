@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Blobs that come from elsewhere, and how they get into the store."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from . import digest as digests
+from .errors import ImageError
+from .manifest import Layer
+from .policy import Policy
+from .progress import Progress
+from .unpack import Unpacking
+from .write import Writer
+
+#: With which skopeo writes them.
+COPY_OPTIONS = ["--quiet", "--dest-oci-accept-uncompressed-layers", "--remove-signatures"]
+
+
+class Incoming:
+    """Where skopeo, or who else brings them, writes blobs."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._store = writer.store
+        self.blobs = writer.path("blobs")
+        self.target = f"oci:{writer.path('layout')}:image"
+        os.makedirs(self.blobs + "/sha256")
+
+    def offer(self, wanted: list[str]) -> None:
+        """What the store has is not transported again: hard links, which cost nothing and go with staging."""
+        for digest in wanted:
+            if digests.is_digest(digest) and self._store.has_blob(digest):
+                os.link(self._store.blob_path(digest), self.path(digest))
+
+    def path(self, digest: str) -> str:
+        return f"{self.blobs}/{digests.check(digest).replace(':', '/')}"
+
+    def missing(self, layers: tuple[Layer, ...]) -> int:
+        """Bytes that have to come."""
+        return sum(layer.size for layer in layers if not self._store.has_blob(layer.digest))
+
+    def find(self, layer: Layer) -> str | None:
+        """A layer's blob once it is complete: skopeo renames it to its name only then."""
+        path = self.path(layer.digest)
+        return path if os.path.exists(path) else None
+
+    def take(self, layers: tuple[Layer, ...], policy: Policy, progress: Progress, coming: Any) -> None:
+        """Unpack each layer as soon as its blob has come."""
+        unpacking = Unpacking(self._writer, layers, policy, progress)
+        unpacking.run(self.find, coming)
+        while coming():
+            unpacking.rest()
+        unpacking.place(self.find)
+
+    def keep(self, layers: tuple[Layer, ...]) -> None:
+        for layer in layers:
+            path = self.find(layer)
+            if path is not None:
+                self._writer.take_blob(path, layer.digest)
+            elif not self._store.has_blob(layer.digest):  # an image may hold the same layer twice
+                raise ImageError(f"layer {layer.digest} did not come")

@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What of a layer is accepted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import HostileLayer
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where a layer is taken for a bomb."""
+
+    size: int = 64 << 30
+    entries: int = 4_000_000
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How large a layer may be, and whether it may hold device nodes and setuid files."""
+
+    limits: Limits = field(default_factory=Limits)
+    devices: bool = True
+    setuid: bool = True
+
+
+def check_policy(digest: str, record: Mapping[str, Any], policy: Policy) -> None:
+    """Raises HostileLayer for device nodes and setuid files where they are not wanted."""
+    for kind, allowed in (("devices", policy.devices), ("setuid", policy.setuid)):
+        found = record.get(kind) or []
+        if found and not allowed:
+            raise HostileLayer(f"layer {digest} holds {', '.join(found)}, and {kind} are refused")

@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A directory, or the tar of a root file system, becomes an image of one layer."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from .._kernel.errors import KernelError
+from . import digest as digests
+from . import disk, one_layer
+from .config import LayerBlob
+from .from_tree import Directory, Rootfs
+from .policy import Policy
+from .progress import Progress
+from .stream import LayerStream, compression_of
+from .tarwriter import TarWriter, Written
+from .write import Writer
+
+
+def see(source: Directory) -> tuple[str, str]:
+    """The layer's diff ID and the image's digest: all is read, nothing written. Raises KernelError, ImageError."""
+    written = TarWriter(None, exclude=_excluded(source)).write_tree(source.path)
+    manifest, _config = _of_directory(written)
+    return written.diff_id, digests.of_bytes(manifest)
+
+
+def take_directory(source: Directory, writer: Writer, policy: Policy, progress: Progress) -> str:
+    """See Source.obtain()."""
+    progress.update("reading", text=source.path)
+    blob = writer.path("layer.tar")
+    written = one_layer.write_tree(writer, source.path, blob, exclude=_excluded(source))
+    return one_layer.store_layer_image(writer, blob, lambda _layer: _of_directory(written), policy, progress)
+
+
+def _excluded(source: Directory) -> list[bytes]:
+    return [path.encode("utf-8", "surrogateescape") for path in source.exclude]
+
+
+def _of_directory(written: Written) -> tuple[bytes, bytes]:
+    layer = LayerBlob(written.diff_id, written.size, written.diff_id)
+    return one_layer.describe_image([layer], "directory", written.newest_ns)
+
+
+def take_rootfs(source: Rootfs, writer: Writer, policy: Policy, progress: Progress) -> str:
+    """See Source.obtain()."""
+    blob = writer.path("layer.tar")
+    progress.update("reading", text=source.path)
+    path = source.path if source.handed is None else source.handed.archive(f"root file system {source.path}")
+    _copy(writer, path, blob, policy)
+    return one_layer.store_layer_image(writer, blob, _of_rootfs, policy, progress)
+
+
+def _of_rootfs(layer: LayerBlob) -> tuple[bytes, bytes]:
+    return one_layer.describe_image([layer], "rootfs", 0)
+
+
+def _copy(writer: Writer, path: str, target: str, policy: Policy) -> None:
+    """Into staging: as it is, or plain where its compression is none of a layer's."""
+    try:
+        with open(path, "rb", buffering=0) as archive, open(target, "xb") as out:
+            compression = compression_of(archive.read(16))
+            archive.seek(0)
+            if compression not in ("xz", "bzip2"):
+                shutil.copyfileobj(archive, out, 1 << 20)
+                return
+            stream = LayerStream(archive, policy.limits.size)
+            try:
+                while not stream.at_end():
+                    out.write(stream.read_some(1 << 20))
+            finally:
+                stream.close()
+    except KernelError:
+        raise
+    except OSError as error:
+        if error.errno not in disk.FULL:
+            raise KernelError.wrap(error, "read", path) from error
+        wrapped = KernelError.wrap(error, "write", target)
+        writer.explain(wrapped, f"more than {os.stat(path).st_size}")
+        raise wrapped from error

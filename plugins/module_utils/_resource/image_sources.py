@@ -1,0 +1,165 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The options of oci_image that say what an image is made from, as a source. Raises OptionError; does no I/O.
+
+Each kind of source is imported where it is given.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .._image.handed import Handed
+from .._image.source import Source
+from .._plan.errors import OptionError
+from .image_options import absolute, image_name
+
+_SUITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
+_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.:~/=_-]*|[?~].+")
+_CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def source_of(option: str, value: Any, handed: Handed) -> Source:
+    """The source that this option gives; ``handed`` is what has been brought of an archive of the controller's.
+
+    Raises OptionError.
+    """
+    if option in _ARCHIVES:
+        return _ARCHIVES[option](value, None if value["remote_src"] else handed)
+    return _OTHERS[option](value)
+
+
+def _inside(option: str, value: str) -> str:
+    """A path inside an image."""
+    if ".." in value.split("/") or "\0" in value or not value.strip("/"):
+        raise OptionError(option, value, "write a path inside the image, without '..'")
+    return "/" + value.strip("/")
+
+
+def _mode(option: str, value: str) -> int:
+    if not re.fullmatch(r"0?[0-7]{3,4}", value):
+        raise OptionError(option, value, "write permissions in octal, such as '0755', with quotes")
+    return int(value, 8)
+
+
+def _directory(group: Mapping[str, Any]) -> Source:
+    from .._image.from_tree import Directory
+
+    exclude = tuple(sorted(_inside("directory.exclude", path).strip("/") for path in group.get("exclude") or []))
+    return Directory(absolute("directory.path", group["path"]), exclude)
+
+
+def _rootfs(group: Mapping[str, Any], handed: Handed | None) -> Source:
+    from .._image.from_tree import Rootfs
+
+    return Rootfs(absolute("rootfs.path", group["path"]), handed)
+
+
+def _debootstrap(group: Mapping[str, Any]) -> Source:
+    from .._image.from_debootstrap import Debootstrap
+
+    _match("debootstrap.suite", group["suite"], _SUITE, "write a release's name, such as bookworm")
+    packages = group.get("packages") or []
+    for package in packages:
+        _match("debootstrap.packages", package, _PACKAGE, "that is no package name")
+    mirror = group.get("mirror") or ""
+    if mirror and ("://" not in mirror or "\n" in mirror):
+        raise OptionError("debootstrap.mirror", mirror, "write a URL, such as http://deb.debian.org/debian")
+    return Debootstrap(
+        suite=group["suite"],
+        mirror=mirror,
+        variant=group["variant"],
+        packages=tuple(packages),
+        components=tuple(group.get("components") or ()),
+        keyring=group.get("keyring") or "",
+        architecture=group.get("architecture") or "",
+        tool=group["tool"],
+    )
+
+
+def _build(group: Mapping[str, Any]) -> Source:
+    from .._image import steps
+    from .._image.from_steps import Steps
+
+    made: list[Any] = []
+    for entry in group.get("directories") or []:
+        path = _inside("build.directories.path", entry["path"])
+        made.append(
+            steps.MakeDirectory(path, _mode("build.directories.mode", entry["mode"]), *_owner("directories", entry))
+        )
+    for entry in group.get("copy") or []:
+        mode = _mode("build.copy.mode", entry["mode"]) if entry.get("mode") else None
+        src, dest = absolute("build.copy.src", entry["src"]), _inside("build.copy.dest", entry["dest"])
+        made.append(steps.CopyFile(src, dest, mode, *_owner("copy", entry)))
+    for entry in group.get("links") or []:
+        if not entry["target"]:
+            raise OptionError("build.links.target", "", "a link needs a target")
+        made.append(steps.Link(_inside("build.links.path", entry["path"]), entry["target"]))
+    for command in group.get("run") or []:
+        made.append(steps.Run(_words("build.run", command), group["network"] == "host"))
+    if not made:
+        raise OptionError("build", dict(group), "give at least one of directories, copy, links and run")
+    base = image_name("build.base", group["base"]) if group.get("base") else ""
+    return Steps(base, tuple(made))
+
+
+def _words(option: str, command: str) -> tuple[str, ...]:
+    try:
+        words = tuple(shlex.split(command))
+    except ValueError as error:
+        raise OptionError(option, command, f"cannot be split into words: {error}") from None
+    if not words:
+        raise OptionError(option, command, "an empty command")
+    return words
+
+
+def _owner(group: str, entry: Mapping[str, Any]) -> tuple[int, int]:
+    for key in ("uid", "gid"):
+        if not 0 <= entry[key] < 2**32 - 1:
+            raise OptionError(f"build.{group}.{key}", entry[key], "is no user or group ID")
+    return entry["uid"], entry["gid"]
+
+
+def _match(option: str, value: str, pattern: re.Pattern[str], message: str) -> None:
+    if not pattern.fullmatch(value):
+        raise OptionError(option, value, message)
+
+
+def _archive(group: Mapping[str, Any], handed: Handed | None) -> Source:
+    from .._image.access import Access
+    from .._image.from_archive import Archive
+
+    path = absolute("archive.path", group["path"])
+    if ":" in path and group["remote_src"]:
+        raise OptionError("archive.path", path, "skopeo takes no path with a colon")
+    policy_file = Access(policy=group.get("signature_policy") or "")
+    return Archive(path, group["format"], group.get("reference") or "", policy_file, handed)
+
+
+def _other(name: str) -> Source:
+    from .._image.from_archive import Other
+
+    return Other(image_name("image", name))
+
+
+def _container(name: str) -> Source:
+    from .._image.from_container import Container
+
+    if not _CONTAINER.fullmatch(name):
+        raise OptionError("container", name, "that is no name of a container")
+    return Container(name)
+
+
+_ARCHIVES: dict[str, Callable[[Any, Handed | None], Source]] = {"archive": _archive, "rootfs": _rootfs}
+_OTHERS: dict[str, Callable[[Any], Source]] = {
+    "image": _other,
+    "container": _container,
+    "directory": _directory,
+    "debootstrap": _debootstrap,
+    "build": _build,
+}
