@@ -36,8 +36,8 @@ from ansible_collections.barekernel.containers.plugins.module_utils._resource.ne
     NetworkInfo,
     NetworkResource,
     desired_from_record,
-    read_network,
 )
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.networks import read_network
 
 from tests.kernels import DIED, Dying, in_child
 from tests.waiting import until

@@ -13,12 +13,12 @@ import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import capabilities, mount
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime import (
     defaults,
-    end,
     launch,
     mount_entry,
     resources,
     seccomp_filter,
     seccomp_policy,
+    signals,
     spec,
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.errors import BundleError, RuntimeFailure
@@ -326,11 +326,11 @@ def test_launches_refused(changes: dict[str, Any], prop: str) -> None:
     [("15", "SIGTERM"), ("term", "SIGTERM"), ("SIGKILL", "SIGKILL"), ("RTMIN+3", "SIGRTMIN+3"), ("37", "SIGRTMIN+3")],
 )
 def test_signals_have_one_name(given_: str, name: str) -> None:
-    assert end.signal_name(given_) == name
-    assert end.signal_number(name) == end.signal_number(given_)
+    assert signals.signal_name(given_) == name
+    assert signals.signal_number(name) == signals.signal_number(given_)
 
 
 @pytest.mark.parametrize("word", ["", "0", "65", "SIG", "SIGTERM\n", "SIGRTMIN+99", "SIGKILL+ 1\n", "SIGRTMIN+x"])
 def test_what_is_no_signal(word: str) -> None:
     with pytest.raises(RuntimeFailure):
-        end.signal_name(word)
+        signals.signal_name(word)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime import launch, logs, options, restart, unit
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime.end import signal_number
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.errors import BundleError, RuntimeFailure
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.signals import signal_number
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from . import digest as digests
 from .errors import ImageError
+from .healthcheck import HEALTH_TIMES
 from .store import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, parse_document
 
 #: uname -m to the architecture (and variant) as the Go tool chain and OCI spell it.
@@ -29,15 +30,6 @@ _MACHINES = {
     "ppc64le": ("ppc64le", ""),
     "s390x": ("s390x", ""),
     "riscv64": ("riscv64", ""),
-}
-
-
-#: The times of a health check, as options call them.
-HEALTH_TIMES = {
-    "interval": "Interval",
-    "timeout": "Timeout",
-    "start_period": "StartPeriod",
-    "start_interval": "StartInterval",
 }
 
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from . import files, libc, locations, namespaces, process
 from .errors import KernelError
-from .idmap import user_namespace
 from .mountinfo import read_mountinfo, topmost_at
 from .namespaces import CLONE_NEWNET, CLONE_NEWUSER, NamespaceId
 
@@ -81,7 +80,7 @@ def create_named_netns(name: str, idmap: tuple[int, int] | None = None) -> None:
     path = namespaces.named_path(name)
     if namespaces.identity(path) is not None:
         raise KernelError(errno.EEXIST, "mount", path, "A network namespace of that name exists")
-    userns = None if idmap is None else user_namespace(*idmap)
+    userns = None if idmap is None else _user_namespace(*idmap)
     try:
         fd = _new_netns() if userns is None else _new_netns_of(userns)
         try:
@@ -178,6 +177,12 @@ def _keep(fd: int, path: str) -> None:
 
 def _mount(source: bytes, target: bytes, flags: int) -> None:
     libc.call("mount", source, target, b"none", flags, None, path=target)
+
+
+def _user_namespace(host_id: int, size: int) -> int:
+    from .idmap import user_namespace  # here, with all of mount.py: whoever only looks needs neither
+
+    return user_namespace(host_id, size)
 
 
 def _new_netns() -> int:

@@ -15,8 +15,8 @@ from .._image.store import Image
 from .._kernel import locations
 from .._runtime import launch as launch_
 from .._runtime import unit
-from .._runtime.end import signal_name
 from .._runtime.errors import RuntimeFailure
+from .._runtime.signals import signal_name
 from . import health
 from .boot import SERVICES
 from .bundle import Places, config_json, hostname

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._image.config import HEALTH_TIMES
+from .._image.healthcheck import HEALTH_TIMES
 
 _SECOND = 1_000_000_000
 _TIMEOUT = 30.0

@@ -14,6 +14,9 @@ from .._kernel import locations
 from .._kernel.namespaces import NetnsRef
 from .operation import Operation
 
+#: Held by whoever changes interfaces, so that a name seen free is still free when it is taken.
+LOCK = "links"
+
 
 def derived_mac(*parts: str) -> str:
     """A locally administered unicast address made from names: the same names give the same one, on any machine."""

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Union
 
+#: Held by whoever reads or changes the networks declared on the host.
+LOCK = "networks"
 Interface = Union[ipaddress.IPv4Interface, ipaddress.IPv6Interface]
 Subnet = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 

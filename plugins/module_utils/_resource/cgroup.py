@@ -11,43 +11,20 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from .._kernel import cgroup, host_resources, process
+from .._kernel import cgroup, process
 from .._kernel.cgroup_state import Hierarchy, find_hierarchy, observe_cgroup
 from .._kernel.cgroup_usage import observe_usage
 from .._plan.boot import CGROUPS
 from .._plan.cgroup import Cgroup, CgroupObserved, plan_cgroup
 from .._plan.cgroup import missing_controllers as missing_in
-from .._plan.limits import devices_in, limits_to_files
 from .._plan.operation import Plan
 from .base import OptionError, Refused
 from .boot import Boot
 from .kept import KeptResource, record_name
+from .limits import limit_files
 
 #: PF_KTHREAD in the flags of proc_pid_stat(5): a kernel thread cannot change its cgroup.
 _KERNEL_THREAD = 0x00200000
-
-
-def resources_for(limits: Mapping[str, Any], option: str = "limits") -> host_resources.HostResources:
-    """What the host has, with the block devices that ``limits`` names looked up.
-
-    Raises OptionError for a device that is not there or is a partition (the kernel limits whole disks only).
-    """
-    devices = {}
-    for name in devices_in(limits):
-        found = host_resources.find_block_device(name)
-        if found is None:
-            raise OptionError(f"{option}.io", name, "is not a block device of this host: give its path or MAJOR:MINOR")
-        if found.whole_disk is not None:
-            raise OptionError(
-                f"{option}.io", name, f"is a partition: the kernel limits whole disks ({found.whole_disk})"
-            )
-        devices[name] = found.number
-    return host_resources.observe_host_resources(devices)
-
-
-def limit_files(limits: Mapping[str, Any] | None, option: str = "limits") -> dict[str, str]:
-    """The option group ``limits`` as control files of this host. Raises OptionError."""
-    return limits_to_files(limits, resources_for(limits, option), option) if limits else {}
 
 
 def missing_controllers(files: Mapping[str, str]) -> dict[str, str]:

@@ -29,14 +29,11 @@ from .._runtime import control, unit
 from . import container_network
 from .base import CommandFailed, Refused
 from .boot import Boot, Restorable
-from .cgroup import resources_for
-from .container_assumed import assumed_boot, assumed_bridges, assumed_host, assumed_image, assumed_neighbours
 from .container_facts import facts
-from .container_logs import last_lines
 from .container_options import container_from
 from .declared import DeclaredResource
-from .network import read_networks
-from .network_observer import host_identity
+from .limits import resources_for
+from .networks import host_identity, read_networks
 
 #: Every change of a container looks at the others' addresses, hosts files and ID ranges.
 LOCK = "containers"
@@ -65,7 +62,12 @@ class ContainerResource(DeclaredResource[Container, ContainerObserved]):
         return Boot(desired.name, desired.state != "absent")
 
     def complete(self, desired: Container, plan: Plan) -> Plan:
-        return plan if assumed_boot(desired.assume, systemd.running()) else super().complete(desired, plan)
+        if desired.assume:
+            from .container_assumed import assumed_boot  # here, as below: only the check mode of a role gives it
+
+            if assumed_boot(desired.assume, systemd.running()):
+                return plan
+        return super().complete(desired, plan)
 
     def restorable(self) -> Iterator[Restorable[Container]]:
         for name, record in declared():
@@ -92,6 +94,8 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
     record = files.read_json(f"{home}/container.json")
     image = _image(container) if container.state != "absent" else None
     if container.assume:
+        from .container_assumed import assumed_image
+
         image = assumed_image(container.assume, container.image, image)
     documents = {
         "config": files.read_json(f"{home}/bundle/config.json"),
@@ -104,6 +108,8 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
         container, dict(host.networks), (record or {}).get("addresses", {}), host.identity
     )
     if container.assume:
+        from .container_assumed import assumed_bridges
+
         network = assumed_bridges(network, host.networks)
     return ContainerObserved(
         host=host,
@@ -153,6 +159,8 @@ def _host(container: Container) -> Host:
     )
     if not container.assume:
         return host
+    from .container_assumed import assumed_host, assumed_neighbours
+
     return assumed_neighbours(container, assumed_host(container.assume, host), container_from, observe)
 
 
@@ -232,6 +240,8 @@ def _check_survived(desired: Container, observed: ContainerObserved) -> None:
     supervised = observed.supervised
     if supervised.status != "exited" or (supervised.exit_code == 0 and not supervised.error):
         return
+    from .container_logs import last_lines
+
     how = f"was ended by {supervised.signal}" if supervised.signal else f"ended with exit code {supervised.exit_code}"
     said = "\n".join(last_lines(desired.name, observed.documents.get("launch"), 10))
     raise CommandFailed(

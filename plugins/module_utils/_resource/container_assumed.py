@@ -27,8 +27,8 @@ from .._plan.container_resolve import resolve
 from .._plan.container_spec import Container
 from .._plan.identity_files import hosts
 from .._plan.network import Network
-from .cgroup import resources_for
 from .image_config import overrides
+from .limits import resources_for
 from .network_options import desired_from
 
 Assume = Mapping[str, Any]

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 from .._kernel import netlink_links, nft, sockets
 from .._kernel.namespaces import HOST
-from .._plan import nft_table
+from .._plan import links, nft_table
+from .._plan import network as networks_
 from .._plan.container_network import (
     ContainerNetwork,
     has_own_network,
@@ -23,12 +24,10 @@ from .._plan.links import birth_name, veth_alias
 from .._plan.netns import NetnsDesired
 from .._plan.network import Network, Published
 from .._plan.publish import listeners_in_the_way
-from .netns import LOCK as LINKS_LOCK
 from .netns_observe import Dumps, observe_netns, observe_veth
-from .network import LOCK as NETWORKS_LOCK
 
 #: What is read and changed with a container's network.
-LOCKS = (LINKS_LOCK, NETWORKS_LOCK, nft_table.LOCK)
+LOCKS = (links.LOCK, networks_.LOCK, nft_table.LOCK)
 
 
 def observe(

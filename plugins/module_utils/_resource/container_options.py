@@ -14,8 +14,8 @@ from typing import Any
 
 from .._plan.container_spec import NAMESPACES, Attachment, Container, ContainerMount
 from .._plan.publish import parse_ports
-from .._runtime.end import signal_name
 from .._runtime.errors import RuntimeFailure
+from .._runtime.signals import signal_name
 from .base import OptionError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}\Z")

@@ -15,7 +15,6 @@ from .._plan.boot import NETWORKS
 from . import library
 from .base import Desired, Observed
 from .boot import BootableResource, recorded
-from .container_host import ContainerHost
 
 
 class DeclaredResource(BootableResource[Desired, Observed]):
@@ -31,6 +30,8 @@ class DeclaredResource(BootableResource[Desired, Observed]):
         yield from (f"ns_container/{name}" for name in containers())
 
     def kernel(self) -> Any:
+        from .container_host import ContainerHost  # here: most tasks find nothing to change
+
         return ContainerHost()
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .._image.config import HEALTH_TIMES
+from .._image.healthcheck import HEALTH_TIMES
 from .._plan.errors import OptionError
 
 _PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp|sctp))?")

@@ -13,7 +13,6 @@ from functools import lru_cache
 
 from .._kernel import files, locations
 from .._kernel.errors import KernelError
-from .._runtime import seccomp_filter
 from .host_code import PACKAGE, HostCode, Program
 from .shipped import SHIPPED
 
@@ -62,6 +61,8 @@ def install(root: str = locations.LIBRARY) -> None:
 
 def remove(root: str = locations.LIBRARY) -> None:
     """Take all versions off the host, with what they keep to be quick; processes keep what they have loaded."""
+    from .._runtime import seccomp_filter
+
     _code(root).remove()
     files.remove_tree(seccomp_filter.CACHE)
     files.remove_if_empty(os.path.dirname(seccomp_filter.CACHE))

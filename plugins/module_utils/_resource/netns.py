@@ -15,7 +15,7 @@ from .._kernel import namespaces, netns
 from .._kernel.namespaces import HOST
 from .._plan.boot import LINKS
 from .._plan.errors import OptionError, Refused
-from .._plan.links import veth_alias
+from .._plan.links import LOCK, veth_alias
 from .._plan.names import check_name
 from .._plan.netns import UNUSED, NetnsDesired, NetnsObserved, plan_netns, plan_netns_absent
 from .._plan.operation import Operation, Plan, changes_between
@@ -25,9 +25,6 @@ from .boot import Boot
 from .kept import KeptResource, record_name
 from .netns_observe import Dumps, end_state, everywhere, find_ends, joined, observe_netns, observe_veth
 from .netns_options import parse_end, parse_netns
-
-#: Held by whoever changes interfaces, so that a name seen free is still free when it is taken.
-LOCK = "links"
 
 
 @dataclass(frozen=True)

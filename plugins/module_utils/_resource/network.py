@@ -5,24 +5,19 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from .._kernel import files, locations
-from .._kernel.errors import KernelError
+from .._kernel import locations
 from .._plan import bridge, nft_table
 from .._plan.bridge import Desired, Observed
-from .._plan.names import check_name
-from .._plan.network import Network, from_json
+from .._plan.network import LOCK, Network
 from .._plan.operation import Plan
 from .boot import Boot, Restorable
-from .boot import recorded as records_in
 from .declared import DeclaredResource
+from .networks import read_network, read_networks, recorded
 
-#: Held by whoever reads or changes the networks declared on the host.
-LOCK = "networks"
 SYSCTL_RECORD = locations.STATE + "/sysctls.json"
 
 
@@ -93,39 +88,3 @@ def desired_from_record(network: Network) -> Desired:
 
 def _desired_from_name(name: str) -> Desired:
     return Desired(name, name, None) if (network := read_network(name)) is None else desired_from_record(network)
-
-
-def record_path(name: str) -> str:
-    """Where the network of that name is recorded."""
-    return f"{locations.NETWORKS}/{name}.json"
-
-
-def read_network(name: str) -> Network | None:
-    """The network as declared on this host, None where there is none of that name.
-
-    Raises OptionError for a name that cannot be one, KernelError (EBADMSG for a damaged record).
-    """
-    check_name("network", name)
-    plain = files.read_json(record_path(name))
-    return None if plain is None else _decoded(name, plain)
-
-
-def read_networks() -> tuple[Network, ...]:
-    """Every network declared on this host, by name. Raises KernelError."""
-    return tuple(n for n in map(read_network, recorded()) if n is not None)
-
-
-def recorded() -> list[str]:
-    """The names of the networks declared on this host. Raises KernelError."""
-    return records_in(locations.NETWORKS)
-
-
-def _decoded(name: str, plain: Any) -> Network:
-    try:
-        return from_json(plain)
-    except (KeyError, TypeError, AttributeError):
-        hint = "The record is damaged: remove it and declare the network again"
-        raise KernelError(errno.EBADMSG, "read", record_path(name), hint) from None
-
-
-__all__ = ["Network", "NetworkInfo", "NetworkResource", "desired_from_record", "read_network", "read_networks"]

@@ -14,7 +14,8 @@ from .._plan.bridge import ALIAS, IP_FORWARD, IPV6_FORWARDING, Bridge, Desired, 
 from .._plan.host_sysctls import HostSysctls, decode
 from .._plan.network import Network
 from .._plan.publish import listeners_in_the_way
-from .network import SYSCTL_RECORD, read_network, read_networks, record_path
+from .network import SYSCTL_RECORD
+from .networks import host_identity, read_network, read_networks, record_path
 
 
 def observe(desired: Desired) -> Observed:
@@ -135,9 +136,3 @@ def _obstacles(network: Network | None, foreign: list[nft.Table]) -> tuple[str, 
     if network is None:
         return ()
     return foreign_firewall.warnings_for(network.bridge, [s.version for s in network.subnets], foreign)
-
-
-def host_identity() -> str:
-    """What tells this host from its clones: machine ID, the board's UUID and the host's name."""
-    texts = [files.read_text(path) for path in ("/etc/machine-id", "/sys/class/dmi/id/product_uuid")]
-    return "\n".join([*(text.strip() for text in texts if text is not None), os.uname().nodename])

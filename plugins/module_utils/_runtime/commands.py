@@ -10,7 +10,7 @@ from typing import Any
 
 from .._kernel import process
 from . import create as create_
-from . import end, state
+from . import end, signals, state
 from .errors import RuntimeFailure
 from .options import FLAG, LIST, VALUE, Options, parse
 from .spec import Spec, load
@@ -119,7 +119,7 @@ def kill(root: str, arguments: Sequence[str]) -> int:
     if len(options.arguments) not in (1, 2):
         raise RuntimeFailure("kill needs the container's id and at most one signal", 64)
     container = state.read(root, options.arguments[0])
-    end.kill(container, end.signal_number((options.arguments[1:] or ["SIGTERM"])[0]), options.flag("all"))
+    end.kill(container, signals.signal_number((options.arguments[1:] or ["SIGTERM"])[0]), options.flag("all"))
     return 0
 
 

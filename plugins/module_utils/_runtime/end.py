@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 
 from .._kernel import cgroup, process
@@ -12,31 +11,6 @@ from .._kernel.errors import KernelError
 from . import cgroups, state
 from .errors import RuntimeFailure
 from .state import Container
-
-_SIGNAL = re.compile(r"([0-9]{1,2})|(?:SIG)?([A-Z0-9]+?)(?:(?<=RTMIN)\+([0-9]{1,2}))?")
-
-
-def signal_number(name: str) -> int:
-    """15, TERM, SIGTERM or SIGRTMIN+3 to the number. Raises RuntimeFailure."""
-    match = _SIGNAL.fullmatch(name.upper())
-    number = 0
-    if match is not None and match[1]:
-        number = int(match[1])
-    elif match is not None:
-        base = signal.Signals.__members__.get("SIG" + match[2])
-        number = int(base) + int(match[3] or 0) if base is not None else 0
-    if not 0 < number <= signal.SIGRTMAX:
-        raise RuntimeFailure(f"{name!r} is not a signal")
-    return number
-
-
-def signal_name(name: str) -> str:
-    """15, TERM or SIGTERM to SIGTERM, as systemd spells it too; 37 to SIGRTMIN+3. Raises RuntimeFailure."""
-    number = signal_number(name)
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"SIGRTMIN+{number - signal.SIGRTMIN}" if number > signal.SIGRTMIN else str(number)
 
 
 def kill(container: Container, number: int, everyone: bool = False) -> None:

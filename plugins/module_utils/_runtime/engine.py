@@ -9,7 +9,7 @@ import tempfile
 
 from .._kernel import files, mount, process
 from .._kernel.errors import KernelError
-from . import cgroups, create, end, record, state
+from . import cgroups, create, end, record, signals, state
 from .errors import NoSuchContainer, RuntimeFailure
 from .launch import Launch
 
@@ -136,6 +136,6 @@ def signal(launch: Launch, pid: int, start_time: int | None, name: str) -> bool:
     except KernelError:
         return False
     try:
-        return process.send_signal(pidfd, end.signal_number(name))
+        return process.send_signal(pidfd, signals.signal_number(name))
     finally:
         os.close(pidfd)

@@ -13,11 +13,11 @@ from .._kernel.errors import KernelError
 from .._kernel.notify import notify
 from . import cgroups, clock, engine, record, seal, spec
 from . import launch as launch_
-from .end import signal_number
 from .errors import BundleError, RuntimeFailure
 from .launch import Launch
 from .options import VALUE, parse
 from .record import State
+from .signals import signal_number
 from .unit import LAUNCHER_CGROUP
 
 _PR_SET_CHILD_SUBREAPER = 36
