@@ -29,6 +29,24 @@ MAKES_IMAGES = {
     *(f"_kernel.{name}" for name in ("mount", "mount_overlay", "namespaces", "netlink", "nft", "overlay_state")),
     *CHANGES,
 }
+#: What a module has no need of before it changes something, or of which its objects are not made.
+NOT_LOADED = {
+    "bridge_network": {"_kernel.mount", "_kernel.namespaces", "_kernel.overlay_state", "_image.layer", *CHANGES},
+    "cgroup_v2": {"_kernel.mount", "_kernel.namespaces", "_kernel.netlink", "_kernel.nft", *CHANGES},
+    "netns_veth": {"_kernel.mount", "_kernel.nft", "_kernel.overlay_state", "_kernel.cgroup", *CHANGES},
+    "ns_container": {
+        *(f"_image.{name}" for name in ("config", "layer", "stream", "tarwriter", "volume")),
+        *(f"_kernel.{name}" for name in ("mount", "mount_overlay", "overlay_state", "seccomp")),
+        *(
+            f"_resource.{name}"
+            for name in ("cgroup", "container_assumed", "container_host", "kept", "netns", "network")
+        ),
+        *(f"_runtime.{name}" for name in ("end", "isolated", "logs", "seccomp_filter")),
+        *("_plan.bridge", "_resource.network"),
+        *CHANGES,
+    },
+    "overlay_mount": {"_kernel.netlink", "_kernel.netns", "_kernel.nft", *CHANGES},
+}
 ARCHIVE = {"path": "/srv/app.tar", "format": "auto", "remote_src": True}
 NOTHING_TO_DO = """
 import json, sys
@@ -90,7 +108,15 @@ def test_an_image_that_is_there_is_not_about_to_be_made(
     assert not modules & MAKES_IMAGES
 
 
-@pytest.mark.parametrize("name", sorted(MAKES_IMAGES))
+@pytest.mark.parametrize("module", sorted(NOT_LOADED))
+def test_a_module_loads_what_looks_and_plans(module: str) -> None:
+    name = f"{BASE}.modules.{module}"
+    _nothing, modules = loaded(f"import json, sys, {name}\nprint(json.dumps([[], sorted(sys.modules)]))")
+    assert "_resource.converge" in modules
+    assert not modules & NOT_LOADED[module]
+
+
+@pytest.mark.parametrize("name", sorted(MAKES_IMAGES.union(*NOT_LOADED.values())))
 def test_what_is_not_loaded_exists(name: str) -> None:
     """Or the tests above would say nothing of it."""
     assert file_of(name).is_file()
