@@ -37,6 +37,13 @@ def listed(path):
     return sorted(os.listdir(path)) if os.path.isdir(path) else []
 
 
+def tree(path):
+    """The directory, where there is one, and everything below it."""
+    if not os.path.isdir(path):
+        return []
+    return [path, *(f"{base}/{name}" for base, names, others in os.walk(path) for name in names + others)]
+
+
 def page(target):
     """What the published port of a machine answers; one that has just been started gets some time."""
     host = f"[{target}]" if ":" in target else target
@@ -101,8 +108,7 @@ def left():
         "mounts": [line for line in read("/proc/self/mountinfo").splitlines() if "barekernel" in line],
         "units": [name for name in listed("/etc/systemd/system") if "barekernel" in name],
         "cgroups": [base for base, _, _ in os.walk(root) if "barekernel" in base],
-        "containers": listed("/var/lib/barekernel/containers"),
-        "networks": listed("/var/lib/barekernel/networks"),
+        "files": [*tree("/var/lib/barekernel"), *tree("/run/barekernel")],
         "forwarding": [read("/proc/sys/net/ipv4/ip_forward"), read("/proc/sys/net/ipv6/conf/all/forwarding")],
         "processes": [
             pid for pid in listed("/proc") if pid.isdigit() and "barekernel" in (read(f"/proc/{pid}/cgroup") or "")

@@ -200,7 +200,9 @@ image:
       description: Bytes of the files in the unpacked layers.
       type: int
     source:
-      description: What kind of source it came from, the key of all that went in, and the digest that the source gave.
+      description:
+        - What kind of source it came from, what was declared to go in, the key of all that did, and the digest that the
+          source gave.
       type: dict
     used_by:
       description: Names of the containers made from it.

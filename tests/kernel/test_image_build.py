@@ -89,7 +89,7 @@ def test_the_same_directory_elsewhere_is_the_same_image(tree: Path, tmp_path: Pa
     (tmp_path / "copy/d/file").write_bytes(b"CONTENT")
     os.utime(tmp_path / "copy/d/file", ns=(1_234_567_890_123_456_789, 1_234_567_890_123_456_789))
     changed = checked(name="tree", directory={"path": str(tmp_path / "copy")})
-    assert [change.option for change in changed.plan.changes] == ["key"]
+    assert [change.option for change in changed.plan.changes] == ["key", "parts"]
     assert apply(name="tree", directory={"path": str(tmp_path / "copy")}).facts["image"]["digest"] != first
     # What the name meant before is gone.
     assert len(os.listdir("/var/lib/barekernel/images/layers")) == 1
@@ -375,7 +375,10 @@ def test_packages_become_an_image(archive: str) -> None:
     again = apply(**params, rebuild="always")
     assert again.plan.actions != [] and again.facts["image"]["digest"] == image.digest
     more = {**params, "debootstrap": {**tiny, "packages": ["nothing-of-that-name"]}}
-    assert [change.option for change in checked(**more).plan.changes] == ["key"]
+    named = {change.option: (change.before, change.after) for change in checked(**more).plan.changes}
+    before, after = named.pop("parts")
+    assert set(after) - set(before) == {"package nothing-of-that-name"}
+    assert list(named) == ["key"]
     with pytest.raises(Interrupted, match="nothing-of-that-name"):
         apply(**more)
     assert image_of("tiny") == image

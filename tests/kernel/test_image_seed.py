@@ -92,7 +92,9 @@ def test_one_pull_for_all_hosts(server: registry.Registry, hosts: dict[str, Host
     records = {record["host"]: record["result"]["image"] for record in done.records}
     assert len({image["digest"] for image in records.values()}) == 1
     assert [image["source"] for image in records.values()] == 3 * [records["alpha"]["source"]]
-    assert records["beta"]["source"] == {"kind": "registry", "key": layout.digest, "base": layout.digest}
+    from_where = f"docker://{image['registry']['reference']}"
+    recorded = {"kind": "registry", "parts": [from_where], "key": layout.digest, "base": layout.digest}
+    assert records["beta"]["source"] == recorded
     assert hosts["beta"].path(records["beta"]["layers"][2]["path"] + "/bin/app").read_bytes() == b"app"
     asked = len(server.requests())
     again = play(tmp_path, hosts, seeded("alpha", image))

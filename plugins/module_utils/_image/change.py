@@ -44,7 +44,7 @@ class Images:
         """Make or pull the image and give it its name. Raises ImageError, KernelError."""
         shown = Progress(progress)
         with Writer(self._store, self._kernel) as writer, contextlib.closing(shown):
-            recorded = {"kind": source.kind, "key": seen.key, "stamp": seen.stamp}
+            recorded = {"kind": source.kind, "parts": source.parts(), "key": seen.key, "stamp": seen.stamp}
             try:
                 self._name(writer, reference, source.obtain(writer, seen, policy, shown), recorded, overrides)
             except BaseException:

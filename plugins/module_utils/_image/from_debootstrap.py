@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Mapping
@@ -46,6 +47,21 @@ class Debootstrap(Source):
     def describe(self) -> str:
         more = f" with {', '.join(self.packages)}" if self.packages else ""
         return f"{self.suite} packages ({self.variant}){more}"
+
+    def parts(self) -> tuple[str, ...]:
+        named = {
+            "suite": self.suite,
+            "variant": self.variant,
+            "mirror": re.sub("//[^/@]*@", "//", self.mirror),
+            "keyring": self.keyring,
+            "architecture": self.architecture,
+            "tool": self.tool.replace("auto", ""),
+        }
+        several = {"package": self.packages, "component": self.components}
+        return (
+            *(f"{name} {value}" for name, value in named.items() if value),
+            *(f"{name} {value}" for name, values in several.items() for value in sorted(set(values))),
+        )
 
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
         """The key is what was asked for: newer packages in the mirror alone do not make another image."""

@@ -38,6 +38,9 @@ class Registry(Source):
     def describe(self) -> str:
         return f"docker://{self.reference}"
 
+    def parts(self) -> tuple[str, ...]:
+        return (self.describe(), *([f"platform {self.platform}"] if self.platform else []))
+
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
         """Asks the registry for the manifest and for nothing else. The key is its digest."""
         if self.forbidden:

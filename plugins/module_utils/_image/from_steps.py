@@ -35,6 +35,9 @@ class Steps(Source):
     def describe(self) -> str:
         return f"{len(self.steps)} step{'s' * (len(self.steps) != 1)} on {self.base or 'nothing'}"
 
+    def parts(self) -> tuple[str, ...]:
+        return (f"base {self.base}" if self.base else "no base", *map(steps.details, self.steps))
+
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
         """The key covers the base's digest, every step, and the content and mode of every file that is copied."""
         base = self._base(store)

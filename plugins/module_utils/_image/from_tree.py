@@ -34,6 +34,9 @@ class Directory(Source):
     def describe(self) -> str:
         return f"directory {self.path}"
 
+    def parts(self) -> tuple[str, ...]:
+        return (self.describe(), *(f"without {path}" for path in self.exclude))
+
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
         """The key is the layer's diff ID; where no inode changed it is the recorded one, unread."""
         stamp = source.key_of(source.stamp_of_tree(self.path), self.path, self.exclude)

@@ -77,6 +77,9 @@ class Seeded(Source):
     def describe(self) -> str:
         return f"docker://{self.reference} by way of {self.seed}"
 
+    def parts(self) -> tuple[str, ...]:
+        return (f"docker://{self.reference}",)
+
     def look(self, store: Store, recorded: Any) -> Seen:
         if self.forbidden:
             raise ImageError(f"{self.reference} is not on this host, and pull is never", "Pull it, or load it")

@@ -49,6 +49,10 @@ class Source:
         """What the image is made from, as a sentence's end: ``directory /srv/root``."""
         raise NotImplementedError
 
+    def parts(self) -> tuple[str, ...]:
+        """What goes in, one declared value each: so that a diff names the value where ``Seen.key`` only differs."""
+        return (self.describe(),)
+
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
         """Look without changing anything; ``recorded`` is what was written down when it was last used ({} if never).
 

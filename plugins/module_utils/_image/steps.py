@@ -187,6 +187,16 @@ def describe(step: Any) -> str:
     return "run " + " ".join(step.argv)
 
 
+def details(step: Any) -> str:
+    """A step with every value that was declared for it."""
+    if isinstance(step, MakeDirectory):
+        return f"directory {step.path} (mode {step.mode:04o}, owner {step.uid}:{step.gid})"
+    if isinstance(step, CopyFile):
+        mode = "its own mode" if step.mode is None else f"mode {step.mode:04o}"
+        return f"copy {step.src} to {step.dest} ({mode}, owner {step.uid}:{step.gid})"
+    return describe(step) + (" (with the host's network)" if isinstance(step, Run) and step.network else "")
+
+
 def _make_directory(root: int, step: MakeDirectory) -> None:
     fd = _directory(root, step.path)
     try:

@@ -71,6 +71,8 @@ class Writer:
         """Nothing is left in it. A file system of its own that is mounted there stays."""
         if not os.path.ismount(self.store.root):
             self.kernel.files.remove_tree(self.store.root)
+            if os.path.dirname(self.store.root) == locations.STATE:
+                self.kernel.files.remove_if_empty(locations.STATE)
             return
         for name in ("blobs", "layers", "index.json", "oci-layout"):
             self.kernel.files.remove_tree(f"{self.store.root}/{name}")

@@ -16,6 +16,7 @@ from typing import Any
 
 from .._runtime.defaults import default_mounts
 from .bundle import IDENTITY_FILES
+from .container_spec import NOT_YET
 from .operation import LIVE, RECREATE, RESTART, Change, changes_between
 
 #: How a changed option is applied; what is not named here needs a restart.
@@ -47,7 +48,7 @@ def view(documents: Mapping[str, Any], live: Mapping[str, Any], identity: Mappin
     return {
         **live,
         **{name: (content or "").splitlines() for name, content in identity.items()},
-        "image": launch["image"],
+        "image": launch["image"].replace(f"@{NOT_YET}", ", made before this"),
         "argv": process["args"],
         "env": dict(entry.partition("=")[::2] for entry in process["env"]),
         "cwd": process["cwd"],

@@ -177,6 +177,7 @@ def plan(desired: Desired, observed: Observed) -> Plan:
         **before,
         "reference": desired.reference,
         "source": desired.source.kind,
+        "parts": list(desired.source.parts()),
         "key": observed.seen.key,
         "config": dict(desired.overrides),
     }
@@ -220,14 +221,15 @@ def _absent(desired: Desired, observed: Observed) -> Plan:
 
 
 def state_of(image: Image | None) -> dict[str, Any]:
-    """An image as diffs show it. ``key`` stands for all that goes in (of a registry's image it is the digest), as the
-    digest of what has yet to be made cannot always be told before.
+    """An image as diffs show it: ``parts`` is what was declared to go in; ``key`` stands for that and its content (of a
+    registry's image it is the digest), as the digest of what has yet to be made cannot always be told before.
     """
     if image is None:
         return {}
     return {
         "reference": image.reference,
         "source": image.source.get("kind"),
+        "parts": list(image.source.get("parts") or ()),
         "key": image.source.get("key"),
         "config": dict(image.source.get("overrides") or {}),
     }

@@ -78,8 +78,7 @@ class ContainerResource(DeclaredResource[Container, ContainerObserved]):
         return replace(desired, state=state, just_started=state == "started")
 
     def facts(self, desired: Container, observed: ContainerObserved) -> dict[str, Any]:
-        known = observed.record is not None and desired.state != "absent"
-        return {"container": facts(desired, observed) if known else {}}
+        return {"container": facts(desired, observed) if desired.state != "absent" else {}}
 
 
 def _without_process(record: Mapping[str, Any]) -> Container:

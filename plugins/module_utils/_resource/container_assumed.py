@@ -24,7 +24,7 @@ from .._plan.container_documents import known_as, record
 from .._plan.container_network import ContainerNetwork
 from .._plan.container_observed import ContainerObserved, Host, Neighbour
 from .._plan.container_resolve import resolve
-from .._plan.container_spec import Container
+from .._plan.container_spec import NOT_YET, Container
 from .._plan.identity_files import hosts
 from .._plan.network import Network
 from .image_config import overrides
@@ -32,8 +32,6 @@ from .limits import resources_for
 from .network_options import desired_from
 
 Assume = Mapping[str, Any]
-#: Stands for the digest of an image that is not made yet: it differs from every digest.
-NOT_YET = "sha256:" + "0" * 64
 
 
 def assumed_image(assume: Assume, name: str | None, image: Image | None) -> Image | None:

@@ -142,6 +142,6 @@ def describe(store: Store, image: Image) -> dict[str, Any]:
         ],
         "size": image.size,
         "unpacked_size": prune.image_bytes(image, store),
-        "source": {key: image.source.get(key) for key in ("kind", "key", "base")},
+        "source": {key: image.source.get(key) for key in ("kind", "parts", "key", "base")},
         "used_by": list(store.users(image.digest)),
     }
