@@ -73,6 +73,12 @@ def test_the_layers_exist() -> None:
     assert found >= {layer for layer in MAY_IMPORT if layer.startswith("module_utils")}
 
 
+def test_only_the_runner_asks_whether_it_is_check_mode() -> None:
+    nodes = ((file, node) for file in FILES for node in ast.walk(ast.parse(file.read_text())))
+    asking = {file.name for file, node in nodes if isinstance(node, ast.Attribute) and node.attr == "check_mode"}
+    assert asking == {"runner.py"}
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PLUGINS)))
 def test_imports_follow_the_arrows(file: Path) -> None:
     layer = layer_of(str(file.relative_to(PLUGINS)))

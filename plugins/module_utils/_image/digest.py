@@ -24,10 +24,12 @@ def check(digest: object, what: str = "digest") -> str:
 
 
 def is_digest(text: str) -> bool:
+    """Whether it is a sha256 or sha512 digest, image-spec descriptor.md."""
     return bool(_DIGEST.fullmatch(text))
 
 
 def of_bytes(content: bytes, algorithm: str = "sha256") -> str:
+    """The digest of some bytes, as descriptors write it."""
     return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
 
 

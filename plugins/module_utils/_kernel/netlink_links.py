@@ -32,7 +32,7 @@ class Port:
 class Link:
     """An interface. ``master`` and ``peer_index`` are interface indexes, 0 for none; ``alias`` is its IFLA_IFALIAS.
 
-    ``peer_nsid`` is set where the other end (of a veth) is in another namespace. ``port`` is set for a bridge port.
+    ``port`` is set for a bridge port.
     ``data`` holds what its kind adds (IFLA_INFO_DATA) as (attribute, value), e.g. ("IFLA_BR_STP_STATE", 0).
     """
 
@@ -46,7 +46,6 @@ class Link:
     alias: str = ""
     master: int = 0
     peer_index: int = 0
-    peer_nsid: int | None = None
     group: int = 0
     port: Port | None = None
     data: tuple[tuple[str, Any], ...] = ()
@@ -107,7 +106,6 @@ def _link(message: Any) -> Link:
         alias=message.get_attr("IFLA_IFALIAS") or "",
         master=message.get_attr("IFLA_MASTER") or 0,
         peer_index=message.get_attr("IFLA_LINK") or 0,
-        peer_nsid=message.get_attr("IFLA_LINK_NETNSID"),
         group=message.get_attr("IFLA_GROUP") or 0,
         port=port,
         data=data,

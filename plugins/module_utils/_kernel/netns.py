@@ -30,14 +30,13 @@ class NamedNetns:
 
     ``identity`` is None for a name that nothing is mounted on (a run was killed half-way). ``ours`` says that our
     mark names exactly this namespace. ``idmap`` is the (host ID, size) of the user namespace that owns it, None
-    where that is the host's. ``userns_path`` is where that user namespace is kept, None where it is not.
+    where that is the host's.
     """
 
     name: str
     identity: NamespaceId | None
     ours: bool
     idmap: tuple[int, int] | None = None
-    userns_path: str | None = None
 
 
 def observe(name: str) -> NamedNetns | None:
@@ -56,8 +55,7 @@ def observe(name: str) -> NamedNetns | None:
         known = namespaces.identity_of(fd)
         ours = mark is not None and mark.strip() == str(known.inode)
         idmap = namespaces.owner_of(fd).idmap
-        kept = f"{locations.USERNS}/{name}" if namespaces.identity(f"{locations.USERNS}/{name}") else None
-        return NamedNetns(name, known, ours, idmap, kept)
+        return NamedNetns(name, known, ours, idmap)
     finally:
         os.close(fd)
 

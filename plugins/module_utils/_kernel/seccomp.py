@@ -34,7 +34,7 @@ ACTIONS = {
 COMPARISONS = ("SCMP_CMP_NE", "SCMP_CMP_LT", "SCMP_CMP_LE", "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT")
 #: Numbers of enum scmp_compare, which begins at 1.
 OPERATORS = {name: number for number, name in enumerate((*COMPARISONS, "SCMP_CMP_MASKED_EQ"), 1)}
-_ATTR_BADARCH, _ATTR_OPTIMIZE = 2, 8
+_ATTR_OPTIMIZE = 8
 _UNKNOWN_SYSCALL = -1
 
 

@@ -118,6 +118,7 @@ def hosts_file(
 
 
 def known_as(container: Container, addresses: Mapping[str, Iterable[str]]) -> Neighbour:
+    """What the hosts files of a container's neighbours say of it: its names and bare addresses, by network."""
     names = {
         attachment.network: tuple(dict.fromkeys((hostname(container), container.name, *attachment.aliases)))
         for attachment in container.networks
