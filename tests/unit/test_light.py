@@ -52,9 +52,10 @@ NOTHING_TO_DO = """
 import json, sys
 from {utils}._image.store import Store
 from {utils}._resource.converge import predict
-from {utils}._resource.image import ImageResource
+from {utils}._resource import image
 import {base}.modules.oci_image
-resource = ImageResource(Store({root!r}, {root!r} + "/containers"))
+image.half_made = lambda store: False  # what this host is building just now
+resource = image.ImageResource(Store({root!r}, {root!r} + "/containers"))
 desired = resource.desired({{"name": "app", "state": "present", **{options!r}}})
 outcome = predict(resource, desired)
 print(json.dumps([outcome.plan.actions, sorted(sys.modules)]))
