@@ -277,7 +277,9 @@ options:
         choices: [allow, refuse]
         default: allow
       max_size:
-        description: Bytes that one layer may unpack to, with K, M, G or T for powers of 1024.
+        description:
+          - Bytes that one layer may unpack to, with K, M, G or T for powers of 1024. Holes of sparse files count as
+            what they read as.
         type: str
         default: 64G
       max_entries:

@@ -25,7 +25,8 @@ options:
     default: 0
   changed_files:
     description:
-      - Returns what was added, changed and deleted against the image as RV(containers[].changed_files).
+      - Returns what was added, changed and deleted against the image as RV(containers[].changed_files). Mount points
+        that had to be made for the container are not listed, nor what lies deeper than 512 directories.
     type: bool
     default: false
   check_health:

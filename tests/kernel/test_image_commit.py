@@ -129,6 +129,7 @@ def test_the_same_files_are_the_same_image() -> None:
     other.mkdir()
     try:
         shutil.copy(HOME / "container.json", other)
+        shutil.copytree(HOME / "bundle", other / "bundle")
         (other / "upper").mkdir()
         names = sorted(os.listdir(HOME / "upper"), reverse=True)
         subprocess.run(["cp", "-a", *names, other / "upper"], cwd=HOME / "upper", check=True)

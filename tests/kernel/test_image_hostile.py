@@ -87,7 +87,7 @@ def refused(layout: Layout, says: str, **more: Any) -> None:
         ((("a\0b", b"x"),), "."),
         (((".", b"a file as root"),), "root of a layer"),
         ((("x", b"x", {"uid": 2**32 - 1}),), "no user or group"),
-        ((("x", b"x", {"pax_headers": {"size": "99999999999"}}),), "middle of an entry"),
+        ((("x", b"x", {"pax_headers": {"size": "9999999999"}}),), "middle of an entry"),
     ],
 )
 def test_an_escape_is_refused(tmp_path: Path, members: Members, says: str) -> None:
@@ -177,6 +177,7 @@ def test_whiteouts_become_overlays_own(tmp_path: Path) -> None:
     finally:
         subprocess.run(["umount", view], check=True)
     assert shown == {"d", "d/two", "o", "o/new", "f", "f/inside"}
+    assert apply(name="app", archive={"path": str(layout.path)}, verify=True).plan.actions == []
 
 
 def test_a_layer_takes_what_it_needs_from_below(tmp_path: Path) -> None:
@@ -231,6 +232,102 @@ def test_a_device_node_is_of_no_use_in_a_container(tmp_path: Path, user: dict[st
         assert test_container.run("bktest-node", "/busybox", "cat", "/dev/null")["rc"] == 0
     finally:
         test_container.apply("ns_container", name="bktest-node", state="absent")
+
+
+def test_holes_count(tmp_path: Path) -> None:
+    """A file of a few bytes that reads as gigabytes; on disk it keeps its holes."""
+    sparse = {"GNU.sparse.map": "0,1", "GNU.sparse.size": str(64 << 20), "GNU.sparse.name": "hole"}
+    layout = Layout(tmp_path / "layout").add(tar(("f", b"x", {"pax_headers": sparse})))
+    refused(layout, "'hole': .* more than 1048576 bytes, holes included. Raise max_size", policy={"max_size": "1M"})
+    status = os.stat(load(layout)["layers"][0]["path"] + "/hole")
+    assert (status.st_size, status.st_blocks) == (64 << 20, 8)
+
+
+def chain(*names: str) -> list[tuple[str, None]]:
+    return [("/".join(names[:depth]), None) for depth in range(1, len(names) + 1)]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        chain(*["a"] * 1500),
+        [("a/" * 600 + "x", b"x")],
+        [("a/" * 1_000_000 + "x", b"x")],
+        [("h", "=" + "b/" * 600 + "x")],
+        [("a/" * 512 + ".wh.x", b"")],
+        [*chain(*["a"] * 300), ("s", "->" + "a/" * 300), *chain("s", *["b"] * 300)[1:]],
+        [*chain(*["n" * 255] * 14), ("s", "->" + ("n" * 255 + "/") * 14), *chain("s", *["b" * 255] * 14)[1:]],
+    ],
+)
+def test_a_layer_that_is_too_deep(tmp_path: Path, members: list[tuple[str, Any]]) -> None:
+    """It is refused, nothing stays of it, and the next image is made as ever."""
+    refused(Layout(tmp_path / "layout").add(tar(*members)), "layer sha256:.* entry b.* deeper than 512 directories")
+    load(Layout(tmp_path / "good").add(GOOD))
+
+
+def test_a_layer_of_the_greatest_depth(tmp_path: Path) -> None:
+    """It is unpacked, verified, replaced by a file, and removed."""
+    deep = chain(*["a"] * 511)
+    layout = Layout(tmp_path / "layout").add(tar(*deep, ("a/" * 511 + "x", b"x")))
+    image = load(layout)
+    assert Path(image["layers"][0]["path"], "a/" * 511, "x").read_bytes() == b"x"
+    assert apply(name="app", archive={"path": str(layout.path)}, verify=True).plan.actions == []
+    image = load(Layout(tmp_path / "replaced").add(tar(*deep, ("a", b"file"))))
+    assert Path(image["layers"][0]["path"], "a").read_bytes() == b"file"
+
+
+def test_headers_that_pile_up(tmp_path: Path) -> None:
+    content = b""
+    for number in range(3):
+        one = tar(("f", b"", {"pax_headers": {f"junk{number}": "A" * 5_000_000}}))
+        size = int(one[124:135], 8)
+        content += one[: 512 + size + -size % 512]
+    refused(Layout(tmp_path / "layout").add(content + tar(("f", b"x"))), "layer sha256:.* bytes of records")
+
+
+def test_an_implied_directory_that_becomes_a_file(tmp_path: Path) -> None:
+    """The last entry of a name is the one that counts, also over a directory of a lower layer."""
+    below = tar(("d", None, {"mode": 0o700}), ("d/old", b"old"))
+    image = load(Layout(tmp_path / "layout").add(below).add(tar(("d/x", b"x"), ("d", b"file"))))
+    assert Path(image["layers"][1]["path"], "d").read_bytes() == b"file"
+
+
+def test_an_implied_directory_behind_a_link(tmp_path: Path) -> None:
+    """It takes after the one below that it covers, which is not the one of its name in the archive."""
+    below = tar(("d", None), ("d/s", None, {"mode": 0o700}), ("real", None), ("real/s", None, {"mode": 0o711}))
+    above = tar(("real", None), ("d", "->real"), ("d/s/x", b"x"))
+    top = Path(load(Layout(tmp_path / "layout").add(below).add(above))["layers"][1]["path"])
+    assert os.readlink(top / "d") == "real" and (top / "real/s/x").read_bytes() == b"x"
+    assert stat.S_IMODE((top / "real/s").stat().st_mode) == 0o711
+
+
+def test_a_link_over_what_lower_layers_need(tmp_path: Path) -> None:
+    below = tar(("d", None), ("d/file", b"x"))
+    layout = Layout(tmp_path / "layout").add(below).add(tar(("real", None), ("d", b"a file"), ("x", "=d/file")))
+    refused(layout, "layer sha256:.* cannot be placed|layer sha256:.* a hard link below")
+
+
+def test_an_opaque_root(tmp_path: Path) -> None:
+    """Nothing of the layers below is seen in a container, or by who is looked up, and they stay part of the image."""
+    busybox = ("busybox", Path("/bin/busybox").read_bytes(), {"mode": 0o755})
+    layout = Layout(tmp_path / "layout", {"Cmd": ["/busybox", "sleep", "1000"]})
+    layout.add(tar(("low", b"x"), ("etc", None), ("etc/passwd", b"web:x:7:7::/:/\n")))
+    layout.add(tar((".wh..wh..opq", b""), busybox)).add(tar(("top", b"x")))
+    image = load(layout)
+    assert len(image["layers"]) == 3
+    try:
+        test_container.apply("ns_container", name="bktest-opaque", image="app", stop_timeout=0)
+        shown = set(test_container.run("bktest-opaque", "/busybox", "ls", "/")["stdout"].split())
+        assert {"busybox", "top"} <= shown and "low" not in shown
+        test_container.apply("ns_container", name="bktest-opaque", state="absent")
+        with pytest.raises(Exception, match="web is not in the image"):
+            test_container.apply("ns_container", name="bktest-opaque", image="app", user="web")
+        build = {"base": "app", "run": ["/busybox test ! -e /low"]}
+        made = apply(name="built", build=build).facts["image"]
+        assert [layer["path"] for layer in made["layers"][:3]] == [layer["path"] for layer in image["layers"]]
+        assert apply(name="app", archive={"path": str(layout.path)}, verify=True).plan.actions == []
+    finally:
+        test_container.apply("ns_container", name="bktest-opaque", state="absent")
 
 
 GOOD = tar(("file", b"content"))

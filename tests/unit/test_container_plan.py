@@ -46,7 +46,13 @@ from ansible_collections.barekernel.containers.plugins.module_utils._runtime.con
 HOME = "/var/lib/barekernel/containers/web"
 LAB0 = Network("lab0", "lab0", ("10.88.0.1/24", "fd88::1/64"), "02:00:00:00:00:01")
 IMAGE = Image(
-    "busybox:latest", "sha256:" + "1" * 64, {}, {"config": {"Cmd": ["sh"]}, "rootfs": {"diff_ids": []}}, ("/",), {}
+    "busybox:latest",
+    "sha256:" + "1" * 64,
+    {},
+    {"config": {"Cmd": ["sh"]}, "rootfs": {"diff_ids": []}},
+    ("/",),
+    {},
+    ("/",),
 )
 BRIDGE = Link(7, "lab0", "bridge", "02:00:00:00:00:01", 1500, True, True)
 HOST = Host(

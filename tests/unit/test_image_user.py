@@ -39,6 +39,20 @@ def test_a_name_that_is_not_there(user: str) -> None:
         parse_user(user, FILES.get)
 
 
+@pytest.mark.parametrize("user", ["4294967295", "1:4294967295", "9" * 5000, "huge"])
+def test_a_number_that_is_no_id(user: str) -> None:
+    files = {"etc/passwd": b"huge:x:99999999999:0::/:\n", "etc/group": b"junk:x:99999999999:\n"}
+    with pytest.raises(NoSuchUser, match="is no ID, the largest is 4294967294"):
+        parse_user(user, files.get)
+    assert parse_user("4294967294", files.get) == (4294967294, 0, ())
+
+
+@pytest.mark.parametrize("user", ["\u00b2", "0:\u0663"])
+def test_digits_of_other_scripts_are_names(user: str) -> None:
+    with pytest.raises(NoSuchUser, match="is not in the image's"):
+        parse_user(user, FILES.get)
+
+
 def test_the_topmost_layer_wins_and_links_cannot_leave(tmp_path: Path) -> None:
     top, base = tmp_path / "top", tmp_path / "base"
     for layer in (top, base):

@@ -144,6 +144,76 @@ def test_damage_is_named(content: bytes, says: str) -> None:
         read(content)
 
 
+def header(kind: bytes, size: int, fields: dict[int, bytes] | None = None) -> bytes:
+    """A ustar header by hand; ``fields`` are bytes by their place in it."""
+    block = bytearray(512)
+    for at, value in {0: b"file", 124: b"%011o" % size, 156: kind, 257: b"ustar\x0000", **(fields or {})}.items():
+        block[at : at + len(value)] = value
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+def records(kind: bytes, *pairs: tuple[bytes, bytes]) -> bytes:
+    """A pax header with those records."""
+    payload = b""
+    for key, value in pairs:
+        length = len(key) + len(value) + 3
+        while len(b"%d" % length) + len(key) + len(value) + 3 != length:
+            length = len(b"%d" % length) + len(key) + len(value) + 3
+        payload += b"%d %s=%s\n" % (length, key, value)
+    return header(kind, len(payload)) + payload + bytes(-len(payload) % 512)
+
+
+FILE = header(b"0", 0)
+BASE_256 = b"\x80" + b"\x7f" * 11
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (records(b"x", (b"mtime", b"9" * 30)) + FILE, "'file': its time"),
+        (records(b"x", (b"mtime", b"-" + b"9" * 30)) + FILE, "'file': its time"),
+        (header(b"0", 0, {136: BASE_256}), "'file': its time"),
+        (header(b"3", 0, {329: BASE_256[:8]}), "'file': .* is no device number"),
+        (header(b"3", 0, {329: b"0010000"}), "'file': 4096:0 is no device number"),
+        (records(b"x", (b"SCHILY.xattr.user.a\0b", b"1")) + FILE, "'file': a NUL byte"),
+        (
+            records(b"x", (b"GNU.sparse.map", b"0,0"), (b"GNU.sparse.size", b"1" + b"0" * 19)) + FILE,
+            "'file': no file can have 10000000000000000000 bytes",
+        ),
+        (records(b"x", (b"path", b"n" * 100_000 + b"\0")) + FILE, r"n'\.\.\.: a NUL byte"),
+    ],
+)
+def test_what_no_file_can_have(content: bytes, says: str) -> None:
+    with pytest.raises(HostileLayer, match=says) as caught:
+        read(content)
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (lambda kind: b"".join(records(kind, (b"%d" % n, bytes(1 << 20))) for n in range(9)), "more than .* records"),
+        (lambda kind: records(kind, *((b"%d" % n, b"") for n in range(100_000))), "more than .* records"),
+        (lambda kind: records(kind, (b"k", b"v")) * 17, "more than 16 tar headers for one entry"),
+    ],
+)
+@pytest.mark.parametrize("kind", [b"x", b"g"])
+def test_headers_do_not_pile_up(content: Any, says: str, kind: bytes) -> None:
+    """Megabytes of them are a few kilobytes of gzip."""
+    with pytest.raises(HostileLayer, match=says):
+        read(gzip.compress(content(kind) + FILE, 1))
+
+
+def test_headers_for_all_do_not_pile_up_between_entries() -> None:
+    """Those that say the same again take no more room."""
+    again = records(b"g", (b"comment", b"c" * 1000)) + FILE
+    assert len(read(again * 2000)) == 2000
+    with pytest.raises(HostileLayer, match="more than 1048576 bytes of records"):
+        read(b"".join(records(b"g", (b"%d" % n, b"c" * 1000)) + FILE for n in range(2000)))
+
+
 def test_compressions_and_members() -> None:
     plain = one_file()
     half = len(plain) // 2

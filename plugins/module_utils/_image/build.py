@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from .._kernel import tree as tree_
 from .config import LayerBlob
 from .fingerprint import fingerprint
-from .policy import Policy, check_policy
+from .policy import DEEPEST, Policy, check_policy
 from .tarwriter import Written
 from .write import Writer
 
@@ -36,12 +37,12 @@ def settle_times(tree: str, started_ns: int) -> int:
     newest = 0
     root = os.open(tree, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        for _path, status, parent, name in _everything(root):
+        for status, parent, name in _everything(root):
             if stat.S_ISSOCK(status.st_mode):
                 os.unlink(name, dir_fd=parent)
             elif status.st_mtime_ns < started_ns:
                 newest = max(newest, status.st_mtime_ns)
-        for _path, status, parent, name in _everything(root):
+        for status, parent, name in _everything(root):
             if status.st_mtime_ns >= started_ns:
                 os.utime(name, ns=(newest, newest), dir_fd=parent, follow_symlinks=False)
     finally:
@@ -49,12 +50,11 @@ def settle_times(tree: str, started_ns: int) -> int:
     return newest
 
 
-def _everything(root: int) -> Any:
-    for path, names, others, fd in os.fwalk(b".", topdown=False, dir_fd=root):
-        for name in [*names, *others]:
-            yield path, os.stat(name, dir_fd=fd, follow_symlinks=False), fd, name
-        if path == b".":
-            yield path, os.stat(".", dir_fd=fd), fd, b"."
+def _everything(root: int) -> Iterator[tuple[os.stat_result, int, bytes]]:
+    """All but what lies deeper than a layer may hold, which TarWriter refuses."""
+    for node in tree_.walk(root, DEEPEST):
+        yield node.status, node.parent, node.name
+    yield os.fstat(root), root, b"."
 
 
 def take_tree(

@@ -6,13 +6,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from . import lower
-from .layer import OPAQUE_XATTR
+from .._kernel import tree
+from . import lower, mount_points
+from .overlay_marks import is_opaque, is_whiteout
+from .policy import DEEPEST
 
 ADDED, CHANGED, DELETED = "added", "changed", "deleted"
 
@@ -25,53 +28,63 @@ class Difference:
     what: str
 
 
-def differences(upper: str, layers: Sequence[str]) -> tuple[Difference, ...]:
-    """In path order. ``layers`` are an image's, topmost first. Raises OSError, KernelError.
+def differences(upper: str, layers: Sequence[str], mounted: Iterable[str] = ()) -> tuple[Difference, ...]:
+    """In path order. ``layers`` are an image's, topmost first; ``mounted`` is where something is mounted in the
+    container (mount_points.made). Raises OSError, KernelError.
 
-    A directory that overlayfs brought up for the sake of a file in it has not changed itself. What an opaque
-    directory hides is listed as deleted by the names that were directly in it.
+    A directory that overlayfs brought up for the sake of a file in it has not changed itself. Of a directory that is
+    gone its own name is listed. What lies deeper than a layer may hold is not listed.
     """
+    try:
+        root = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return ()
     below = tuple(reversed(layers))
-    found = list(_walk(os.fsencode(upper), b"", below)) if os.path.isdir(upper) else []
+    without = mount_points.made(upper, layers, mounted)
+    try:
+        with contextlib.closing(tree.walk(root, DEEPEST, without)) as nodes:
+            found = list(_compared(root, nodes, below))
+    finally:
+        os.close(root)
     return tuple(sorted(found, key=lambda difference: difference.path))
 
 
-def _walk(directory: bytes, path: bytes, below: Sequence[str]) -> Iterator[Difference]:
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            inside = path + b"/" + entry.name
-            status = entry.stat(follow_symlinks=False)
-            there = _status_below(inside, below)
-            if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
-                if there is not None:
-                    yield Difference(os.fsdecode(inside), DELETED)
-                continue
-            if there is None:
-                yield Difference(os.fsdecode(inside), ADDED)
-            elif not stat.S_ISDIR(status.st_mode) or _attributes(status) != _attributes(there):
-                yield Difference(os.fsdecode(inside), CHANGED)
-            if entry.is_dir(follow_symlinks=False):
-                yield from _hidden(entry.path, inside, below)
-                yield from _walk(entry.path, inside, below)
+def _compared(root: int, nodes: Iterable[tree.Node], below: Sequence[str]) -> Iterator[Difference]:
+    # Of the directories on the way, from the root on: whether all in them is new, and whether they hide what is below.
+    new, hiding = [False], [is_opaque(root)]
+    if hiding[-1]:
+        yield from _hidden(root, b"", below)
+    for node in nodes:
+        del new[node.depth :], hiding[node.depth :]
+        there = None if new[-1] else _status_below(node.path, below)
+        if is_whiteout(node.status):
+            if there is not None:
+                yield _difference(node.path, DELETED)
+            continue
+        if there is None:
+            yield _difference(node.path, ADDED)
+        elif not stat.S_ISDIR(node.status.st_mode) or _attributes(node.status) != _attributes(there):
+            yield _difference(node.path, CHANGED)
+        if node.fd >= 0:
+            new.append(there is None or not stat.S_ISDIR(there.st_mode))
+            # overlayfs marks the topmost of the directories that are made anew: those in it hide just as much.
+            hiding.append(hiding[-1] or is_opaque(node.fd))
+            if hiding[-1] and not new[-1]:
+                yield from _hidden(node.fd, node.path, below)
 
 
-def _hidden(directory: bytes, path: bytes, below: Sequence[str]) -> Iterator[Difference]:
-    """The names that an opaque directory takes out of sight."""
-    try:
-        if os.getxattr(directory, OPAQUE_XATTR) != b"y":
-            return
-    except OSError:
-        return
-    here = {os.fsencode(name) for name in os.listdir(directory)}
+def _hidden(fd: int, path: bytes, below: Sequence[str]) -> Iterator[Difference]:
+    """The names that a directory takes out of sight."""
+    here = {os.fsencode(name) for name in os.listdir(fd)}
     for name in sorted(_names_below(path, below) - here):
-        yield Difference(os.fsdecode(path + b"/" + name), DELETED)
+        yield _difference(path + b"/" + name if path else name, DELETED)
 
 
 def _names_below(path: bytes, below: Sequence[str]) -> set[bytes]:
     """The names that the layers show in a directory."""
     shown: set[bytes] = set()
     for number in range(len(below)):
-        fd = lower.find(path.strip(b"/"), below[number : number + 1])
+        fd = lower.find(path, below[number : number + 1])
         if fd is None:
             continue
         try:
@@ -79,17 +92,21 @@ def _names_below(path: bytes, below: Sequence[str]) -> set[bytes]:
                 shown |= {os.fsencode(name) for name in os.listdir(f"/proc/self/fd/{fd}")}
         finally:
             os.close(fd)
-    return {name for name in shown if _status_below(path + b"/" + name, below) is not None}
+    return {name for name in shown if _status_below(path + b"/" + name if path else name, below) is not None}
 
 
 def _status_below(path: bytes, below: Sequence[str]) -> os.stat_result | None:
-    fd = lower.find(path.strip(b"/"), below)
+    fd = lower.find(path, below)
     if fd is None:
         return None
     try:
         return os.fstat(fd)
     finally:
         os.close(fd)
+
+
+def _difference(path: bytes, what: str) -> Difference:
+    return Difference("/" + os.fsdecode(path), what)
 
 
 def _attributes(status: os.stat_result) -> tuple[int, int, int]:

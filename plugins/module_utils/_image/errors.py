@@ -27,3 +27,8 @@ class Unreachable(ImageError):
     def __init__(self, message: str, hint: str = "", missing: bool = False) -> None:
         super().__init__(message, hint)
         self.missing = missing
+
+
+def shown(name: bytes) -> str:
+    """A path out of an archive, which may be megabytes long, as an error quotes it."""
+    return repr(name) if len(name) <= 200 else f"{name[:200]!r}..."

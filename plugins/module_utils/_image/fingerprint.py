@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 
-from .layer import OPAQUE_XATTR
+from .overlay_marks import OPAQUE_XATTR
 
 
 def fingerprint(root: str) -> str:

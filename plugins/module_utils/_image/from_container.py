@@ -13,7 +13,7 @@ from typing import Any
 
 from .._kernel import cgroup, files
 from . import digest as digests
-from . import one_layer, source
+from . import mount_points, one_layer, source
 from .config import LayerBlob
 from .errors import ImageError
 from .policy import Policy
@@ -41,7 +41,7 @@ class Container(Source):
         """The key is the digest of what is committed: the upper directory is read, but nothing is written."""
         base, upper = self._parts(store)
         with cgroup.paused(self._cgroup(store)):
-            written = TarWriter(None, overlay=True).write_tree(upper)
+            written = TarWriter(None, **self._options(store, base, upper)).write_tree(upper)
         manifest, _config = self._documents(base, written)
         return Seen(source.key_of(base.digest, written.diff_id), digests.of_bytes(manifest))
 
@@ -50,7 +50,7 @@ class Container(Source):
         progress.update("reading", text=self.name)
         blob = writer.path("layer.tar")
         with cgroup.paused(self._cgroup(writer.store)):
-            written = one_layer.write_tree(writer, upper, blob, overlay=True)
+            written = one_layer.write_tree(writer, upper, blob, **self._options(writer.store, base, upper))
         return one_layer.store_layer_image(
             writer, blob, lambda _layer: self._documents(base, written), policy, progress
         )
@@ -66,6 +66,11 @@ class Container(Source):
         if not os.path.isdir(f"{home}/upper"):
             raise ImageError(f"container {self.name} has no directory of its own to commit")
         return base, f"{home}/upper"
+
+    def _options(self, store: Store, base: Image, upper: str) -> dict[str, Any]:
+        """How the upper directory is read: without what the runtime alone put there."""
+        bundle = files.read_json(f"{store.containers}/{self.name}/bundle/config.json")
+        return {"overlay": True, "exclude": mount_points.made(upper, base.lowerdirs, mount_points.mounted(bundle))}
 
     def _cgroup(self, store: Store) -> str:
         """Where its processes are while it runs."""

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .._kernel import files
 from . import apt_sources, build, one_layer, source
 from .config import LayerBlob
 from .errors import ImageError
@@ -149,7 +150,7 @@ class Debootstrap(Source):
                 below = f"{path}/{name}"
                 if os.path.isdir(below) and not os.path.islink(below):
                     if directory in ("dev", "tmp", "run"):
-                        shutil.rmtree(below)
+                        files.remove_tree(below)
                     continue
                 os.unlink(below)
         for name in ("etc/machine-id", "var/cache/ldconfig/aux-cache", "var/cache/debconf/config.dat-old"):

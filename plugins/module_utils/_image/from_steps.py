@@ -92,7 +92,7 @@ class Steps(Source):
         overlay_work, merged = writer.path("work"), writer.path("merged")
         os.mkdir(overlay_work, 0o700)
         os.mkdir(merged, 0o700)
-        lowerdirs = base.layers if base else ()
+        lowerdirs = base.lowerdirs if base else ()
         if base:
             root = os.stat(base.layers[0])
             os.chown(tree, root.st_uid, root.st_gid)

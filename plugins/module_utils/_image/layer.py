@@ -12,28 +12,27 @@ layer.md) become overlayfs's own: a character device 0:0, and trusted.overlay.op
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import stat
 from typing import Any
 
-from .._kernel import openat2
+from .._kernel import openat2, tree
 from .._kernel.errors import KernelError
 from . import tarstream
-from .errors import HostileLayer
+from .errors import HostileLayer, shown
+from .overlay_marks import OPAQUE_XATTR, is_whiteout
+from .parents import Parents, Place, check_depth
 from .policy import Limits
 from .stream import LayerStream
 from .tarstream import Entry
 
-OPAQUE_XATTR = "trusted.overlay.opaque"
-_WHITEOUT = b".wh."
+#: What the name of an entry begins with that hides another (OCI image-spec layer.md).
+WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"
-_RESOLVE = openat2.RESOLVE_IN_ROOT | openat2.RESOLVE_NO_MAGICLINKS | openat2.RESOLVE_NO_XDEV
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 #: What may be set on a file of the host; trusted.* steers overlayfs, security.selinux is the host's policy's business.
 _XATTRS_KEPT = ("user.", "security.capability", "system.posix_acl_access", "system.posix_acl_default")
-_CACHED_PARENTS = 256
 _MAX_ID = (1 << 32) - 2
 #: As much as a listing of what is odd about a layer shows.
 _LISTED = 20
@@ -44,11 +43,9 @@ class Unpacker:
     """Places the entries of one layer below the directory that root_fd refers to (empty, and nobody else's)."""
 
     def __init__(self, root_fd: int, limits: Limits) -> None:
-        self._root = root_fd
         self._limits = limits
-        self._parents: dict[bytes, int] = {}
+        self._parents = Parents(root_fd)
         self._directory_times: dict[bytes, int] = {}
-        self.implied: set[bytes] = {b""}
         self.outside_links: list[tuple[bytes, bytes]] = []
         self.entries = 0
         self.size = 0
@@ -63,7 +60,7 @@ class Unpacker:
                 self._place(source, entry)
             self._set_directory_times()
         finally:
-            self._forget_parents()
+            self._parents.forget()
 
     def record(self) -> dict[str, Any]:
         """What layer.json keeps."""
@@ -73,7 +70,7 @@ class Unpacker:
             "devices": self.devices,
             "setuid": self.setuid,
             "xattrs_dropped": sorted(self.xattrs_dropped),
-            "implied": sorted(os.fsdecode(path) for path in self.implied),
+            "implied": sorted(os.fsdecode(path) for path in self._parents.implied),
             "outside_links": [[os.fsdecode(name), os.fsdecode(target)] for name, target in self.outside_links],
         }
 
@@ -87,10 +84,10 @@ class Unpacker:
             )
         path = clean(entry.name)
         if entry.uid > _MAX_ID or entry.gid > _MAX_ID:
-            raise HostileLayer(f"entry {entry.name!r}: owner {entry.uid}:{entry.gid} is no user or group ID")
+            raise HostileLayer(f"entry {shown(entry.name)}: owner {entry.uid}:{entry.gid} is no user or group ID")
         directory, _slash, name = path.rpartition(b"/")
         try:
-            if name.startswith(_WHITEOUT):
+            if name.startswith(WHITEOUT):
                 self._whiteout(directory, name)
             elif not path:
                 self._root_entry(entry)
@@ -103,18 +100,18 @@ class Unpacker:
 
     def _member(self, source: LayerStream, entry: Entry, path: bytes, directory: bytes, name: bytes) -> None:
         try:
-            parent = self._parent(directory)
+            parent = self._parents.of(directory)
             if entry.kind == tarstream.FILE:
-                self._file(source, entry, parent, name)
+                self._file(source, entry, parent.fd, name)
             elif entry.kind == tarstream.DIRECTORY:
-                self._directory(entry, parent, name, path)
+                self._directory(entry, parent, name)
             elif entry.kind == tarstream.SYMLINK:
-                self._again(parent, name, lambda: os.symlink(entry.linkname, name, dir_fd=parent))
-                self._metadata(entry, parent, name)
+                self._again(parent.fd, name, lambda: os.symlink(entry.linkname, name, dir_fd=parent.fd))
+                self._metadata(entry, parent.fd, name)
             elif entry.kind == tarstream.HARDLINK:
                 self._hardlink(entry, parent, name, path)
             else:
-                self._special(entry, parent, name)
+                self._special(entry, parent.fd, name)
         except OSError as error:
             raise _placed(error, entry) from error
         if entry.kind not in (tarstream.FILE, tarstream.DIRECTORY):
@@ -122,19 +119,19 @@ class Unpacker:
 
     def _root_entry(self, entry: Entry) -> None:
         if entry.kind != tarstream.DIRECTORY:
-            raise HostileLayer(f"entry {entry.name!r}: the root of a layer can only be a directory")
-        self.implied.discard(b"")
-        self._metadata(entry, self._root, b".")
+            raise HostileLayer(f"entry {shown(entry.name)}: the root of a layer can only be a directory")
+        self._parents.implied.discard(b"")
+        self._metadata(entry, self._parents.root.fd, b".")
         self._directory_times[b""] = entry.mtime_ns
 
     def _file(self, source: LayerStream, entry: Entry, parent: int, name: bytes) -> None:
+        self._count(entry)
         try:
             fd = os.open(name, _CREATE, 0o600, dir_fd=parent)
         except FileExistsError:
             self._remove(parent, name)
             fd = os.open(name, _CREATE, 0o600, dir_fd=parent)
         try:
-            self.size += entry.stored
             if entry.sparse is None:
                 self._copy(source, fd, entry.stored)
             else:
@@ -154,6 +151,16 @@ class Unpacker:
         finally:
             os.close(fd)
 
+    def _count(self, entry: Entry) -> None:
+        """Raises HostileLayer. A hole counts: whatever reads or copies the file meets all of it."""
+        self.size += entry.size
+        if self.size > self._limits.size:
+            raise HostileLayer(
+                f"entry {shown(entry.name)}: with it the layer unpacks to more than {self._limits.size} bytes, holes "
+                "included",
+                "Raise max_size if it is meant to",
+            )
+
     @staticmethod
     def _copy(source: LayerStream, fd: int, size: int) -> None:
         while size:
@@ -163,44 +170,45 @@ class Unpacker:
             while written < len(chunk):
                 written += os.write(fd, chunk[written:])
 
-    def _directory(self, entry: Entry, parent: int, name: bytes, path: bytes) -> None:
+    def _directory(self, entry: Entry, parent: Place, name: bytes) -> None:
         try:
-            os.mkdir(name, 0o700, dir_fd=parent)
+            os.mkdir(name, 0o700, dir_fd=parent.fd)
         except FileExistsError:
-            there = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            there = os.stat(name, dir_fd=parent.fd, follow_symlinks=False)
             if not stat.S_ISDIR(there.st_mode):
                 # A whiteout of this layer and then a directory: the one below is gone, and this one is new.
-                self._remove(parent, name)
-                os.mkdir(name, 0o700, dir_fd=parent)
-                if _is_whiteout(there):
-                    os.setxattr(_through(parent, name), OPAQUE_XATTR, b"y", follow_symlinks=False)
-        self.implied.discard(path)
-        self._metadata(entry, parent, name)
+                self._remove(parent.fd, name)
+                os.mkdir(name, 0o700, dir_fd=parent.fd)
+                if is_whiteout(there):
+                    os.setxattr(_through(parent.fd, name), OPAQUE_XATTR, b"y", follow_symlinks=False)
+        path = parent.inside(name)
+        self._parents.implied.discard(path)
+        self._metadata(entry, parent.fd, name)
         self._directory_times[path] = entry.mtime_ns
 
-    def _hardlink(self, entry: Entry, parent: int, name: bytes, path: bytes) -> None:
+    def _hardlink(self, entry: Entry, parent: Place, name: bytes, path: bytes) -> None:
         target = clean(entry.linkname)
         if target == path:
             return
+        check_depth(target, entry.name)
         directory, _slash, target_name = target.rpartition(b"/")
         try:
-            target_parent = self._open_directory(directory)
+            target_parent = self._parents.open(directory)
         except KernelError as error:
             if error.errno != errno.ENOENT:
                 raise
-            self.outside_links.append((path, target))
+            self.outside_links.append((parent.inside(name), target))
             return
         try:
             there = os.stat(target_name or b".", dir_fd=target_parent, follow_symlinks=False)
-            if stat.S_ISDIR(there.st_mode) or _is_whiteout(there):
-                raise HostileLayer(f"entry {entry.name!r}: a hard link to {entry.linkname!r}, which is no file")
-            self._again(
-                parent,
-                name,
-                lambda: os.link(target_name, name, src_dir_fd=target_parent, dst_dir_fd=parent, follow_symlinks=False),
-            )
+            if stat.S_ISDIR(there.st_mode) or is_whiteout(there):
+                raise HostileLayer(
+                    f"entry {shown(entry.name)}: a hard link to {shown(entry.linkname)}, which is no file"
+                )
+            ends = {"src_dir_fd": target_parent, "dst_dir_fd": parent.fd}
+            self._again(parent.fd, name, lambda: os.link(target_name, name, **ends, follow_symlinks=False))
         except FileNotFoundError:
-            self.outside_links.append((path, target))
+            self.outside_links.append((parent.inside(name), target))
         finally:
             os.close(target_parent)
 
@@ -217,15 +225,14 @@ class Unpacker:
 
     def _whiteout(self, directory: bytes, name: bytes) -> None:
         if name == _OPAQUE:
-            parent = self._parent(directory)
-            os.setxattr(f"/proc/self/fd/{parent}", OPAQUE_XATTR, b"y")
+            os.setxattr(f"/proc/self/fd/{self._parents.of(directory).fd}", OPAQUE_XATTR, b"y")
             return
         if name.startswith(b".wh..wh."):
             return  # what AUFS kept for itself (.wh..wh.plnk, .wh..wh.aufs)
-        hidden = name[len(_WHITEOUT) :]
+        hidden = name[len(WHITEOUT) :]
         if hidden in (b"", b".", b".."):
             raise HostileLayer(f"entry {name!r}: a whiteout of {hidden!r}")
-        parent = self._parent(directory)
+        parent = self._parents.of(directory).fd
         try:
             os.mknod(hidden, stat.S_IFCHR, 0, dir_fd=parent)
             os.utime(hidden, ns=(0, 0), dir_fd=parent, follow_symlinks=False)
@@ -257,14 +264,15 @@ class Unpacker:
 
     def _set_directory_times(self) -> None:
         """Last, as every entry placed in a directory moves its times; the deepest first."""
-        for path in self.implied:
+        for path in self._parents.implied:
             self._directory_times.setdefault(path, 0)
         for path in sorted(self._directory_times, reverse=True):
             try:
-                fd = self._open_directory(path, os.O_RDONLY)
+                fd = self._parents.open(path, os.O_RDONLY, openat2.RESOLVE_NO_SYMLINKS)
             except KernelError as error:
-                if error.errno in (errno.ENOENT, errno.ENOTDIR):
-                    continue  # replaced by a later entry
+                if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                    self._parents.implied.discard(path)  # replaced by a later entry
+                    continue
                 raise
             try:
                 os.utime(fd, ns=(self._directory_times[path], self._directory_times[path]))
@@ -276,48 +284,7 @@ class Unpacker:
         if len(listing) < _LISTED:
             listing.append(os.fsdecode(entry.name))
 
-    # Parents
-
-    def _parent(self, directory: bytes) -> int:
-        """A descriptor of the directory an entry goes into, made where the archive did not carry it."""
-        if not directory:
-            return self._root
-        fd = self._parents.get(directory)
-        if fd is None:
-            try:
-                fd = self._open_directory(directory)
-            except KernelError as error:
-                if error.errno not in (errno.ENOENT, errno.ENOTDIR):
-                    raise
-                self._imply(directory)
-                fd = self._open_directory(directory)
-            if len(self._parents) >= _CACHED_PARENTS:
-                self._forget_parents()
-            self._parents[directory] = fd
-        return fd
-
-    def _imply(self, directory: bytes) -> None:
-        """Make a directory that the archive uses and did not carry; also over a whiteout of the same layer."""
-        above, _slash, name = directory.rpartition(b"/")
-        parent = self._parent(above)
-        try:
-            os.mkdir(name, 0o755, dir_fd=parent)
-        except FileExistsError:
-            if not _is_whiteout(os.stat(name, dir_fd=parent, follow_symlinks=False)):
-                raise
-            os.unlink(name, dir_fd=parent)
-            os.mkdir(name, 0o755, dir_fd=parent)
-            os.setxattr(_through(parent, name), OPAQUE_XATTR, b"y", follow_symlinks=False)
-        os.chmod(name, 0o755, dir_fd=parent)
-        self.implied.add(directory)
-
-    def _open_directory(self, path: bytes, flags: int = os.O_PATH) -> int:
-        return openat2.openat2(self._root, path or b".", flags | os.O_DIRECTORY, resolve=_RESOLVE)
-
-    def _forget_parents(self) -> None:
-        for fd in self._parents.values():
-            os.close(fd)
-        self._parents.clear()
+    # What is in the way
 
     def _again(self, parent: int, name: bytes, make: Any) -> None:
         """Make a name; what an earlier entry of the same layer put there gives way."""
@@ -329,20 +296,9 @@ class Unpacker:
 
     def _remove(self, parent: int, name: bytes) -> None:
         there = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        if not stat.S_ISDIR(there.st_mode):
-            os.unlink(name, dir_fd=parent)
-            if stat.S_ISLNK(there.st_mode):
-                self._forget_parents_but(parent)
-            return
-        _remove_tree(parent, name)
-        self._forget_parents_but(parent)
-
-    def _forget_parents_but(self, kept: int) -> None:
-        """Descriptors may name what is no longer there; the one in use stays open."""
-        for path, fd in list(self._parents.items()):
-            if fd != kept:
-                os.close(fd)
-                del self._parents[path]
+        tree.remove(parent, name)
+        if stat.S_ISDIR(there.st_mode) or stat.S_ISLNK(there.st_mode):
+            self._parents.forget(kept=parent)
 
 
 def clean(name: bytes) -> bytes:
@@ -351,7 +307,7 @@ def clean(name: bytes) -> bytes:
         return name
     parts = [part for part in name.split(b"/") if part not in (b"", b".")]
     if b".." in parts:
-        raise HostileLayer(f"entry {name!r}: a path that climbs out with '..'")
+        raise HostileLayer(f"entry {shown(name)}: a path that climbs out with '..'")
     return b"/".join(parts)
 
 
@@ -360,31 +316,12 @@ def _through(parent: int, name: bytes) -> bytes:
     return b"/proc/self/fd/%d/%s" % (parent, name)
 
 
-def _is_whiteout(there: os.stat_result) -> bool:
-    return stat.S_ISCHR(there.st_mode) and there.st_rdev == 0
-
-
-def _remove_tree(parent: int, name: bytes) -> None:
-    """rm -r below a descriptor, never following a symlink."""
-    fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
-    try:
-        for child in os.listdir(fd):
-            raw = os.fsencode(child)
-            with contextlib.suppress(IsADirectoryError, PermissionError):
-                os.unlink(raw, dir_fd=fd)
-                continue
-            _remove_tree(fd, raw)
-    finally:
-        os.close(fd)
-    os.rmdir(name, dir_fd=parent)
-
-
 def _placed(error: OSError, entry: Entry) -> Exception:
     """The entry's name goes into the message; what only a crafted layer causes is called that."""
     if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.EXDEV, errno.ENAMETOOLONG):
-        return HostileLayer(f"entry {entry.name!r}: cannot be placed: {os.strerror(error.errno)}")
+        return HostileLayer(f"entry {shown(entry.name)}: cannot be placed: {os.strerror(error.errno)}")
     if isinstance(error, KernelError):
         return error
     call = {errno.ENOSPC: "write", errno.EDQUOT: "write"}.get(error.errno or 0, "unpack")
     hint = "The file system of the image store cannot hold this attribute" if error.errno == errno.ENOTSUP else ""
-    return KernelError(error.errno or errno.EIO, call, entry.name, hint)
+    return KernelError(error.errno or errno.EIO, call, entry.name[:200], hint)

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from .._kernel.errors import KernelError
 from .._kernel.openat2 import openat2
+from .overlay_marks import is_opaque_path, is_whiteout
 
 _LARGEST = 8 * 1024 * 1024
 
@@ -63,17 +64,10 @@ def _hides_lower(layer_fd: int, path: str) -> bool:
             return False
         try:
             status = os.fstat(fd)
-            if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
+            if is_whiteout(status):
                 return True
-            if stat.S_ISDIR(status.st_mode) and _is_opaque(fd):
+            if stat.S_ISDIR(status.st_mode) and is_opaque_path(fd):
                 return True
         finally:
             os.close(fd)
     return False
-
-
-def _is_opaque(directory_fd: int) -> bool:
-    try:
-        return os.getxattr(f"/proc/self/fd/{directory_fd}", "trusted.overlay.opaque") == b"y"
-    except OSError:
-        return False

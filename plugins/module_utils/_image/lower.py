@@ -15,17 +15,18 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .._kernel import openat2
 from .._kernel.errors import KernelError
-from .errors import HostileLayer
-from .layer import OPAQUE_XATTR
+from .errors import HostileLayer, shown
+from .overlay_marks import is_opaque_path, is_whiteout
 
 _RESOLVE = openat2.RESOLVE_IN_ROOT | openat2.RESOLVE_NO_MAGICLINKS | openat2.RESOLVE_NO_SYMLINKS
 #: What Unpacker gives a directory that it had to make.
 _IMPLIED = (0o755, 0, 0)
+_CRAFTED = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP, errno.EXDEV, errno.ENAMETOOLONG)
 
 
 def depends(record: Mapping[str, Any], below: Sequence[str]) -> bool:
@@ -47,15 +48,33 @@ def depends(record: Mapping[str, Any], below: Sequence[str]) -> bool:
 
 
 def complete(root: str, record: Mapping[str, Any], below: Sequence[str]) -> None:
-    """Give the layer below ``root`` what it takes from ``below`` (bottommost first). Raises HostileLayer."""
+    """Give the layer below ``root`` what it takes from ``below`` (bottommost first).
+
+    Raises HostileLayer, which names the entry, KernelError.
+    """
     root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for link, target in record.get("outside_links", ()):
-            _link(root_fd, os.fsencode(link), os.fsencode(target), below)
+            with _about(link):
+                _link(root_fd, os.fsencode(link), os.fsencode(target), below)
         for path in sorted(record.get("implied", ()), reverse=True):
-            _adopt(root_fd, os.fsencode(path), below)
+            with _about(path):
+                _adopt(root_fd, os.fsencode(path), below)
     finally:
         os.close(root_fd)
+
+
+@contextlib.contextmanager
+def _about(path: str) -> Iterator[None]:
+    """What only a crafted layer causes is called that."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _CRAFTED:
+            raise
+        raise HostileLayer(
+            f"entry {shown(os.fsencode(path))}: what it needs of the layers below cannot be placed: {error.strerror}"
+        ) from error
 
 
 def find(path: bytes, below: Sequence[str]) -> int | None:
@@ -84,21 +103,14 @@ def _in_layer(root: int, path: bytes) -> tuple[int | None, bool]:
                 return None, hidden or error.errno != errno.ENOENT
             raise
         status = os.fstat(fd)
-        if stat.S_ISCHR(status.st_mode) and status.st_rdev == 0:
+        if is_whiteout(status):
             os.close(fd)
             return None, True
         if depth == len(parts):
             return fd, True
-        hidden = hidden or _opaque(fd)
+        hidden = hidden or is_opaque_path(fd)
         os.close(fd)
     return None, hidden
-
-
-def _opaque(fd: int) -> bool:
-    try:
-        return os.getxattr(f"/proc/self/fd/{fd}", OPAQUE_XATTR) == b"y"
-    except OSError:
-        return False
 
 
 def _xattrs(fd: int) -> dict[str, bytes]:
@@ -151,24 +163,36 @@ def _link(root_fd: int, link: bytes, target: bytes, below: Sequence[str]) -> Non
 
 def _directory(root_fd: int, path: bytes, below: Sequence[str]) -> int:
     """The directory in this layer, made like the one below where it is not here yet."""
+    parts = path.split(b"/") if path else []
+    above = _open(root_fd, b"")
+    for depth, name in enumerate(parts, 1):
+        here = b"/".join(parts[:depth])
+        try:
+            try:
+                found = _open(root_fd, here)
+            except FileNotFoundError:
+                os.mkdir(name, 0o755, dir_fd=above)
+                _adopt(root_fd, here, below)
+                found = _open(root_fd, here)
+        finally:
+            os.close(above)
+        above = found
+    return above
+
+
+def _open(root_fd: int, path: bytes) -> int:
     try:
         return openat2.openat2(root_fd, path or b".", os.O_PATH | os.O_DIRECTORY, resolve=_RESOLVE)
     except KernelError as error:
         if error.errno != errno.ENOENT:
-            raise HostileLayer(f"a hard link below {path!r}, which is no directory") from None
-    parent = _directory(root_fd, path.rpartition(b"/")[0], below)
-    try:
-        os.mkdir(path.rpartition(b"/")[2], 0o755, dir_fd=parent)
-    finally:
-        os.close(parent)
-    _adopt(root_fd, path, below)
-    return openat2.openat2(root_fd, path, os.O_PATH | os.O_DIRECTORY, resolve=_RESOLVE)
+            raise HostileLayer(f"a hard link below {shown(path)}, which is no directory") from None
+        raise FileNotFoundError(error.errno, error.strerror, path) from None
 
 
 def _bring_up(parent: int, name: bytes, path: bytes, below: Sequence[str]) -> None:
     there = find(path, below)
     if there is None:
-        raise HostileLayer(f"a hard link to {path!r}, which neither the layer nor those below it hold")
+        raise HostileLayer(f"a hard link to {shown(path)}, which neither the layer nor those below it hold")
     try:
         status = os.fstat(there)
         if stat.S_ISLNK(status.st_mode):
@@ -176,7 +200,7 @@ def _bring_up(parent: int, name: bytes, path: bytes, below: Sequence[str]) -> No
             os.chown(name, status.st_uid, status.st_gid, dir_fd=parent, follow_symlinks=False)
             return
         if not stat.S_ISREG(status.st_mode):
-            raise HostileLayer(f"a hard link to {path!r}, which is no regular file in the layers below")
+            raise HostileLayer(f"a hard link to {shown(path)}, which is no regular file in the layers below")
         fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent)
         with os.fdopen(fd, "wb") as target, open(f"/proc/self/fd/{there}", "rb") as source:
             shutil.copyfileobj(source, target, 1 << 20)

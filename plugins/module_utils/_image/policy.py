@@ -12,10 +12,14 @@ from typing import Any
 
 from .errors import HostileLayer
 
+#: How many names a path in a layer may have. Whoever reads a tree holds a descriptor for each, of 1024 that a process
+#: usually gets; images that people make stay below 50.
+DEEPEST = 512
+
 
 @dataclass(frozen=True)
 class Limits:
-    """Where a layer is taken for a bomb."""
+    """Where a layer is taken for a bomb: the bytes it unpacks to, with the holes of sparse files, and its entries."""
 
     size: int = 64 << 30
     entries: int = 4_000_000

@@ -18,7 +18,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from .._kernel.errors import KernelError
 from . import digest as digests
 from . import reference as references
 from .errors import ImageError
+from .overlay_marks import is_opaque
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -45,9 +46,10 @@ LOCK = "images"
 class Image:
     """An image that is in the store.
 
-    ``layers`` are the unpacked layers' absolute paths, the topmost first, as overlayfs wants its lowerdirs;
-    ``diff_ids`` and ``chain_ids`` are the bottommost first, as the configuration lists them. ``document`` is the
-    whole OCI image configuration, ``source`` what the image was made from (as the module recorded it).
+    ``layers`` are the unpacked layers' absolute paths, the topmost first; ``lowerdirs`` those of them that are seen, as
+    overlayfs wants them. ``diff_ids`` and ``chain_ids`` are the bottommost first, as the configuration lists them.
+    ``document`` is the whole OCI image configuration, ``source`` what the image was made from (as the module recorded
+    it).
     """
 
     reference: str
@@ -56,6 +58,7 @@ class Image:
     document: Mapping[str, Any]
     layers: tuple[str, ...]
     source: Mapping[str, Any]
+    lowerdirs: tuple[str, ...]
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -178,7 +181,8 @@ class Store:
         layers = []
         for diff_id, chain_id in zip(diff_ids, digests.chain_ids(diff_ids)):
             layers.append(self.layer_home(self.layer_key(diff_id, chain_id) or diff_id) + "/fs")
-        return Image(reference, digest, manifest, document, tuple(reversed(layers)), source or {})
+        layers.reverse()
+        return Image(reference, digest, manifest, document, tuple(layers), source or {}, _seen(layers))
 
     def users(self, digest: str) -> tuple[str, ...]:
         """Containers made from that image: read from what they declare, never counted."""
@@ -197,6 +201,14 @@ class Store:
                 raise
             return None
         return declared.get("image_digest") if isinstance(declared, Mapping) else None
+
+
+def _seen(layers: Sequence[str]) -> tuple[str, ...]:
+    """The layers, topmost first, down to one that hides all below it: overlayfs heeds no such mark on a root."""
+    for count, layer in enumerate(layers, 1):
+        if is_opaque(layer):
+            return tuple(layers[:count])
+    return tuple(layers)
 
 
 def reference_of(descriptor: Mapping[str, Any]) -> str:

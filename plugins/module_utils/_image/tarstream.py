@@ -11,19 +11,31 @@ sparse maps and raw bytes, and cannot be told to refuse what is malformed. Forma
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
-from .errors import HostileLayer
+from .errors import HostileLayer, shown
 
 BLOCK = 512
 _ZERO = bytes(BLOCK)
-#: A header's own records (long names, xattrs) may not grow without bound; the kernel's largest xattr is 64 KiB.
+#: The records before an entry (long names, xattrs) may not grow without bound; the kernel's largest xattr is 64 KiB.
 MAX_RECORDS = 8 << 20
+#: Nor may those for all entries: tools write a comment there. They are gone through for every entry.
+MAX_SHARED = 1 << 20
+#: What a record takes beside its own bytes.
+_RECORD_COST = 128
+#: Headers that say something about the entry that follows: of each kind one, and some patience.
+MAX_HEADERS = 16
 MAX_SPARSE_PARTS = 1 << 20
+#: What off_t, time_t and a device number of Linux can hold (kernel: include/linux/kdev_t.h, new_encode_dev).
+_MAX_SIZE = (1 << 63) - 1
+_MAX_TIME_NS = ((1 << 63) - 1) * 1_000_000_000
+_MAX_DEVICE = ((1 << 12) - 1, (1 << 20) - 1)
 _REGULAR = (b"0", b"\0", b"7", b"S")
 
 FILE, HARDLINK, SYMLINK, CHAR, BLOCK_DEVICE, DIRECTORY, FIFO = range(7)
+#: GNU's headers of a long name and a long link target, and the record that each stands for.
+_LONG = {b"L": b"path", b"K": b"linkpath"}
 _KINDS = {b"1": HARDLINK, b"2": SYMLINK, b"3": CHAR, b"4": BLOCK_DEVICE, b"5": DIRECTORY, b"6": FIFO}
 
 
@@ -64,8 +76,8 @@ def entries(source: Source) -> Iterator[Entry]:
 
     Raises HostileLayer for a damaged or malformed archive.
     """
-    shared: dict[bytes, bytes] = {}
-    records: dict[bytes, bytes] = {}
+    shared, records = _Records(MAX_SHARED), _Records(MAX_RECORDS)
+    headers = 0
     while True:
         if source.at_end():
             return  # archives without their two empty blocks exist; what was cut shows in the digest
@@ -74,17 +86,41 @@ def entries(source: Source) -> Iterator[Entry]:
             return
         kind = header[156:157]
         size = _checked(header)
+        headers += 1
+        if headers > MAX_HEADERS:
+            raise HostileLayer(f"more than {MAX_HEADERS} tar headers for one entry")
         if kind == b"x":
-            records.update(_pax(_payload(source, size)))
+            records.add(_pax(_payload(source, size)))
         elif kind == b"g":
-            shared.update(_pax(_payload(source, size)))
-        elif kind == b"L":
-            records[b"path"] = _payload(source, size).rstrip(b"\0")
-        elif kind == b"K":
-            records[b"linkpath"] = _payload(source, size).rstrip(b"\0")
+            shared.add(_pax(_payload(source, size)))
+        elif kind in (b"L", b"K"):
+            records.add([(_LONG[kind], _payload(source, size).rstrip(b"\0"))])
         else:
-            yield _entry(source, header, kind, size, {**shared, **records} if shared else records)
-            records = {}
+            yield _entry(source, header, kind, size, {**shared.values, **records.values} if shared else records.values)
+            if headers > 1:
+                records = _Records(MAX_RECORDS)
+            headers = 0
+
+
+class _Records:
+    """Records of headers that came one after the other, bounded as a whole."""
+
+    def __init__(self, limit: int) -> None:
+        self.values: dict[bytes, bytes] = {}
+        self._limit = limit
+        self._size = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.values)
+
+    def add(self, more: Iterable[tuple[bytes, bytes]]) -> None:
+        """A later record wins. Raises HostileLayer."""
+        for key, value in more:
+            had = self.values.get(key)
+            self._size += len(value) - len(had) if had is not None else _RECORD_COST + len(key) + len(value)
+            if self._size > self._limit:
+                raise HostileLayer(f"tar headers hold more than {self._limit} bytes of records")
+            self.values[key] = value
 
 
 def padded(size: int) -> int:
@@ -130,9 +166,8 @@ def _text(field: bytes) -> bytes:
     return field.split(b"\0", 1)[0]
 
 
-def _pax(payload: bytes) -> dict[bytes, bytes]:
+def _pax(payload: bytes) -> Iterator[tuple[bytes, bytes]]:
     """``LENGTH KEY=VALUE\\n`` records."""
-    records: dict[bytes, bytes] = {}
     position = 0
     while position < len(payload):
         space = payload.find(b" ", position, position + 20)
@@ -142,9 +177,8 @@ def _pax(payload: bytes) -> dict[bytes, bytes]:
         key, equals, value = record[:-1].partition(b"=")
         if length < 5 or position + length > len(payload) or not equals or record[-1:] != b"\n":
             raise HostileLayer("a pax record is malformed")
-        records[key] = value
+        yield key, value
         position += length
-    return records
 
 
 def _entry(source: Source, header: bytes, kind: bytes, size: int, records: Mapping[bytes, bytes]) -> Entry:
@@ -172,9 +206,23 @@ def _entry(source: Source, header: bytes, kind: bytes, size: int, records: Mappi
         _old_sparse(source, header, entry)
     elif records and b"GNU.sparse.major" in records or b"GNU.sparse.map" in records:
         _pax_sparse(source, records, entry)
-    if b"\0" in entry.name or b"\0" in entry.linkname:
-        raise HostileLayer(f"entry {entry.name!r}: a NUL byte in a name")
+    _check_ranges(entry)
     return entry
+
+
+def _check_ranges(entry: Entry) -> None:
+    """Raises HostileLayer for what no file can have."""
+    wrong = ""
+    if b"\0" in entry.name or b"\0" in entry.linkname or any("\0" in name for name in entry.xattrs):
+        wrong = "a NUL byte in a name"
+    elif entry.size > _MAX_SIZE:
+        wrong = f"no file can have {entry.size} bytes"
+    elif abs(entry.mtime_ns) > _MAX_TIME_NS:
+        wrong = "its time is none that a file can have"
+    elif entry.devmajor > _MAX_DEVICE[0] or entry.devminor > _MAX_DEVICE[1]:
+        wrong = f"{entry.devmajor}:{entry.devminor} is no device number"
+    if wrong:
+        raise HostileLayer(f"entry {shown(entry.name)}: {wrong}")
 
 
 def _kind(kind: bytes, name: bytes) -> int:
@@ -183,7 +231,7 @@ def _kind(kind: bytes, name: bytes) -> int:
     try:
         return _KINDS[kind]
     except KeyError:
-        raise HostileLayer(f"entry {name!r}: unknown tar type {kind!r}") from None
+        raise HostileLayer(f"entry {shown(name)}: unknown tar type {kind!r}") from None
 
 
 def _apply(entry: Entry, records: Mapping[bytes, bytes]) -> None:
@@ -230,7 +278,7 @@ def _old_sparse(source: Source, header: bytes, entry: Entry) -> None:
         parts += _sparse_parts(block[:504])
         more = block[504]
         if len(parts) > MAX_SPARSE_PARTS:
-            raise HostileLayer(f"entry {entry.name!r}: too many sparse parts")
+            raise HostileLayer(f"entry {shown(entry.name)}: too many sparse parts")
     entry.size = _number(header[483:495], "real size")
     _set_sparse(entry, parts, entry.stored)
 
@@ -254,22 +302,23 @@ def _pax_sparse(source: Source, records: Mapping[bytes, bytes], entry: Entry) ->
     else:
         numbers = _map_before_data(source, entry)
     if len(numbers) % 2 or len(numbers) > 2 * MAX_SPARSE_PARTS:
-        raise HostileLayer(f"entry {entry.name!r}: a damaged sparse map")
+        raise HostileLayer(f"entry {shown(entry.name)}: a damaged sparse map")
     _set_sparse(entry, list(zip(numbers[::2], numbers[1::2])), entry.stored)
 
 
 def _map_before_data(source: Source, entry: Entry) -> list[int]:
     """Decimal lines, the first being the count of parts, padded to whole blocks."""
-    text, wanted, read = b"", 1, 0
-    while text.count(b"\n") < wanted:
-        text += source.read(BLOCK)
-        read += BLOCK
-        if wanted == 1 and b"\n" in text:
-            wanted = 1 + 2 * _decimal(text.split(b"\n", 1)[0], "sparse map")
-        if read > min(entry.stored, MAX_RECORDS):
-            raise HostileLayer(f"entry {entry.name!r}: a damaged sparse map")
-    entry.stored -= read
-    return [_decimal(line, "sparse map") for line in text.split(b"\n")[1:wanted]]
+    blocks: list[bytes] = []
+    wanted, lines = 1, 0
+    while lines < wanted:
+        blocks.append(source.read(BLOCK))
+        if len(blocks) * BLOCK > min(entry.stored, MAX_RECORDS):
+            raise HostileLayer(f"entry {shown(entry.name)}: a damaged sparse map")
+        if not lines and b"\n" in blocks[-1]:
+            wanted = 1 + 2 * _decimal(b"".join(blocks).split(b"\n", 1)[0], "sparse map")
+        lines += blocks[-1].count(b"\n")
+    entry.stored -= len(blocks) * BLOCK
+    return [_decimal(line, "sparse map") for line in b"".join(blocks).split(b"\n")[1:wanted]]
 
 
 def _set_sparse(entry: Entry, parts: list[tuple[int, int]], stored: int) -> None:
@@ -277,10 +326,10 @@ def _set_sparse(entry: Entry, parts: list[tuple[int, int]], stored: int) -> None
     end = 0
     for offset, length in parts:
         if offset < end or offset + length > entry.size:
-            raise HostileLayer(f"entry {entry.name!r}: a damaged sparse map")
+            raise HostileLayer(f"entry {shown(entry.name)}: a damaged sparse map")
         end = offset + length
     if sum(length for _offset, length in parts) != stored:
-        raise HostileLayer(f"entry {entry.name!r}: a sparse map that does not fit its data")
+        raise HostileLayer(f"entry {shown(entry.name)}: a sparse map that does not fit its data")
     entry.sparse = [(offset, length) for offset, length in parts if length]
 
 

@@ -11,16 +11,19 @@ opaque directories are written the OCI way (layer.md).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from .._kernel import tree
 from .._kernel.errors import KernelError
-from .errors import ImageError
-from .layer import OPAQUE_XATTR
+from .errors import ImageError, shown
+from .overlay_marks import is_opaque, is_whiteout
+from .policy import DEEPEST
 
 _BLOCK = 512
 _KEPT = ("user.", "security.capability", "system.posix_acl_access", "system.posix_acl_default")
@@ -63,7 +66,7 @@ class _Output:
 class TarWriter:
     """Writes one archive; with no handle only its digest is taken (what check mode needs)."""
 
-    def __init__(self, handle: BinaryIO | None, overlay: bool = False, exclude: Sequence[bytes] = ()) -> None:
+    def __init__(self, handle: BinaryIO | None, overlay: bool = False, exclude: Iterable[bytes] = ()) -> None:
         self._output = _Output(handle)
         self._overlay = overlay
         self._exclude = frozenset(path.strip(b"/") for path in exclude)
@@ -79,6 +82,9 @@ class TarWriter:
             raise KernelError.wrap(error, "open", path) from error
         try:
             self._directory(root, b"", os.fstat(root))
+            with contextlib.closing(tree.walk(root, DEEPEST, self._exclude)) as nodes:
+                for node in nodes:
+                    self._node(node)
         except KernelError:
             raise
         except OSError as error:
@@ -95,26 +101,19 @@ class TarWriter:
         self._member(path, status, b"5", xattrs=_xattrs_of(fd))
         if self._overlay and _redirects(fd):
             raise ImageError(f"/{os.fsdecode(path)} was renamed with redirect_dir=on, which no layer can say")
-        if self._overlay and _is_opaque(fd):
+        if self._overlay and is_opaque(fd):
             self._header((path + b"/" if path else b"") + b".wh..wh..opq", 0, b"0", 0, 0, 0, {})
-        for name in sorted(os.fsencode(n) for n in os.listdir(fd)):
-            below = path + b"/" + name if path else name
-            if below in self._exclude:
-                continue
-            if name.startswith(b".wh."):
-                raise ImageError(f"{os.fsdecode(below)!r}: no layer can hold a name that begins with .wh.")
-            self._child(fd, name, below)
 
-    def _child(self, parent: int, name: bytes, path: bytes) -> None:
-        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    def _node(self, node: tree.Node) -> None:
+        parent, name, path, status, fd = node
         mode = status.st_mode
+        if node.depth > DEEPEST:
+            raise ImageError(f"{shown(b'/' + path)} lies deeper than {DEEPEST} directories, which no layer may hold")
+        if name.startswith(b".wh."):
+            raise ImageError(f"{os.fsdecode(path)!r}: no layer can hold a name that begins with .wh.")
         if stat.S_ISDIR(mode):
-            fd = os.open(name, _OPEN | os.O_DIRECTORY, dir_fd=parent)
-            try:
-                self._directory(fd, path, status)
-            finally:
-                os.close(fd)
-        elif self._overlay and stat.S_ISCHR(mode) and status.st_rdev == 0:
+            self._directory(fd, path, status)
+        elif self._overlay and is_whiteout(status):
             directory, slash, last = path.rpartition(b"/")
             self._header(directory + slash + b".wh." + last, 0, b"0", 0, 0, 0, {})
         elif stat.S_ISSOCK(mode):
@@ -285,13 +284,6 @@ def _xattrs_of(target: int | bytes) -> dict[str, bytes]:
         return {}
     kept = [name for name in names if name.startswith(_KEPT) and not name.startswith("user.overlay.")]
     return {name: os.getxattr(target, name, **follow) for name in sorted(kept)}
-
-
-def _is_opaque(fd: int) -> bool:
-    try:
-        return os.getxattr(fd, OPAQUE_XATTR) == b"y"
-    except OSError:
-        return False
 
 
 def _redirects(fd: int) -> bool:

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .._kernel.errors import KernelError
@@ -48,7 +49,7 @@ def unpack_blob(path: str, home: str, layer: Layer | None, limits: Limits, repor
             report({"bytes": count})
 
     try:
-        with open(path, "rb", buffering=0) as blob:
+        with _about(layer.digest if layer else path), open(path, "rb", buffering=0) as blob:
             there = os.fstat(blob.fileno()).st_size
             if layer and there != layer.size:
                 raise HostileLayer(f"layer {layer.digest} has {there} bytes, the manifest says {layer.size}")
@@ -59,15 +60,22 @@ def unpack_blob(path: str, home: str, layer: Layer | None, limits: Limits, repor
                 stream.finish()
             finally:
                 stream.close()
-        if layer:
-            _check_digests(stream, layer)
-    except HostileLayer as error:
-        raise HostileLayer(f"layer {layer.digest if layer else path}: {error}") from None
+            if layer:
+                _check_digests(stream, layer)
     finally:
         os.close(root)
     transported = {"blob": stream.blob_digest, "blob_size": stream.blob_size, "compression": stream.compression}
     found = {"diff_id": stream.diff_id, "tar_size": stream.tar_size, "fingerprint": fingerprint(home + "/fs")}
     return {**unpacker.record(), **transported, **found}
+
+
+@contextlib.contextmanager
+def _about(layer: str) -> Iterator[None]:
+    """What is wrong in a layer is said with its name."""
+    try:
+        yield
+    except HostileLayer as error:
+        raise HostileLayer(f"layer {layer}: {error}") from None
 
 
 def _check_digests(stream: LayerStream, layer: Layer) -> None:
@@ -214,5 +222,6 @@ class Unpacking:
                 while pool.busy:
                     for _key, again in pool.wait(_POLL):
                         record = again
-        lower.complete(home + "/fs", record, below)
+        with _about(layer.digest):
+            lower.complete(home + "/fs", record, below)
         return layer.chain_id, {**record, "fingerprint": fingerprint(home + "/fs")}, home

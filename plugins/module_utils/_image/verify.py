@@ -17,7 +17,7 @@ from . import tarstream
 from .damage import Damage
 from .errors import HostileLayer, ImageError
 from .fingerprint import fingerprint
-from .layer import clean
+from .layer import WHITEOUT, clean
 from .manifest import Layer, layers_of
 from .policy import Limits
 from .store import Image, Store
@@ -63,7 +63,7 @@ def _contents(path: str, layer: Layer) -> dict[bytes, str]:
         try:
             for entry in tarstream.entries(stream):
                 name = clean(entry.name)
-                if entry.kind != tarstream.FILE:
+                if entry.kind != tarstream.FILE or name.rpartition(b"/")[2].startswith(WHITEOUT):
                     if entry.kind != tarstream.DIRECTORY:
                         _forget(contents, name)
                     tarstream.skip(stream, entry)

@@ -215,26 +215,29 @@ def remove_if_empty(path: str | bytes) -> None:
 
 
 def remove_tree(path: str | bytes) -> None:
-    """Remove a directory and all below it, never following a symlink and never crossing into a mount.
+    """Remove a directory and all below it, never following a symlink and never crossing into a mount (tree.remove).
 
     Raises KernelError(EBUSY) where something is mounted below it.
     """
-    import shutil  # here, as the next line: only removal needs it, and the container launcher imports this file
-
+    # Here: only removal needs them, and the container launcher imports this file.
+    from . import tree
     from .mountinfo import read_mountinfo
 
     real = os.path.realpath(os.fsencode(path))
     inside = [m.target for m in read_mountinfo() if m.target == real or m.target.startswith(real + b"/")]
     if inside:
         raise KernelError(errno.EBUSY, "rmdir", inside[0], "Something is mounted there: unmount it first")
+    above, name = os.path.split(os.fsencode(path).rstrip(b"/"))
     try:
-        mode = os.lstat(path).st_mode
-        if stat.S_ISDIR(mode):
-            shutil.rmtree(path)
-        else:
-            os.unlink(path)
+        parent = os.open(above or b".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            tree.remove(parent, name)
+        finally:
+            os.close(parent)
     except FileNotFoundError:
         pass
+    except KernelError:
+        raise
     except OSError as error:
         raise KernelError.wrap(error, "rmdir", path) from error
 

@@ -75,7 +75,7 @@ def _operations(
     operations += _directories(container, observed, recreate)
     image = image_of(container, observed)
     operations += half_made_volumes(observed, own_volumes(container.name))
-    operations += missing_volumes(container, image.config, image.layers, observed)
+    operations += missing_volumes(container, image.config, image.lowerdirs, observed)
     operations += _writes(docs, observed)
     operations += plan_network(container, resolved, observed)
     operations += _unit_operations(container, docs, observed)

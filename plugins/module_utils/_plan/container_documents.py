@@ -164,7 +164,7 @@ def _launch(container: Container, resolved: Resolved, observed: ContainerObserve
         "runtime": container.runtime,
         "rootfs": {
             # An image that check mode takes as made has no layers to name yet.
-            "lowerdirs": list(image.layers) or ([f"{locations.IMAGES}/not-made-yet"] if container.assume else []),
+            "lowerdirs": list(image.lowerdirs) or ([f"{locations.IMAGES}/not-made-yet"] if container.assume else []),
             "upperdir": f"{home}/upper",
             "workdir": f"{home}/work",
             "idmap": idmap,

@@ -191,7 +191,7 @@ def _user(
         return (0, 0, ())
     # What it wrote goes when another image takes the place of its own.
     written = [f"{home}/upper"] if digest == image.digest else []
-    layers = [*written, *image.layers]
+    layers = [*written, *image.lowerdirs]
     try:
         return parse_user(container.user or image.config.get("User") or "0", lambda path: read_file(layers, path))
     except NoSuchUser as error:

@@ -40,7 +40,8 @@ def assumed_image(assume: Assume, name: str | None, image: Image | None) -> Imag
         if name is not None and str(parse(entry["name"])) == str(parse(name)):
             known = {"config": image.config if image is not None else {}, "rootfs": {"diff_ids": []}}
             document = overridden(known, overrides(entry.get("config") or {}))
-            return Image(str(parse(name)), NOT_YET, {}, document, image.layers if image is not None else (), {})
+            layers, lowerdirs = (image.layers, image.lowerdirs) if image is not None else ((), ())
+            return Image(str(parse(name)), NOT_YET, {}, document, layers, {}, lowerdirs)
     return image
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .._image import mount_points
 from .._image.difference import differences
 from . import container
 from .base import OptionError
@@ -50,5 +51,7 @@ def _entry(name: str, record: Mapping[str, Any], params: Mapping[str, Any]) -> d
         entry["health"] = health(name, launch)
     if params.get("changed_files") and launch:
         rootfs = launch["rootfs"]
-        entry["changed_files"] = [vars(found) for found in differences(rootfs["upperdir"], rootfs["lowerdirs"])]
+        mounted = mount_points.mounted(observed.documents.get("config"))
+        found = differences(rootfs["upperdir"], rootfs["lowerdirs"], mounted)
+        entry["changed_files"] = [vars(difference) for difference in found]
     return entry

@@ -19,6 +19,8 @@ SHIPPED = (
     "_image.healthcheck",
     "_image.layer",
     "_image.lookup",
+    "_image.overlay_marks",
+    "_image.parents",
     "_image.policy",
     "_image.reference",
     "_image.store",
@@ -63,6 +65,7 @@ SHIPPED = (
     "_kernel.sockets",
     "_kernel.sysctl",
     "_kernel.systemd",
+    "_kernel.tree",
     "_kernel.userns",
     "_plan",
     "_plan.addresses",
@@ -185,6 +188,8 @@ def _image() -> None:
         healthcheck,
         layer,
         lookup,
+        overlay_marks,
+        parents,
         policy,
         reference,
         store,
@@ -233,6 +238,7 @@ def _kernel() -> None:
         sockets,
         sysctl,
         systemd,
+        tree,
         userns,
     )
 
