@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Sequence
 
 from .._kernel.errors import KernelError
-from .._kernel.openat2 import openat2
+from .._kernel.openat2 import openat2, read_regular
 
 _LARGEST = 8 * 1024 * 1024
 
@@ -29,7 +28,7 @@ def read_file(layers: Sequence[str], path: str) -> bytes | None:
         except FileNotFoundError:
             continue
         try:
-            content = _read_regular(layer_fd, path)
+            content = read_regular(layer_fd, path, _LARGEST)
             if content is not None:
                 return content
             if _hides_lower(layer_fd, path):
@@ -37,20 +36,6 @@ def read_file(layers: Sequence[str], path: str) -> bytes | None:
         finally:
             os.close(layer_fd)
     return None
-
-
-def _read_regular(layer_fd: int, path: str) -> bytes | None:
-    try:
-        # O_NONBLOCK: a FIFO planted under that name must not hold us.
-        fd = openat2(layer_fd, path, os.O_RDONLY | os.O_NONBLOCK)
-    except KernelError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
-            return None
-        raise
-    with os.fdopen(fd, "rb") as handle:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return None
-        return handle.read(_LARGEST)
 
 
 def _hides_lower(layer_fd: int, path: str) -> bool:
