@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -175,6 +176,33 @@ def test_root_of_the_container_is_nobody_on_the_host(web: dict[str, Any]) -> Non
     assert upper.stat().st_uid == 0  # unshifted on disk: the mount maps it
     assert "NoNewPrivs:\t1" in status
     assert "Seccomp:\t2" in status
+
+
+def test_it_has_no_file_of_the_host_open(web: dict[str, Any]) -> None:
+    until_it_serves()
+    opened = {os.readlink(entry) for entry in Path(f"/proc/{web['pid']}/fd").iterdir()}
+    assert {name for name in opened if name.startswith("/")} == {"/dev/null"}
+
+
+@pytest.mark.parametrize("way", ["path", "entrypoint"])
+def test_an_image_cannot_name_a_program_of_the_host(way: str) -> None:
+    """CVE-2024-21626 by an image alone; test_nsrun_escapes.py has it without the guard, too."""
+    host = Path("/run/only-on-the-host")
+    host.mkdir()
+    shutil.copy("/bin/busybox", host / "sh")
+    through = [f"/proc/self/fd/{number}/{'../' * 12}{str(host)[1:]}" for number in range(3, 21)]
+    config: dict[str, Any] = {"entrypoint": [through[0] + "/sh"], "cmd": ["-c", "echo escaped; exec sleep 1000"]}
+    if way == "path":
+        config.update(entrypoint=["sh"], env={"PATH": ":".join(through)})
+    given = {"name": "bktest-hostile", "image": "bktest-hostile", "namespaces": {"user": "host"}, "stop_timeout": 0}
+    try:
+        apply("oci_image", name="bktest-hostile", build={"directories": [{"path": "/etc"}]}, config=config)
+        with pytest.raises(Interrupted, match=r"process\.args: '(sh'|/proc/self/fd/3/)"):
+            apply("ns_container", **given)
+    finally:
+        apply("ns_container", name="bktest-hostile", state="absent", purge_volumes=True)
+        apply("oci_image", name="bktest-hostile", state="absent")
+        shutil.rmtree(host)
 
 
 @pytest.mark.parametrize(

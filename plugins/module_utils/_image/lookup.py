@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 from collections.abc import Sequence
 
 from .._kernel.errors import KernelError
-from .._kernel.openat2 import openat2
-from .overlay_marks import is_opaque_path, is_whiteout
+from .._kernel.openat2 import openat2, read_regular
+from .overlay_marks import is_opaque_path
 
 _LARGEST = 8 * 1024 * 1024
 
@@ -30,7 +29,7 @@ def read_file(layers: Sequence[str], path: str) -> bytes | None:
         except FileNotFoundError:
             continue
         try:
-            content = _read_regular(layer_fd, path)
+            content = read_regular(layer_fd, path, _LARGEST)
             if content is not None:
                 return content
             if _hides_lower(layer_fd, path):
@@ -40,22 +39,9 @@ def read_file(layers: Sequence[str], path: str) -> bytes | None:
     return None
 
 
-def _read_regular(layer_fd: int, path: str) -> bytes | None:
-    try:
-        # O_NONBLOCK: a FIFO planted under that name must not hold us.
-        fd = openat2(layer_fd, path, os.O_RDONLY | os.O_NONBLOCK)
-    except KernelError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
-            return None
-        raise
-    with os.fdopen(fd, "rb") as handle:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return None
-        return handle.read(_LARGEST)
-
-
 def _hides_lower(layer_fd: int, path: str) -> bool:
-    """Whether a whiteout or an opaque directory on the way makes the layers below invisible (overlayfs.rst)."""
+    """Whether what is on the way makes the layers below invisible (overlayfs.rst): an opaque directory, a whiteout, or
+    anything else that is no directory."""
     parts = path.strip("/").split("/")
     for depth in range(1, len(parts) + 1):
         try:
@@ -63,10 +49,7 @@ def _hides_lower(layer_fd: int, path: str) -> bool:
         except KernelError:
             return False
         try:
-            status = os.fstat(fd)
-            if is_whiteout(status):
-                return True
-            if stat.S_ISDIR(status.st_mode) and is_opaque_path(fd):
+            if not stat.S_ISDIR(os.fstat(fd).st_mode) or is_opaque_path(fd):
                 return True
         finally:
             os.close(fd)

@@ -27,7 +27,8 @@ from .policy import DEEPEST
 
 _BLOCK = 512
 _KEPT = ("user.", "security.capability", "system.posix_acl_access", "system.posix_acl_default")
-_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+#: O_NONBLOCK: what was a file a moment ago may be a FIFO by now, in a container that runs.
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _COPY = 1 << 20
 
 
@@ -138,6 +139,8 @@ class TarWriter:
     def _file(self, parent: int, name: bytes, path: bytes, status: os.stat_result) -> None:
         fd = os.open(name, _OPEN, dir_fd=parent)
         try:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                raise ImageError(f"/{os.fsdecode(path)} became something else while it was read", "Run again")
             parts = _data_parts(fd, status)
             xattrs = _xattrs_of(fd)
             if self._overlay and "trusted.overlay.metacopy" in os.listxattr(fd):

@@ -7,9 +7,12 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
+import stat
 
 from . import libc
+from .errors import KernelError
 
 RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
@@ -30,3 +33,26 @@ def openat2(dir_fd: int, path: str | bytes, flags: int, mode: int = 0, resolve: 
     how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
     raw = os.fsencode(path)
     return libc.syscall("openat2", libc.NR_openat2, dir_fd, raw, ctypes.byref(how), ctypes.sizeof(how), path=raw)
+
+
+def read_regular(dir_fd: int, path: str | bytes, largest: int) -> bytes | None:
+    """The first ``largest`` bytes of a file that whoever controls the directory may have made anything of.
+
+    None where there is none, or something else bears its name: a FIFO would hold us for ever, and to open a device can
+    do something. Raises KernelError.
+    """
+    try:
+        looked_at = openat2(dir_fd, path, os.O_PATH)
+        try:
+            if not stat.S_ISREG(os.fstat(looked_at).st_mode):
+                return None
+        finally:
+            os.close(looked_at)
+        # It may have become something else since, so this must not wait either.
+        fd = openat2(dir_fd, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    except KernelError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
+            return None
+        raise
+    with os.fdopen(fd, "rb") as handle:
+        return handle.read(largest) if stat.S_ISREG(os.fstat(fd).st_mode) else None

@@ -10,38 +10,36 @@ import errno
 import os
 
 from .errors import KernelError
-from .openat2 import openat2
+from .openat2 import openat2, read_regular
+
+_LARGEST = 8 * 1024 * 1024
 
 
 def exists(pid: int, path: str) -> bool:
     """Whether an absolute path exists in the root of that process, symlinks resolved inside it. Raises KernelError."""
-    fd = _open(pid, path, os.O_PATH)
-    if fd is None:
-        return False
-    os.close(fd)
-    return True
+    root = _root(pid)
+    try:
+        os.close(openat2(root, path, os.O_PATH))
+        return True
+    except KernelError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            return False
+        raise
+    finally:
+        os.close(root)
 
 
 def read_file(pid: int, path: str) -> bytes | None:
     """A small file in the root of that process, None where there is none. Raises KernelError."""
-    # O_NONBLOCK: a FIFO planted under that name must not hold us.
-    fd = _open(pid, path, os.O_RDONLY | os.O_NONBLOCK)
-    if fd is None:
-        return None
-    with os.fdopen(fd, "rb") as handle:
-        return handle.read(8 * 1024 * 1024)
-
-
-def _open(pid: int, path: str, flags: int) -> int | None:
+    root = _root(pid)
     try:
-        root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise KernelError.wrap(error, "open", f"/proc/{pid}/root", "The process has ended") from error
-    try:
-        return openat2(root, path, flags)
-    except KernelError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):
-            return None
-        raise
+        return read_regular(root, path, _LARGEST)
     finally:
         os.close(root)
+
+
+def _root(pid: int) -> int:
+    try:
+        return os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise KernelError.wrap(error, "open", f"/proc/{pid}/root", "The process has ended") from error

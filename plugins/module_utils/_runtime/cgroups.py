@@ -95,8 +95,15 @@ def _enable(above: list[str], needed: tuple[str, ...]) -> None:
 
 
 def open_directory(path: str) -> int:
-    """A descriptor for clone3's CLONE_INTO_CGROUP."""
-    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    """A descriptor for clone3's CLONE_INTO_CGROUP, of a mount that is attached nowhere: from it no ".." leads anywhere.
+
+    For a moment the child has it too, and a container that may trace processes of the host's root can look into that.
+    """
+    from .._kernel import mount  # here: what only looks at cgroups has no use for it
+
+    tree = mount.open_tree(mount.AT_FDCWD, path)
+    mount.mount_setattr(tree, b"", mount.MOUNT_ATTR_RDONLY)
+    return tree
 
 
 def destroy(path: str) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from .._kernel.errors import KernelError
-from . import state
+from . import descriptors, state
 from .errors import RuntimeFailure
 from .options import FLAG, VALUE, parse
 
@@ -80,6 +80,7 @@ def _run(root: str, words: list[str]) -> int:
         raise RuntimeFailure(f"command {name!r} is not known\n{_USAGE}", 64)
     if os.geteuid() != 0 and name not in ("spec", "features"):
         raise RuntimeFailure("nsrun needs root: it makes namespaces and mounts")
+    descriptors.complete_standard()
     hold_library()
     module_name, function_name = COMMANDS[name]
     module = __import__(f"{__package__}.{module_name}", fromlist=[function_name])

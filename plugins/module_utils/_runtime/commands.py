@@ -10,11 +10,13 @@ from typing import Any
 
 from .._kernel import process
 from . import create as create_
-from . import end, signals, state
+from . import descriptors, end, signals, state
 from .errors import RuntimeFailure
 from .options import FLAG, LIST, VALUE, Options, parse
 from .spec import Spec, load
 
+#: More than any caller has open; each is looked at.
+_MOST_FDS = 65536
 _CREATE = {
     "bundle": VALUE,
     "console-socket": VALUE,
@@ -97,7 +99,7 @@ def exec_(root: str, arguments: Sequence[str]) -> int:
         from . import console
     with foreground.Forwarding() as forwarding:
         ours, console_fd = _relay_pair(options) if wanted.terminal else (None, None)
-        request = execute.Request(wanted, console, console_fd, int(options.value("preserve-fds", "0") or 0))
+        request = execute.Request(wanted, console, console_fd, _preserved(options))
         pid = execute.start(container, request)
         forwarding.to(pid)
         _pid_file(options, pid)
@@ -218,9 +220,16 @@ def _request(root: str, options: Options, wanted: Spec, console_fd: int | None) 
         id=_only_id(options),
         bundle=options.value("bundle", ".") or ".",
         console_fd=console_fd,
-        preserve_fds=int(options.value("preserve-fds", "0") or 0),
+        preserve_fds=_preserved(options),
         spec=wanted,
     )
+
+
+def _preserved(options: Options) -> tuple[int, ...]:
+    given = options.value("preserve-fds", "0") or "0"
+    if not given.isdecimal() or int(given) > _MOST_FDS:
+        raise RuntimeFailure(f"--preserve-fds {given}: must be a number of descriptors, at most {_MOST_FDS}", 64)
+    return descriptors.handed_on(int(given))
 
 
 def _start_or_delete(container: state.Container) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import _socket
 import array
+import errno
 import fcntl
 import os
+import stat
 import struct
 
 from .._kernel import mount, openat2
@@ -18,6 +20,8 @@ _TIOCGPTPEER = 0x5441
 _TIOCSCTTY = 0x540E
 TIOCSWINSZ = 0x5414
 TIOCGWINSZ = 0x5413
+#: Where a devpts has it, and what it is: devices.txt of the kernel.
+_PTMX, _PTMX_DEVICE = "dev/pts/ptmx", (5, 2)
 
 
 def open_pair(root_fd: int, size: tuple[int, int] | None) -> tuple[int, int]:
@@ -26,7 +30,8 @@ def open_pair(root_fd: int, size: tuple[int, int] | None) -> tuple[int, int]:
     The slave comes from the master itself, so no path of the image is followed. Raises KernelError.
     """
     try:
-        master = openat2.openat2(root_fd, "dev/pts/ptmx", os.O_RDWR | os.O_NOCTTY, resolve=inroot.STRICT)
+        _check_ptmx(root_fd)
+        master = openat2.openat2(root_fd, _PTMX, os.O_RDWR | os.O_NOCTTY, resolve=inroot.STRICT)
     except KernelError as error:
         error.hint = "A terminal needs a devpts mount at /dev/pts in mounts"
         raise
@@ -38,6 +43,17 @@ def open_pair(root_fd: int, size: tuple[int, int] | None) -> tuple[int, int]:
     except OSError as error:
         raise KernelError.wrap(error, "ioctl", "/dev/pts/ptmx") from None
     return master, int(slave)
+
+
+def _check_ptmx(root_fd: int) -> None:
+    """Raise KernelError unless that is a terminal multiplexer: to open what an image put there can do something."""
+    fd = openat2.openat2(root_fd, _PTMX, os.O_PATH, resolve=inroot.STRICT)
+    try:
+        found = os.fstat(fd)
+    finally:
+        os.close(fd)
+    if not stat.S_ISCHR(found.st_mode) or found.st_rdev != os.makedev(*_PTMX_DEVICE):
+        raise KernelError(errno.ENOTTY, "open", "/" + _PTMX)
 
 
 def bind_console(root_fd: int, slave: int) -> None:

@@ -5,7 +5,7 @@
 """Start, stop and look at declared containers: what ns_container and ns_container_exec call.
 
 A container whose unit file exists on a host that systemd runs is systemd's to start and stop; any other has a
-supervisor process (supervise.py). Both leave the same state.json, and what it says is believed only as far as the
+supervisor process (supervisor.py). Both leave the same state.json, and what it says is believed only as far as the
 live process (PID and start time) confirms it.
 """
 

@@ -24,7 +24,7 @@ class Request(NamedTuple):
     stdio: descriptors for 0, 1 and 2 instead of the runtime's own. clone_parent: the init becomes a child of the
     runtime's parent (systemd). die_with_parent: init gets SIGKILL when the thread that created it ends.
     cgroup: the absolute path of the container's cgroup, instead of linux.cgroupsPath.
-    spec: the bundle's config.json where it was read already.
+    preserve_fds: further descriptors that the container gets. spec: the bundle's config.json where it was read already.
     """
 
     root: str
@@ -34,7 +34,7 @@ class Request(NamedTuple):
     stdio: tuple[int, int, int] | None = None
     clone_parent: bool = False
     die_with_parent: bool = False
-    preserve_fds: int = 0
+    preserve_fds: tuple[int, ...] = ()
     cgroup: str | None = None
     spec: Spec | None = None
 

@@ -6,15 +6,16 @@ import contextlib
 import errno
 import os
 import signal
+import sys
+from _frozen_importlib import BuiltinImporter  # importlib.machinery itself would cost the start path time
 
-from .._kernel import capabilities, libc, seccomp
+from .._kernel import capabilities, libc, openat2, seccomp
 from .._kernel.errors import KernelError
 from .errors import RuntimeFailure
 from .spec import Process
 
 PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
-CLOSE_RANGE_CLOEXEC = 4
 _KEYCTL_JOIN_SESSION_KEYRING = 1
 #: How much of /etc/passwd is read: it is the image's, and may be anything.
 _PASSWD_MAX = 1024 * 1024
@@ -34,6 +35,11 @@ def not_inspectable() -> None:
     """Nobody in the container may look into this process (its memory, its descriptors, /proc/PID/exe) before it is
     the container's own program; execve(2) sets the flag back."""
     libc.call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def import_nothing_more() -> None:
+    """From now on a module that is not loaded yet cannot be: inside a container its file would be the container's."""
+    sys.meta_path[:] = [BuiltinImporter]
 
 
 def new_session_keyring() -> None:
@@ -98,16 +104,14 @@ def enter_cwd(cwd: str) -> None:
     """chdir(2), and proof that it is inside: a descriptor leaked from the host could lead out (CVE-2024-21626)."""
     try:
         os.chdir(cwd)
-        here = os.getcwd()
     except OSError as error:
         raise RuntimeFailure(f"process.cwd: {cwd!r}: {error.strerror}", 126) from None
-    if not here.startswith("/"):
+    try:
+        inside = os.getcwd().startswith("/")
+    except OSError:  # glibc's ENOENT, for what the kernel calls unreachable
+        inside = False
+    if not inside:
         raise RuntimeFailure(f"process.cwd: {cwd!r}: is outside the container", 126)
-
-
-def close_on_exec(first: int = 3) -> None:
-    """Every descriptor from ``first`` on ends with execve(2), also those that somebody leaked to us."""
-    libc.syscall("close_range", libc.NR_close_range, first, 0xFFFFFFFF, CLOSE_RANGE_CLOEXEC)
 
 
 def find_program(process: Process) -> str:
@@ -134,17 +138,23 @@ def with_home(process: Process) -> Process:
     if any(entry.startswith("HOME=") for entry in process.env):
         return process
     home = "/"
-    try:
-        with open("/etc/passwd", "rb") as handle:
-            lines = handle.read(_PASSWD_MAX).split(b"\n")
-    except OSError:
-        lines = []
-    for line in lines:
+    for line in (_passwd() or b"").split(b"\n"):
         fields = line.split(b":")
         if len(fields) >= 6 and fields[2] == str(process.uid).encode() and fields[5].startswith(b"/"):
             home = os.fsdecode(fields[5])
             break
     return process._replace(env=(*process.env, f"HOME={home}"))
+
+
+def _passwd() -> bytes | None:
+    try:
+        root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return openat2.read_regular(root_fd, "etc/passwd", _PASSWD_MAX)
+        finally:
+            os.close(root_fd)
+    except OSError:
+        return None
 
 
 def execute(process: Process, program: str) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Any, NamedTuple
 
 from .._kernel import clone, process
 from .._kernel.errors import KernelError
-from . import cgroups, credentials, seccomp_filter, spec, state
+from . import cgroups, credentials, descriptors, seccomp_filter, spec, state
 from .channel import Channel
 from .create import limit, reap
 from .errors import BundleError, RuntimeFailure
@@ -23,22 +24,26 @@ class Request(NamedTuple):
     """What to run and how.
 
     console: the module of that name where a terminal is asked for (inside the container nothing can be imported any
-    more), console_fd: the socket to whoever takes the terminal. preserve_fds: how many descriptors after 2 stay open.
+    more), console_fd: the socket to whoever takes the terminal. preserve_fds: further descriptors that it gets.
     """
 
     process: Process
     console: Any = None
     console_fd: int | None = None
-    preserve_fds: int = 0
+    preserve_fds: tuple[int, ...] = ()
 
 
 class Place(NamedTuple):
-    """Where it runs: those namespaces of the process ``pid``, which ``pidfd`` holds, and a cgroup's directory."""
+    """Where it runs: those namespaces of the process ``pid``, which ``pidfd`` holds, and a cgroup.
+
+    ``runtime`` is our own pidfd: the process ends with us as long as it is not the program yet.
+    """
 
     pid: int
     pidfd: int
     kinds: int
     cgroup_fd: int | None
+    runtime: int
 
 
 def base_process(container: Container) -> dict[str, Any]:
@@ -66,11 +71,10 @@ def start(container: Container, request: Request) -> int:
     policy = (config.get("linux") or {}).get("seccomp")
     program = seccomp_filter.program(policy) if policy else None
     flags = seccomp_filter.flags(policy) if policy else 0
-    pidfd = process.open_process(container.pid, container.start_time)
     ours, theirs = Channel.pair()
-    cgroup_fd = cgroups.open_directory(container.cgroup) if container.cgroup else None
-    try:
-        place = Place(container.pid, pidfd, _other_namespaces(container.pid), cgroup_fd)
+    with contextlib.ExitStack() as stack:
+        stack.callback(ours.close)
+        place = _place(container, stack)
         stage, stage_pidfd = clone.clone3()
         if stage == 0:
             ours.close()
@@ -94,11 +98,19 @@ def start(container: Container, request: Request) -> int:
             text, status_code = value if isinstance(value, list) else (value, 1)
             raise RuntimeFailure(str(text), int(status_code))
         return pid
-    finally:
-        ours.close()
-        os.close(pidfd)
-        if cgroup_fd is not None:
-            os.close(cgroup_fd)
+
+
+def _place(container: Container, stack: contextlib.ExitStack) -> Place:
+    """What the stack closes again."""
+
+    def opened(fd: int) -> int:
+        stack.callback(os.close, fd)
+        return fd
+
+    pidfd = opened(process.open_process(container.pid, container.start_time))
+    cgroup_fd = opened(cgroups.open_directory(container.cgroup)) if container.cgroup else None
+    ourselves = opened(process.pidfd_open(os.getpid()))
+    return Place(container.pid, pidfd, _other_namespaces(container.pid), cgroup_fd, ourselves)
 
 
 def _other_namespaces(pid: int) -> int:
@@ -117,19 +129,23 @@ def _other_namespaces(pid: int) -> int:
 
 def _stage(request: Request, channel: Channel, place: Place, program: bytes | None, flags: int) -> None:
     credentials.not_inspectable()
+    credentials.import_nothing_more()
+    kept = descriptors.given(channel.fileno(), place.runtime, request.console_fd, *request.preserve_fds)
+    descriptors.close_all_but((*kept, *descriptors.given(place.pidfd, place.cgroup_fd)))
     last = place.kinds & clone.CLONE_NEWCGROUP
     last_fd = os.open(f"/proc/{place.pid}/ns/cgroup", os.O_RDONLY | os.O_CLOEXEC) if last else None
     if place.kinds != last:
         clone.setns(place.pidfd, place.kinds & ~last)
     pid, _pidfd = clone.clone3(clone.CLONE_PARENT, place.cgroup_fd)
     if pid == 0:
-        _guarded(lambda: _become_program(request, channel, place.kinds, last_fd, program, flags), channel)
+        descriptors.close_all_but((*kept, *descriptors.given(last_fd)))
+        _guarded(lambda: _become_program(request, channel, place, last_fd, program, flags), channel)
     channel.send("init", pid)
     os._exit(0)
 
 
 def _become_program(
-    request: Request, channel: Channel, kinds: int, cgroup_namespace: int | None, program: bytes | None, flags: int
+    request: Request, channel: Channel, place: Place, cgroup_namespace: int | None, program: bytes | None, flags: int
 ) -> None:
     channel.expect("go", "the runtime")
     if cgroup_namespace is not None:
@@ -138,16 +154,19 @@ def _become_program(
         clone.setns(cgroup_namespace)
     os.setsid()
     credentials.new_session_keyring()
-    if kinds & clone.CLONE_NEWUSER:
+    if place.kinds & clone.CLONE_NEWUSER:
         credentials.become_root_of_user_namespace()
+    process.end_with(place.runtime)  # whatever may hold us on the way to the program
     if request.process.terminal:
         _take_terminal(request)
+    # From here on paths are the container's to choose.
+    descriptors.close_all_but((channel.fileno(), *request.preserve_fds))
     credentials.enter_cwd(request.process.cwd)
     process_ = credentials.with_home(request.process)
     path = credentials.find_program(process_)
+    process.end_with_nobody()  # before the seccomp policy, which may not allow it
     credentials.reset_signals()
     credentials.apply(process_, program, flags)
-    credentials.close_on_exec(3 + request.preserve_fds)
     credentials.execute(process_, path)
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from .._kernel import clone, libc
 from .._kernel import process as process_
 from .._kernel.errors import KernelError
-from . import credentials, devices, masking, rootfs
+from . import credentials, descriptors, devices, masking, rootfs
 from .channel import Channel
 from .errors import RuntimeFailure
 from .prepare import Prepared
@@ -42,8 +42,18 @@ class Plan(NamedTuple):
     console_fd: int | None
     stdio: tuple[int, int, int] | None
     parent_pidfd: int | None
-    preserve_fds: int
+    preserve_fds: tuple[int, ...]
     state: dict[str, Any]
+
+    def until_exec(self, channel: Channel) -> tuple[int, ...]:
+        """The descriptors that init needs up to execve(2), none of them a directory, and those that it hands on."""
+        return descriptors.given(channel.fileno(), self.fifo_fd, self.error_fd, self.parent_pidfd, *self.preserve_fds)
+
+    def for_setup(self, channel: Channel) -> tuple[int, ...]:
+        """Those, and what is mounted, joined to and handed over while the container is made."""
+        prepared = self.prepared
+        mounts = (prepared.root_tree, *prepared.binds.values())
+        return (*self.until_exec(channel), *descriptors.given(*mounts, self.console_fd, *(self.stdio or ())))
 
 
 def preload(spec: Spec, process: Process) -> None:
@@ -66,7 +76,9 @@ def stage(plan: Plan, channel: Channel) -> None:
 
 def _stage(plan: Plan, channel: Channel) -> None:
     credentials.not_inspectable()
+    credentials.import_nothing_more()
     spec, namespaces = plan.spec, plan.prepared.namespaces
+    descriptors.close_all_but((*plan.for_setup(channel), *descriptors.given(plan.cgroup_fd, *namespaces.values())))
     offsets = os.open("/proc/self/timens_offsets", os.O_WRONLY | os.O_CLOEXEC) if spec.time_offsets else -1
     # As the host's root one may enter any namespace; the user namespace comes last, as it takes that away.
     for kind, fd in namespaces.items():
@@ -120,6 +132,7 @@ def _tell(channel: Channel, text: str) -> None:
 
 def init(plan: Plan, channel: Channel) -> None:
     """The container's first process: everything, then its program. Returns only by an exception."""
+    descriptors.close_all_but(plan.for_setup(channel))
     channel.expect("go", "the runtime")
     os.setsid()
     credentials.new_session_keyring()
@@ -207,6 +220,8 @@ def _become_program(plan: Plan, channel: Channel, slave: int | None, hooks: Any)
     elif plan.stdio is not None:
         for number, fd in enumerate(plan.stdio):
             os.dup2(fd, number)
+    # From here on paths are the image's to choose.
+    descriptors.close_all_but(plan.until_exec(channel))
     credentials.enter_cwd(process.cwd)
     process = credentials.with_home(process)
     program = credentials.find_program(process)
@@ -221,7 +236,6 @@ def _become_program(plan: Plan, channel: Channel, slave: int | None, hooks: Any)
         credentials.apply(process, plan.program, plan.seccomp_flags)
         if plan.parent_pidfd is not None:
             process_.end_with(plan.parent_pidfd)  # again, as the IDs are others now
-        credentials.close_on_exec(3 + plan.preserve_fds)
         credentials.execute(process, program)
     except (RuntimeFailure, KernelError, OSError) as error:
         os.write(plan.error_fd, str(error).encode("utf-8", "replace"))

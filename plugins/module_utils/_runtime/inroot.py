@@ -16,7 +16,8 @@ import os
 from .._kernel import openat2
 from .._kernel.errors import KernelError
 
-#: For what the kernel itself shows (procfs, sysfs): no symlink, no other mount may stand in the way.
+#: For what the kernel itself shows (procfs, sysfs, devpts): no symlink may stand in the way, as an image can hold one.
+#: A mount may: only config.json makes those, and what is looked for can be below one (/dev/pts, /proc/sys).
 STRICT = openat2.RESOLVE_BENEATH | openat2.RESOLVE_NO_SYMLINKS
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from .._kernel import cgroup, files, libc, process
 from .._kernel.errors import KernelError
 from .._kernel.notify import notify
-from . import cgroups, clock, engine, record, seal, spec
+from . import cgroups, clock, descriptors, engine, record, seal, spec
 from . import launch as launch_
 from .errors import BundleError, RuntimeFailure
 from .launch import Launch
@@ -90,10 +90,7 @@ def _close_inherited(keep: int) -> None:
     null = os.open("/dev/null", os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(null, number)
-    last = 0xFFFFFFFF
-    for first, until in ((3, keep - 1), (keep + 1, last)):
-        if first <= until:
-            libc.syscall("close_range", libc.NR_close_range, first, until, 0)
+    descriptors.close_all_but((keep,))
 
 
 def _lock(name: str) -> int:

@@ -1,0 +1,321 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ways out of a container, or to hold the runtime, while it becomes its program: descriptors, modules, FIFOs.
+
+Each attack is made twice: the second time without what guards against it, where it must succeed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import cgroup
+from ansible_collections.barekernel.containers.plugins.module_utils._resource import library
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime import cgroups, descriptors, isolated
+
+from tests import waiting
+
+from .nsrun import BUSYBOX, Bundle, Nsrun, bundle, nsrun, program, run
+
+__all__ = ["bundle", "nsrun", "program"]
+
+USERS = pytest.mark.parametrize("user", [False, True], ids=["host-user", "user-namespace"])
+GUARDED = pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "guard-removed"])
+#: A directory of the host with a program that no container has.
+HOST = Path("/run/only-on-the-host")
+#: From any directory to it, if that is one of the host's.
+OUT = "../" * 12 + str(HOST)[1:]
+ESCAPE = ["-c", "echo escaped"]
+#: What nsrun opens has numbers from 3 on, and never so many.
+NUMBERS = range(3, 21)
+LEAVE_OPEN = "from barekernel._runtime import descriptors\ndescriptors.close_all_but = lambda kept: None\n"
+
+
+@pytest.fixture
+def altered(nsrun: Nsrun, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """nsrun installed where any user gets through, as on a host, with lines of code that change it."""
+    home = Path("/run/nsrun-altered")
+    library.install(str(home))
+    copy = home / "nsrun"
+    monkeypatch.setattr(nsrun, "program", str(copy))
+    HOST.mkdir()
+    shutil.copy(BUSYBOX, HOST / "sh")
+
+    def alter(code: str) -> None:
+        text = copy.read_text()
+        assert "import main\n" in text
+        copy.write_text(text.replace("import main\n", "import main\n" + code))
+
+    yield alter
+    shutil.rmtree(home)
+    shutil.rmtree(HOST)
+
+
+@pytest.fixture
+def attacked(altered: Callable[[str], None], bundle: Bundle, guarded: bool, user: bool) -> list[int]:
+    """The numbers to try: without the guard that of the library's lock is enough."""
+    if not guarded:
+        altered(LEAVE_OPEN)
+    if user:
+        bundle.user_namespace()
+    return list(NUMBERS) if guarded else [3]
+
+
+@USERS
+@GUARDED
+def test_a_program_through_a_descriptor_of_the_runtime(
+    nsrun: Nsrun, bundle: Bundle, attacked: list[int], guarded: bool
+) -> None:
+    """CVE-2024-21626, by process.args: execve(2) looks the path up while what is close-on-exec is open."""
+    for number in attacked:
+        bundle.spec["process"]["args"] = [f"/proc/self/fd/{number}/{OUT}/sh", *ESCAPE]
+        done = nsrun("run", "--bundle", bundle.write(), bundle.id, rc=None)
+        assert (done.stdout == "escaped\n") is not guarded, (number, done.stderr)
+        assert (done.returncode == 0) is not guarded
+
+
+@USERS
+@GUARDED
+def test_a_path_through_a_descriptor_of_the_runtime(
+    nsrun: Nsrun, bundle: Bundle, attacked: list[int], guarded: bool
+) -> None:
+    bundle.spec["process"]["env"] = ["PATH=" + ":".join(f"/proc/self/fd/{n}/{OUT}" for n in attacked)]
+    bundle.spec["process"]["args"] = ["sh", *ESCAPE]
+    done = nsrun("run", "--bundle", bundle.write(), bundle.id, rc=None)
+    assert (done.stdout == "escaped\n") is not guarded, done.stderr
+    assert not guarded or "no such program in PATH" in done.stderr
+
+
+@USERS
+@GUARDED
+def test_exec_through_a_descriptor_of_the_runtime(
+    nsrun: Nsrun, bundle: Bundle, attacked: list[int], guarded: bool
+) -> None:
+    nsrun.detach(bundle.sh("exec sleep 1000"))
+    path = ":".join(f"/proc/self/fd/{n}/{OUT}" for n in attacked)
+    for words in (*([f"/proc/self/fd/{n}/{OUT}/sh"] for n in attacked), ["--env", "PATH=" + path, "sh"]):
+        *options, name = words
+        done = nsrun("exec", *options, bundle.id, name, *ESCAPE, rc=None)
+        assert (done.stdout == "escaped\n") is not guarded, (words, done.stderr)
+    nsrun("delete", "--force", bundle.id)
+
+
+@USERS
+@GUARDED
+def test_a_script_whose_interpreter_is_the_hosts(
+    nsrun: Nsrun, bundle: Bundle, attacked: list[int], guarded: bool
+) -> None:
+    """The kernel looks up what stands after #! as the process that is still the runtime."""
+    bundle.spec["process"]["args"] = ["/script"]
+    for number in attacked:
+        script = bundle.rootfs / "script"
+        script.write_text(f"#!/proc/self/fd/{number}/{OUT}/sh\necho escaped\n")
+        script.chmod(0o755)
+        done = nsrun("run", "--bundle", bundle.write(), bundle.id, rc=None)
+        assert (done.stdout == "escaped\n") is not guarded, (number, done.stderr)
+
+
+@pytest.mark.parametrize("user", [False])
+@pytest.mark.parametrize("guarded", [False], ids=["guard-removed"])
+def test_a_working_directory_has_a_guard_of_its_own(nsrun: Nsrun, bundle: Bundle, attacked: list[int]) -> None:
+    """Where a descriptor of the host were open all the same."""
+    cwd = f"/proc/self/fd/{attacked[0]}"
+    nsrun.detach(bundle.sh("exec sleep 1000"))
+    done = nsrun("exec", "--cwd", cwd, bundle.id, "/bin/echo", "ran", rc=126)
+    assert done.stdout == "" and "is outside the container" in done.stderr
+    nsrun("delete", "--force", bundle.id)
+    bundle.spec["process"]["cwd"] = cwd
+    done = nsrun("run", "--bundle", bundle.sh("echo ran").write(), bundle.id, rc=1)
+    assert done.stdout == "" and "leads out of the root" in done.stderr
+
+
+@GUARDED
+def test_a_build_step_through_a_descriptor(
+    bundle: Bundle, altered: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guarded: bool
+) -> None:
+    if not guarded:
+        monkeypatch.setattr(descriptors, "close_all_but", lambda kept: None)
+    leaked = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    argv = [f"/proc/self/fd/{leaked}/{OUT}/sh", *ESCAPE]
+    try:
+        if guarded:
+            with pytest.raises(isolated.create.RuntimeFailure, match="No such file|Not a directory"):
+                isolated.run(str(bundle.rootfs), str(tmp_path), argv)
+        else:
+            assert isolated.run(str(bundle.rootfs), str(tmp_path), argv) == (0, b"escaped\n")
+    finally:
+        os.close(leaked)
+
+
+def open_in(pid: int) -> set[int]:
+    return {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+
+
+def sleeps(pid: int) -> int:
+    waiting.until_it_is(pid, "sleep", "1000")
+    return pid
+
+
+@USERS
+def test_a_running_container_has_nothing_open_but_the_standard_three(
+    nsrun: Nsrun, bundle: Bundle, tmp_path: Path, user: bool
+) -> None:
+    if user:
+        bundle.user_namespace()
+    pid = nsrun.detach(bundle.sh("exec sleep 1000"))["pid"]
+    assert open_in(sleeps(pid)) == {0, 1, 2}
+    null = subprocess.DEVNULL
+    command = [nsrun.program, "--root", str(nsrun.root), "exec", "--detach", "--pid-file", str(tmp_path / "pid")]
+    subprocess.run([*command, bundle.id, "sleep", "1000"], check=True, stdin=null, stdout=null, stderr=null)
+    assert open_in(sleeps(int((tmp_path / "pid").read_text()))) == {0, 1, 2}
+    nsrun("delete", "--force", bundle.id)
+
+
+def test_a_terminal_leaves_nothing_else_open(nsrun: Nsrun, bundle: Bundle) -> None:
+    bundle.spec["process"]["terminal"] = True
+    listed = run(nsrun, bundle.sh("/bin/ls /proc/self/fd | /bin/busybox tr '\\n' ' '"))
+    assert listed.split() == ["0", "1", "2", "3"]  # 3 is what ls itself opened
+
+
+@pytest.mark.parametrize("command", ["run", "exec"])
+def test_what_the_caller_hands_on_arrives_and_nothing_besides(nsrun: Nsrun, bundle: Bundle, command: str) -> None:
+    """Of 3 and 4 the caller has only 4 open, so that 3 is the runtime's own; 5 was not asked for."""
+    (bundle.directory / "given").write_text("given")
+    script = "/bin/ls /proc/self/fd | /bin/busybox tr '\\n' ' '; /bin/cat <&4"
+    words = ["--preserve-fds", "2", bundle.id]
+    if command == "exec":
+        nsrun.detach(bundle.sh("exec sleep 1000"))
+        words += ["/bin/sh", "-c", script]
+    else:
+        words[:0] = ["--bundle", bundle.sh(script).write()]
+    shell = f'exec "$@" 3<&- 4<{bundle.directory}/given 5</'
+    argv = ["sh", "-c", shell, "sh", nsrun.program, "--root", str(nsrun.root), command, *words]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
+    assert done.stdout.split() == ["0", "1", "2", "3", "4", "given"]  # 3 is what ls itself opened
+    nsrun("delete", "--force", bundle.id)
+
+
+@pytest.mark.parametrize("given", ["x", "-1", "99999999"])
+def test_a_number_of_descriptors_that_cannot_be(nsrun: Nsrun, bundle: Bundle, given: str) -> None:
+    done = nsrun("run", f"--preserve-fds={given}", "--bundle", bundle.write(), bundle.id, rc=64)
+    assert f"--preserve-fds {given}: must be" in done.stderr
+
+
+def test_a_closed_standard_descriptor_becomes_nothing_of_the_runtimes(nsrun: Nsrun, bundle: Bundle) -> None:
+    """Else the first that the runtime opens, its library's directory, would be the container's standard error."""
+    bundle.sh("/bin/busybox readlink /proc/self/fd/2")
+    argv = ["sh", "-c", 'exec "$@" 2>&-', "sh", nsrun.program, "--root", str(nsrun.root), "run"]
+    done = subprocess.run([*argv, "--bundle", bundle.write(), bundle.id], capture_output=True, text=True, check=True)
+    assert done.stdout == "/dev/null\n"
+
+
+def test_from_the_descriptor_of_a_cgroup_nothing_else_is_reached() -> None:
+    """The process that is born in it has it for a moment, when a container may already look into that."""
+    path = f"{cgroups.mount_point()}/bktest-descriptor"
+    cgroup.make(path)
+    fd = cgroups.open_directory(path)
+    try:
+        here, above = os.stat(".", dir_fd=fd), os.stat("../../..", dir_fd=fd)
+        assert here.st_ino == os.stat(path).st_ino and os.path.samestat(here, above)
+        with pytest.raises(OSError, match="Read-only file system"):
+            os.open("cgroup.procs", os.O_WRONLY, dir_fd=fd)
+    finally:
+        os.close(fd)
+        cgroup.remove(path)
+
+
+@pytest.mark.parametrize("command", ["run", "exec"])
+@GUARDED
+def test_no_module_is_loaded_from_the_container(
+    nsrun: Nsrun, bundle: Bundle, altered: Callable[[str], None], guarded: bool, command: str
+) -> None:
+    """CVE-2019-14271: what the runtime loads late would be the image's file, run with the runtime's rights."""
+    late = "from barekernel._runtime import credentials\nenter = credentials.enter_cwd\n"
+    late += "def enter_cwd(cwd):\n    enter(cwd)\n    import colorsys\ncredentials.enter_cwd = enter_cwd\n"
+    nsrun.detach(bundle.sh("exec sleep 1000"))
+    altered(late if guarded else late + "credentials.import_nothing_more = lambda: None\n")
+    interpreter = Path(nsrun.program).read_text().split()[0][2:]
+    ask = [interpreter, "-ISc", "import colorsys; print(colorsys.__file__)"]
+    planted = bundle.rootfs / subprocess.check_output(ask, text=True).strip().lstrip("/")
+    planted.parent.mkdir(parents=True)
+    planted.write_text("open('/tmp/loaded', 'w').close()\n")
+    if command == "exec":
+        nsrun("exec", bundle.id, "/bin/true", rc=None)
+        nsrun("delete", "--force", bundle.id)
+    else:
+        nsrun("delete", "--force", bundle.id)
+        nsrun("run", "--bundle", bundle.sh("true").write(), bundle.id, rc=None)
+    assert (bundle.rootfs / "tmp" / "loaded").exists() is not guarded
+
+
+def plant(path: Path, kind: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "link-to-a-fifo":
+        os.mkfifo(path.parent / "fifo")
+        path.symlink_to("fifo")
+    elif kind == "device":
+        os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 5))  # /dev/zero has no end
+    elif kind == "directory":
+        path.mkdir()
+    else:
+        path.touch()
+        os.truncate(path, 1 << 40)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link-to-a-fifo", "device", "directory", "huge"])
+def test_a_passwd_that_is_no_file_holds_nobody(nsrun: Nsrun, bundle: Bundle, kind: str) -> None:
+    plant(bundle.rootfs / "etc" / "passwd", kind)
+    assert run(nsrun, bundle.sh("echo $HOME")) == "/\n"
+    nsrun.detach(bundle.sh("exec sleep 1000"))
+    assert nsrun("exec", bundle.id, "/bin/sh", "-c", "echo $HOME").stdout == "/\n"
+    nsrun("delete", "--force", bundle.id)
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_a_terminal_is_made_by_a_devpts_only(nsrun: Nsrun, bundle: Bundle, kind: str) -> None:
+    bundle.spec["mounts"] = [m for m in bundle.spec["mounts"] if not m["destination"].startswith("/dev")]
+    (bundle.rootfs / "dev").mkdir()
+    plant(bundle.rootfs / "dev" / "pts" / "ptmx", kind)
+    bundle.spec["process"]["terminal"] = True
+    done = nsrun("run", "--bundle", bundle.sh("echo ran").write(), bundle.id, rc=1)
+    assert "ENOTTY" in done.stderr and "needs a devpts mount" in done.stderr
+
+
+@GUARDED
+def test_a_process_that_is_held_on_its_way_in_ends_with_its_runtime(
+    nsrun: Nsrun, bundle: Bundle, altered: Callable[[str], None], guarded: bool
+) -> None:
+    """A file system of the container may never answer, and whoever is tired of waiting kills the runtime."""
+    nsrun.detach(bundle.sh("exec sleep 1000"))
+    held = "import time\nfrom barekernel._runtime import credentials\n"
+    held += "credentials.with_home = lambda process: time.sleep(1000)\n"
+    leave = "from barekernel._kernel import process\nprocess.end_with = lambda pidfd: None\n"
+    altered(held if guarded else held + leave)
+
+    def joined() -> list[int]:
+        init = nsrun.state(bundle.id)["pid"]
+        return [p for p in json.loads(nsrun("ps", "--format", "json", bundle.id).stdout) if p != init]
+
+    command = [nsrun.program, "--root", str(nsrun.root), "exec", bundle.id, "/bin/true"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as runtime:
+        pid = waiting.until("it joins", joined)[0]
+        waiting.until("it sleeps", lambda: b"S" in Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2][:3])
+        runtime.kill()
+    if guarded:
+        waiting.until("it ends", lambda: not Path(f"/proc/{pid}").exists())
+    else:
+        assert Path(f"/proc/{pid}").exists()
+        os.kill(pid, signal.SIGKILL)
+    nsrun("delete", "--force", bundle.id)
