@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Image, Store
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel import userns
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import locations, userns
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import Interrupted
 
@@ -146,6 +146,12 @@ def test_steps_make_busybox() -> None:
     assert stat.S_IMODE(os.stat(image.layers[0] + "/tmp").st_mode) == 0o1777
     remove("busybox")
     assert apply(**busybox()).facts["image"]["digest"] == image.digest
+
+
+def test_a_failed_build_leaves_nothing() -> None:
+    with pytest.raises(Interrupted, match="false"):
+        apply(name="other", build={**busybox()["build"], "run": ["/bin/busybox false"]})
+    assert images.left() == [] and not os.path.exists(locations.RUN)
 
 
 def test_steps_on_a_base_become_one_layer_with_whiteouts(tmp_path: Path) -> None:
