@@ -51,6 +51,7 @@ options:
   freeze:
     description:
       - Freezes (V(true)) or thaws (V(false)) every process in the cgroup. Unset, it stays as it is. Applied live.
+      - What would freeze the task itself, or a process that it was started by, is refused.
     type: bool
   kill:
     description: With O(state=absent), kills every process in the cgroup and below it. Otherwise these are an error.
