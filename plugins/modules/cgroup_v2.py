@@ -110,7 +110,9 @@ actions:
   elements: str
   sample: ["make cgroup /sys/fs/cgroup/lab", "set /sys/fs/cgroup/lab/pids.max to 200"]
 changes:
-  description: Each option whose value differed, with the values before and after and how it is applied.
+  description:
+    - Each option of an existing object whose value differed, with before, after and how it is applied.
+    - Empty when the object is made or removed.
   returned: always
   type: list
   elements: dict

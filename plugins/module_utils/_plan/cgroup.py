@@ -282,7 +282,7 @@ def _views(desired: Cgroup, observed: CgroupObserved) -> tuple[dict[str, Any], d
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
-    if not before:
+    if not before:  # then Plan takes none
         return ()
     limits = [
         Change(f"limits.{name}", before["limits"][name], value)

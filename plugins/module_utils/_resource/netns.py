@@ -140,7 +140,9 @@ def _plan_present(desired: Desired, observed: Observed) -> Plan:
             if there_now is not None:
                 before[f"ends[{n}]"] = view(there_now, _sysctls(observed.veth, n))
             after[f"ends[{n}]"] = view(state, declared)
-    return Plan(tuple(operations), before, after, changes_between(_flat(before), _flat(after), {}) if before else ())
+    # What is there already: one of the namespaces may be, and the pair not.
+    kept = {thing: after[thing] for thing in before if thing in after}
+    return Plan(tuple(operations), before, after, changes_between(_flat(before), _flat(kept), {}))
 
 
 def _plan_absent(desired: Desired, observed: Observed) -> Plan:
