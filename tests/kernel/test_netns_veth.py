@@ -416,8 +416,9 @@ def test_duplicate_address_detection_is_waited_for():
         if a["local"] == "fd99::2"
     ]
     assert flags == [None] and reachable("fd99::1")
+    ip("address", "add", "fd99::3/64", "dev", "eth0", "nodad", where="bktest-a")
     with pytest.raises(Interrupted, match="Another host on the link has this address"):
-        task({"addresses": ["fd99::2/64"]}, {"addresses": ["fd99::1/64", "fd99::2/64"], "dad": "wait"})
+        task(None, {"addresses": ["fd99::1/64", "fd99::3/64"], "dad": "wait"}, exclusive=False)
 
 
 def test_info_finds_pairs_wherever_they_are():
