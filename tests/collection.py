@@ -102,7 +102,7 @@ def module_arguments(name: str) -> dict[str, Any]:
 def module_resource(name: str) -> Any:
     """The resource that the module hands to the runner."""
     module = importlib.import_module(f"{PLUGINS}.modules.{name}")
-    with mock.patch.object(module, "run") as run:
+    with mock.patch.object(module, "run_info" if name.endswith("_info") else "run") as run:
         module.main()
     return run.call_args.args[0]
 

@@ -148,7 +148,9 @@ options:
             name nothing, V(http://deb.debian.org/debian).
         type: str
       variant:
-        description: The set of packages to begin with, as the tool names it.
+        description:
+          - The set of packages to begin with, as the tool names it, e.g. V(minbase), V(buildd), V(important) or
+            V(standard), with C(mmdebstrap) also V(essential), V(required), V(apt), V(custom) or V(extract).
         type: str
         default: minbase
       packages:

@@ -109,7 +109,9 @@ options:
         type: bool
       addresses:
         description:
-          - Addresses with prefix length, e.g. V(10.88.0.2/24) or V(fd88::2/64).
+          - Addresses with prefix length, e.g. V(10.88.0.2/24) or V(fd88::2/64). One that another interface of the
+            same namespace has is refused, unless it is link-local or a single host's (V(/32), V(/128)), and so is one
+            that both ends name.
           - Unset, addresses are left alone; an empty list with O(exclusive=true) removes them. Link-local addresses
             that the
             kernel makes itself always stay. Applied live.
@@ -159,6 +161,8 @@ options:
           - Kernel parameters in the end's namespace, C(net.*) only, set in this order before the link goes up, e.g.
             V(net.ipv4.conf.eth0.forwarding). On the host only those of the interface itself. Unset, none. Applied
             live.
+          - Before anything is made, names are looked up and numbers checked, for a namespace that is yet to be made
+            on the host.
         type: dict
       impairment:
         description:
@@ -204,7 +208,8 @@ options:
                 65536.
             type: int
           limit:
-            description: Packets that may wait in C(netem). Unset, 1000.
+            description:
+              - Packets that may wait in C(netem), at least 1. Unset, 1000. Goes with something else that C(netem) does.
             type: int
   exclusive:
     description:

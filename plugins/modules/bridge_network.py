@@ -80,7 +80,9 @@ actions:
   elements: str
   sample: ["create bridge lab0 (MAC 02:1f:6a:0c:55:9e, MTU 1500)", "add address 10.88.0.1/24 to bridge lab0"]
 changes:
-  description: The options that differed, with the value before and after and how the change is applied.
+  description:
+    - Each option of an existing object whose value differed, with before, after and how the change is applied.
+    - Empty when the object is made or removed.
   returned: always
   type: list
   elements: dict

@@ -51,6 +51,7 @@ options:
   freeze:
     description:
       - Freezes (V(true)) or thaws (V(false)) every process in the cgroup. Unset, it stays as it is. Applied live.
+      - What would freeze the task itself, or a process that it was started by, is refused.
     type: bool
   kill:
     description: With O(state=absent), kills every process in the cgroup and below it. Otherwise these are an error.
@@ -109,7 +110,9 @@ actions:
   elements: str
   sample: ["make cgroup /sys/fs/cgroup/lab", "set /sys/fs/cgroup/lab/pids.max to 200"]
 changes:
-  description: Each option whose value differed, with the values before and after and how it is applied.
+  description:
+    - Each option of an existing object whose value differed, with before, after and how it is applied.
+    - Empty when the object is made or removed.
   returned: always
   type: list
   elements: dict

@@ -125,7 +125,9 @@ actions:
   elements: str
   sample: ["eth0 in netns probe: set MTU 1400"]
 changes:
-  description: Each property that differed, with the values before and after and how it is applied.
+  description:
+    - Each option of an existing object whose value differed, with before, after and how it is applied.
+    - Empty when the object is made or removed.
   returned: always
   type: list
   elements: dict

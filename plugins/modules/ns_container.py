@@ -69,7 +69,9 @@ actions:
   elements: str
   sample: ["create network namespace bk-web", "start container web"]
 changes:
-  description: Each option whose observed value differed, and how the declared one is applied.
+  description:
+    - Each option of an existing object whose value differed, with before, after and how it is applied.
+    - Empty when the object is made or removed.
   returned: always
   type: list
   elements: dict

@@ -155,7 +155,9 @@ actions:
   type: list
   elements: str
 changes:
-  description: Each value that differed, with before, after and how containers get it.
+  description:
+    - Each option of an existing object whose value differed, with before, after and how containers get it.
+    - Empty when the object is made or removed.
   returned: always
   type: list
   elements: dict

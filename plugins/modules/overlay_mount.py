@@ -78,7 +78,9 @@ actions:
   elements: str
   sample: [mount writable overlay of 1 lower layer on /srv/build]
 changes:
-  description: The options whose value differed, each with before, after and how it is applied (live or recreate).
+  description:
+    - Each option of an existing object whose value differed, with before, after and how it is applied.
+    - Empty when the object is made or removed.
   returned: success
   type: list
   elements: dict

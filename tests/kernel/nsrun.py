@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import files, locations
 from ansible_collections.barekernel.containers.plugins.module_utils._resource import library
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime import defaults
 
@@ -120,6 +121,8 @@ def nsrun(program: str) -> Iterator[Nsrun]:
     for name in [p.name for p in root.iterdir()] if root.exists() else []:
         runtime("delete", "--force", name, rc=None)
     shutil.rmtree(root, ignore_errors=True)
+    files.remove_tree(locations.CACHE)  # used alone, nsrun keeps what it has compiled
+    files.remove_if_empty(locations.RUN)
 
 
 @pytest.fixture

@@ -108,12 +108,30 @@ def test_processes_are_moved_frozen_and_killed(top: str, sleeper: subprocess.Pop
     assert sleeper.wait() == -9
 
 
+def test_what_runs_the_task_is_not_moved_into_what_is_frozen(top: str) -> None:
+    for pid in (os.getpid(), os.getppid()):
+        with pytest.raises(OptionError, match=f"pids: {pid}: runs this task"):
+            run(top, pids=[pid], freeze=True)
+    assert not os.path.exists(f"{MOUNT}/{top}")
+
+
+def test_processes_of_a_threaded_cgroup_are_named(top: str, sleeper: subprocess.Popen[bytes]) -> None:
+    run(f"{top}/threads")
+    cgroup.attach(f"{MOUNT}/{top}", sleeper.pid)
+    cgroup.write(f"{MOUNT}/{top}/threads", "cgroup.type", "threaded")
+    cgroup.write(f"{MOUNT}/{top}/threads", "cgroup.threads", str(sleeper.pid))
+    with pytest.raises(Refused, match=f"has processes: {sleeper.pid} sleep. End them first"):
+        run(f"{top}/threads", state="absent")
+    sleeper.kill()
+    sleeper.wait()
+
+
 def test_a_task_does_not_freeze_or_kill_what_it_runs_in(top: str) -> None:
     run(top)
     home = cgroup.cgroup_of(os.getpid(), str(MOUNT)) or str(MOUNT)
     cgroup.attach(f"{MOUNT}/{top}", os.getpid())
     try:
-        with pytest.raises(Refused, match="freeze: this task itself runs in"):
+        with pytest.raises(OptionError, match="freeze: True: this task itself runs in"):
             run(top, freeze=True)
         with pytest.raises(Refused, match="kill: this task itself runs in"):
             run(top, state="absent", kill=True)

@@ -70,7 +70,7 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
 def test_create_change_remove(case: Case, tmp_path: Path) -> None:
     clean = leaks.take()
     created = applied(case, filled(case.create, tmp_path), tmp_path)
-    assert created["diff"]["before"] == ""
+    assert created["diff"]["before"] == "" and created["changes"] == []
     assert undocumented(case.module, created) == []
     if f"{case.module}_info" in collection.info_modules():
         info_as_documented(f"{case.module}_info", filled(case.info, tmp_path))
@@ -78,7 +78,7 @@ def test_create_change_remove(case: Case, tmp_path: Path) -> None:
         changed = applied(case, filled(case.change, tmp_path), tmp_path)
         assert {change["option"]: change["how"] for change in changed["changes"]} == case.changed
     removed = applied(case, filled(case.remove, tmp_path), tmp_path)
-    assert removed["diff"]["after"] == ""
+    assert removed["diff"]["after"] == "" and removed["changes"] == []
     assert leaks.leaked_since(clean) == []
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Image, Store
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel import userns
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import locations, userns
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import Interrupted
 
@@ -146,6 +146,12 @@ def test_steps_make_busybox() -> None:
     assert stat.S_IMODE(os.stat(image.layers[0] + "/tmp").st_mode) == 0o1777
     remove("busybox")
     assert apply(**busybox()).facts["image"]["digest"] == image.digest
+
+
+def test_a_failed_build_leaves_nothing() -> None:
+    with pytest.raises(Interrupted, match="false"):
+        apply(name="other", build={**busybox()["build"], "run": ["/bin/busybox false"]})
+    assert images.left() == [] and not os.path.exists(locations.RUN)
 
 
 def test_steps_on_a_base_become_one_layer_with_whiteouts(tmp_path: Path) -> None:
@@ -288,9 +294,17 @@ def health(*test: str, **more: Any) -> dict[str, Any]:
         ({"name": "Bad"}, OptionError, "lower case"),
         ({"name": "x", "pull": "never"}, Refused, "pull is never"),
         ({"name": "x", "directory": {"path": "relative"}}, OptionError, "absolute"),
-        ({"name": "x", "directory": {"path": "/nowhere"}}, OSError, "/nowhere"),
-        ({"name": "x", "rootfs": {"path": "/nowhere.tar"}}, OSError, "/nowhere.tar"),
-        ({"name": "x", "rootfs": {"path": "/etc/passwd"}}, Interrupted, "tar header|ends in the middle"),
+        (
+            {"name": "x", "directory": {"path": "/nowhere"}},
+            OptionError,
+            "directory.path: '/nowhere': open.*No such file",
+        ),
+        ({"name": "x", "rootfs": {"path": "/nowhere.tar"}}, OptionError, "rootfs.path: '/nowhere.tar': .*No such file"),
+        ({"name": "x", "rootfs": {"path": "/etc/passwd"}}, OptionError, "rootfs.path: '/etc/passwd': this is no tar"),
+        ({"name": "x", "image": "nobody/none"}, OptionError, "image: .*nobody/none.*: there is no image"),
+        ({"name": "x", "container": "none"}, OptionError, "container: 'none': there is no container"),
+        ({"name": "x", "build": {"base": "none"}}, OptionError, r"build: {'base': 'none'}: give at least one"),
+        ({"name": "x", "debootstrap": {"suite": "x", "variant": "tiny"}}, OptionError, "variant: 'tiny': write one of"),
         ({"name": "x", "build": {"copy": [{"src": "/etc/passwd", "dest": "/../x"}]}}, OptionError, "without"),
         ({"name": "x", "build": {"base": "nobody/none", "run": ["x"]}}, Refused, "no image"),
         ({"name": "x", "build": {"run": ["'"]}}, OptionError, "words"),

@@ -220,7 +220,7 @@ def test_another_name(server: registry.Registry, tmp_path: Path) -> None:
     remove("app")
     image = Store().resolve("again:2")
     assert image is not None and not image.missing
-    with pytest.raises(Refused, match="no image"):
+    with pytest.raises(OptionError, match="image: .*no image"):
         apply(name="third", image="app")
 
 

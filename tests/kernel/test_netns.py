@@ -95,3 +95,18 @@ def test_a_file_that_is_no_namespace_is_refused():
     Path("/run/netns/bktest-a").touch()
     with pytest.raises(Refused, match="is no network namespace and not ours"):
         task(*BASE)
+
+
+def test_where_a_later_mount_over_run_hides_the_directory():
+    os.mkdir("/run/netns")
+    subprocess.run(["mount", "--bind", "/run/netns", "/run/netns"], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
+    try:
+        task(*BASE)
+        assert netns.names() == ["bktest-a"]
+        remove()
+        assert not os.path.exists("/run/netns")
+    finally:
+        subprocess.run(["umount", "/run"], check=True)
+        subprocess.run(["umount", "/run/netns"], check=True)
+        os.rmdir("/run/netns")

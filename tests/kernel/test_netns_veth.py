@@ -22,7 +22,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._kernel impo
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import HOST, NetnsRef
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.links import birth_name
 from ansible_collections.barekernel.containers.plugins.module_utils._resource import netns_observe
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import (
@@ -32,7 +32,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._resource.co
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.netns import NetnsVeth, NetnsVethInfo
 
 from . import state
-from .module_process import HOST_PYTHON
+from .module_process import HOST_PYTHON, run_module
 from .veth import BASE, A, addresses, far, ip, link, near, qdisc, reachable, remove, routes, task, tidy
 
 __all__ = ["tidy"]
@@ -148,7 +148,7 @@ def test_what_this_kernel_cannot_impair_is_refused_before_anything_is_made():
         converge(resource, desired)
         assert qdisc()["options"]["delay"]["delay"] == pytest.approx(0.01)
         return
-    with pytest.raises(Refused, match="this kernel has no netem .*sch_netem"):
+    with pytest.raises(OptionError, match="impairment: .*this kernel has no netem .*sch_netem"):
         converge(resource, desired)
     assert state.differences(before, state.take()) == []
 
@@ -170,10 +170,13 @@ def test_bridge_port_and_its_flags():
         assert port() == ("bkbr1", False, True), "what is not declared stays"
         task(None, {"bridge": ""})
         assert "master" not in link("bktest0", "") and link("bktest0", "")["ifindex"] == index
-        for wrong, words in (("bkbr9", "there is no bridge bkbr9"), ("bktest0", "is no bridge but veth")):
-            with pytest.raises(Refused, match=words):
+        for wrong, words in (
+            ("bkbr9", "there is no bridge of that name"),
+            ("bktest0", "is no bridge in the host but veth"),
+        ):
+            with pytest.raises(OptionError, match=rf"ends\[1\].bridge: '{wrong}': {words}"):
                 task(None, {"bridge": wrong})
-        with pytest.raises(Refused, match="name the bridge"):
+        with pytest.raises(OptionError, match="hairpin: True: .*name the bridge"):
             task(None, {"hairpin": True})
     finally:
         ip("link", "delete", "bkbr0")
@@ -223,7 +226,7 @@ def test_an_end_at_a_process_and_the_guard_against_reuse():
     finally:
         holder.kill()
         holder.wait()
-    with pytest.raises(Refused, match="there is no process"):
+    with pytest.raises(OptionError, match="pid: .*no such process"):
         converge(resource, desired)
     with pytest.raises(OptionError, match="no such process"):
         resource.desired(params)
@@ -241,11 +244,11 @@ def test_an_end_by_path_and_at_a_container():
     first = {"netns": None, "path": "/run/netns/bktest-a"}
     task(first, {"container": "bktest", "interface": "lan0"})
     assert link("lan0", "bk-bktest")["ifalias"] == "barekernel:veth/bktest/1"
-    with pytest.raises(Refused, match="is the container there"):
+    with pytest.raises(OptionError, match="container: 'nobody': .*is the container there"):
         task(first, {"container": "nobody"})
-    with pytest.raises(Refused, match="no network namespace at /run/nothing"):
+    with pytest.raises(OptionError, match="path: '/run/nothing': there is no network namespace"):
         task({"netns": None, "path": "/run/nothing"})
-    with pytest.raises(Refused, match="no network namespace at /etc/passwd"):
+    with pytest.raises(OptionError, match="path: '/etc/passwd': there is no network namespace"):
         task({"netns": None, "path": "/etc/passwd"})
 
 
@@ -254,7 +257,7 @@ def test_the_hosts_default_route_is_never_touched():
     with pytest.raises(OptionError, match="never touched"):
         task(None, {"addresses": ["10.99.0.1/24"], "routes": route})
     here = {"netns": None, "path": f"/proc/{os.getpid()}/ns/net", "addresses": ["10.99.0.1/24"], "interface": "bktest1"}
-    with pytest.raises(Refused, match="never touched"):
+    with pytest.raises(OptionError, match="never touched"):
         task({**here, "routes": route})
     task(None, {"addresses": ["10.99.0.1/24"]})
     ip("route", "add", "default", "via", "10.99.0.2")
@@ -266,9 +269,9 @@ def test_host_sysctls_only_of_the_interface():
     task(None, {"sysctls": {"net.ipv4.conf.bktest0.rp_filter": 2}})
     assert Path("/proc/sys/net/ipv4/conf/bktest0/rp_filter").read_text() == "2\n"
     for name in ("net.ipv4.ip_forward", "net.ipv4.conf.all.rp_filter", "net.ipv4.conf.lo.rp_filter"):
-        with pytest.raises(Refused, match="belongs to"):
+        with pytest.raises(OptionError, match="belongs to"):
             task(None, {"sysctls": {name: 1}})
-    with pytest.raises(Refused, match="no sysctl net.ipv4.nonsense"):
+    with pytest.raises(OptionError, match="sysctls.net.ipv4.nonsense: '1': this kernel has no such"):
         task({"sysctls": {"net.ipv4.nonsense": 1}})
 
 
@@ -397,9 +400,8 @@ def test_a_name_in_use_is_refused_and_nothing_changes(kind):
     ip("link", "add", "bktest0", "type", kind)
     try:
         before = state.take()
-        with pytest.raises(
-            Refused, match=f"the name bktest0 is taken in the host by a {kind} interface without our mark"
-        ):
+        words = f"interface: 'bktest0': the name is taken in the host by a {kind} interface without our mark"
+        with pytest.raises(OptionError, match=words):
             task(*BASE)
         assert state.differences(before, state.take()) == []
     finally:
@@ -414,8 +416,9 @@ def test_duplicate_address_detection_is_waited_for():
         if a["local"] == "fd99::2"
     ]
     assert flags == [None] and reachable("fd99::1")
+    ip("address", "add", "fd99::3/64", "dev", "eth0", "nodad", where="bktest-a")
     with pytest.raises(Interrupted, match="Another host on the link has this address"):
-        task({"addresses": ["fd99::2/64"]}, {"addresses": ["fd99::1/64", "fd99::2/64"], "dad": "wait"})
+        task(None, {"addresses": ["fd99::1/64", "fd99::3/64"], "dad": "wait"}, exclusive=False)
 
 
 def test_info_finds_pairs_wherever_they_are():
@@ -451,3 +454,28 @@ def test_two_runs_at_once_make_one_pair():
     answers = sorted(run.communicate()[0].strip() for run in runs)
     assert answers == ["[null, false]", "[null, true]"]
     assert HOST_PYTHON and reachable("10.99.0.1")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "option"),
+    [
+        ({"sysctls": {"net.ipv4.nope": 1}}, {}, "ends[0].sysctls.net.ipv4.nope"),
+        ({"sysctls": {"net.ipv4.ip_forward": "abc"}}, {}, "ends[0].sysctls.net.ipv4.ip_forward"),
+        ({"sysctls": {"net.ipv4.conf.bktest1.nope": 1}}, {}, "ends[0].sysctls.net.ipv4.conf.bktest1.nope"),
+        ({"addresses": ["10.99.0.2"]}, {}, "ends[0].addresses"),
+        ({"addresses": ["10.99.0.1/24"]}, {"addresses": ["10.99.0.1/24"]}, "ends[1].addresses"),
+        ({}, {"addresses": ["10.99.9.1/24"]}, "ends[1].addresses"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_made(first, second, option):
+    ip("link", "add", "bkbr0", "type", "bridge")
+    ip("address", "add", "10.99.9.1/24", "dev", "bkbr0")
+    try:
+        before = state.take()
+        for check in (True, False):
+            params = {"name": "bktest", "ends": [near(interface="bktest1", **first), far(**second)]}
+            result = run_module("netns_veth", params, check)
+            assert result["failed"] and result["option"] == option, result
+        assert state.differences(before, state.take()) == []
+    finally:
+        ip("link", "delete", "bkbr0")

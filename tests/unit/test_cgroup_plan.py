@@ -29,7 +29,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._plan.cgroup
     plan_limits,
     tidy_operations,
 )
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
 
 HELD = "held by the cgroup v1 hierarchy at /sys/fs/cgroup/memory"
 MIXED = Hierarchy("/c", "hybrid", ("cpu", "hugetlb", "pids"), {"memory": HELD})
@@ -98,7 +98,6 @@ def test_a_cgroup_made_on_the_way_is_kept_once_it_is_declared() -> None:
 BUSY = dataclasses.replace(OLD, populated=True, processes=("5 sh", "6 sleep"), children=("inner",))
 REFUSED = [
     (want(files={"memory.max": "4096"}), NEW, f"lacks memory. memory: {HELD}"),
-    (want(files={"pids.peculiar": "1"}), OLD, "this kernel has no pids.peculiar"),
     (
         want(files={"cpu.weight": "50"}),
         dataclasses.replace(OLD, levels=(OLD.levels[0], dataclasses.replace(LAB, processes=("9 httpd",)))),
@@ -120,11 +119,47 @@ def test_refused_with_what_to_do(desired: Cgroup, state: CgroupState, words: str
 
 @pytest.mark.parametrize("own", ["/c/lab/db", "/c/lab/db/inner/most"])
 def test_the_task_neither_freezes_nor_kills_itself(own: str) -> None:
-    with pytest.raises(Refused, match=f"freeze: this task itself runs in {own}"):
+    with pytest.raises(OptionError, match=f"freeze: True: this task itself runs in {own}"):
         plan_cgroup(want(freeze=True), CgroupObserved(OLD, own=own))
     with pytest.raises(Refused, match=f"kill: this task itself runs in {own}"):
         plan_cgroup(want(present=False, kill=True, recursive=True), CgroupObserved(BUSY, own=own))
     assert plan_cgroup(want(freeze=True), CgroupObserved(OLD, own=own.replace("/db", "/db2"))).operations
+
+
+@pytest.mark.parametrize(
+    ("desired", "state", "lineage", "words"),
+    [
+        (want(freeze=True, processes={5: 1}), OLD, {9: "/c", 5: "/c/x"}, "pids: 5: runs this task"),
+        (want(processes={5: 1}), dataclasses.replace(OLD, frozen=True), {5: "/c/x"}, "pids: 5: runs this task"),
+        (want(freeze=True), OLD, {9: "/c", 5: "/c/lab/db/inner"}, "freeze: True: process 5 in /c/lab/db/inner runs"),
+    ],
+)
+def test_nobody_who_runs_the_task_is_frozen(
+    desired: Cgroup, state: CgroupState, lineage: dict[int, str], words: str
+) -> None:
+    with pytest.raises(OptionError, match=words):
+        plan_cgroup(desired, CgroupObserved(state, {5: "/c/x"}, "/c", lineage))
+    assert plan_cgroup(desired, CgroupObserved(state, {5: "/c/x"}, "/c", {9: "/c"}))
+
+
+@pytest.mark.parametrize(
+    ("file", "option", "words"),
+    [
+        ("pids.peculiar", "limits.raw", "this kernel has no pids.peculiar"),
+        ("pids.max", "limits.pids", "this kernel has no pids.max"),
+        ("nope.file", "limits.raw", "no controller is called nope: on this host there are cpu, hugetlb, pids"),
+    ],
+)
+def test_a_file_that_is_not_there_names_its_option(file: str, option: str, words: str) -> None:
+    with pytest.raises(OptionError, match=words) as refused:
+        actions(want(files={file: "1"}), dataclasses.replace(OLD, files={}))
+    assert refused.value.option == option
+
+
+def test_an_empty_list_of_processes_is_no_end_of_a_sentence() -> None:
+    state = dataclasses.replace(OLD, populated=True)
+    with pytest.raises(Refused, match="has processes: none that this PID namespace shows. End them first"):
+        actions(want(present=False), state)
 
 
 def test_killing_and_removing_all_below() -> None:

@@ -9,6 +9,11 @@ from __future__ import annotations
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._module import pyroute2, runner
 
+from tests import collection
+
+#: What needs no root.
+FOR_EVERYBODY = {"kernel_info"}
+
 
 class Failed(Exception):
     pass
@@ -31,12 +36,16 @@ def without_pyroute2(monkeypatch):
     monkeypatch.setattr(pyroute2.importlib.util, "find_spec", lambda name: None)
 
 
-def test_without_root(monkeypatch):
+@pytest.mark.parametrize("name", collection.module_names())
+def test_without_root(name, monkeypatch):
     monkeypatch.setattr(runner.os, "geteuid", lambda: 1000)
-    with pytest.raises(Failed, match="netns_veth needs root on the host: use become"):
-        runner.require(Module(), Thing())
-    reader = type("Reader", (), {"name": "kernel_info", "needs_root": False})
-    assert runner.require(Module(), reader()) is None
+    resource = collection.module_resource(name)
+    assert resource.name == name
+    if name in FOR_EVERYBODY:
+        assert runner.require(Module(), resource) is None
+        return
+    with pytest.raises(Failed, match=f"'{name} needs root on the host: use become'"):
+        runner.require(Module(), resource)
 
 
 def test_without_pyroute2_anywhere(without_pyroute2, monkeypatch):

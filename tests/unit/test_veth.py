@@ -32,7 +32,12 @@ from ansible_collections.barekernel.containers.plugins.module_utils._plan.quanti
     parse_rate,
     parse_time,
 )
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.sysctls import interface_of, parse_sysctls
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.sysctls import (
+    check_sysctls,
+    interface_of,
+    parse_sysctls,
+    sample_of,
+)
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.veth import plan_veth, wanted_states
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.veth_state import (
     PlaceObserved,
@@ -175,19 +180,34 @@ def test_the_default_route_of_the_host_stays():
 
 LINK = Link(9, "eth0", "dummy", "02:00:00:00:00:01", 1500, True, True)
 REFUSALS = [
-    ({"exists": False}, {"netns": NetnsRef.at("/x")}, "no network namespace at /x"),
-    ({"exists": False}, {"netns": NetnsRef.of_process(7, 1)}, "no process 7"),
-    ({"clash": LINK}, {}, "the name eth0 is taken in netns a by a dummy interface without our mark"),
-    ({"is_host": True}, {}, "default route is never touched"),
-    ({}, {"bridge": "br1"}, "no bridge br1"),
-    ({"bridge": LINK}, {"bridge": "br1"}, "is no bridge but dummy"),
-    ({}, {"hairpin": True}, "name the bridge"),
-    ({}, {"mtu": 1000, "addresses": ("fd00::1/64", "10.0.0.2/24")}, "IPv6 needs an MTU of at least 1280"),
-    ({}, {"routes": (Route("10.1.0.0/16", "10.2.0.1"),)}, "gateway 10.2.0.1 .* say onlink"),
-    ({}, {"routes": (Route("10.1.0.0/16", source="10.2.0.1"),)}, "source 10.2.0.1 .* no address"),
-    ({}, {"impaired": True, "qdisc": Qdisc("netem", (("delay", 1),))}, "no netem"),
-    ({}, {"sysctls": (("net.ipv4.nonsense", "1"),)}, "no sysctl net.ipv4.nonsense"),
-    ({}, {"sysctls": (("net.ipv4.conf.eth7.rp_filter", "1"),)}, "another interface"),
+    ({"exists": False}, {"netns": NetnsRef.at("/x")}, "path: '/x': there is no network namespace"),
+    ({"exists": False}, {"netns": NetnsRef.of_process(7, 1)}, "pid: '7': there is no such process"),
+    ({"clash": LINK}, {}, "interface: 'eth0': the name is taken in netns a by a dummy interface without our mark"),
+    ({"is_host": True}, {}, "routes: 'default': .*default route is never touched"),
+    ({}, {"bridge": "br1"}, "bridge: 'br1': there is no bridge of that name in netns a"),
+    ({"bridge": LINK}, {"bridge": "br1"}, "bridge: 'br1': is no bridge in netns a but dummy"),
+    ({}, {"hairpin": True}, "hairpin: True: .*name the bridge"),
+    ({}, {"mtu": 1000, "addresses": ("fd00::1/64", "10.0.0.2/24")}, "mtu: 1000: IPv6 needs at least 1280"),
+    ({}, {"routes": (Route("10.1.0.0/16", "10.2.0.1"),)}, r"routes\[0\].via: '10.2.0.1': .* say onlink"),
+    ({}, {"routes": (Route("10.1.0.0/16", source="10.2.0.1"),)}, r"routes\[0\].source: '10.2.0.1': is no address"),
+    ({}, {"impaired": True, "qdisc": Qdisc("netem", (("delay", 1),))}, "impairment: .*no netem"),
+    ({}, {"sysctls": (("net.ipv4.nonsense", "1"),)}, "sysctls.net.ipv4.nonsense: '1': this kernel has no such sysctl"),
+    (
+        {},
+        {"sysctls": (("net.ipv4.conf.eth7.rp_filter", "1"),)},
+        "sysctls.net.ipv4.conf.eth7.rp_filter: '1': belongs to another interface",
+    ),
+    (
+        {"exists": False, "samples": {"net.ipv4.ip_forward": "0"}},
+        {"sysctls": (("net.ipv4.ip_forward", "abc"),)},
+        "sysctls.net.ipv4.ip_forward: 'abc': give a number: on this host it is 0",
+    ),
+    (
+        {"exists": False, "samples": {"net.ipv4.conf.default.nope": None}},
+        {"sysctls": (("net.ipv4.conf.eth0.nope", "1"),)},
+        "sysctls.net.ipv4.conf.eth0.nope: '1': this kernel has no such sysctl",
+    ),
+    ({"taken": {"10.0.0.2": "eth9"}}, {}, "addresses: '10.0.0.2/24': eth9 in netns a has it"),
 ]
 
 
@@ -195,8 +215,58 @@ REFUSALS = [
 def test_refused_with_words(place, declared, words):
     desired = replace(DESIRED, ends=(replace(NEAR, **declared), FAR))
     observed = replace(there(), places=(PlaceObserved(**place), PlaceObserved()), offered=("tbf",))
-    with pytest.raises(Refused, match=words):
+    with pytest.raises(OptionError, match=rf"ends\[0\].{words}") as refused:
         plan_veth(desired, observed)
+    assert refused.value.option.startswith("ends[0].")
+
+
+def test_both_ends_cannot_have_the_same_address():
+    desired = replace(DESIRED, ends=(NEAR, replace(FAR, addresses=("10.0.0.2/30",))))
+    with pytest.raises(OptionError, match=r"ends\[1\].addresses: '10.0.0.2/30': is an address of the other end"):
+        plan_veth(desired, VethObserved())
+
+
+@pytest.mark.parametrize("address", ["10.0.0.2/32", "fd00::1/128", "fe80::1/64"])
+def test_what_many_interfaces_may_have(address):
+    desired = replace(DESIRED, ends=(replace(NEAR, addresses=(address,), routes=()), FAR))
+    taken = PlaceObserved(taken={address.partition("/")[0]: "eth9"})
+    assert actions(desired, replace(VethObserved(), places=(taken, PlaceObserved())))
+
+
+@pytest.mark.parametrize(
+    ("name", "shown", "given", "accepted"),
+    [
+        ("net.ipv4.ip_forward", "0", "1", True),
+        ("net.ipv4.ip_forward", "0", "0x1", True),
+        ("net.ipv4.ip_forward", "0", "1 2", False),
+        ("net.ipv4.ip_local_port_range", "32768 60999", "1024 65000", True),
+        ("net.ipv4.ip_local_port_range", "32768 60999", "1024 x", False),
+        ("net.ipv4.ip_local_reserved_ports", "80", "80,90-99", True),
+        ("net.ipv4.tcp_congestion_control", "cubic", "bbr", True),
+        ("net.core.rps_default_mask", "0", "ff", True),
+        ("net.ipv4.route.flush", "", "1", True),
+    ],
+)
+def test_values_of_sysctls_are_checked_by_their_kind(name, shown, given, accepted):
+    if accepted:
+        check_sysctls("sysctls", ((name, given),), {name: shown})
+        return
+    with pytest.raises(OptionError, match=f"sysctls.{name}: '{given}': give .*on this host it is {shown}"):
+        check_sysctls("sysctls", ((name, given),), {name: shown})
+
+
+@pytest.mark.parametrize(
+    ("name", "sample"),
+    [
+        ("net.ipv4.ip_forward", "net.ipv4.ip_forward"),
+        ("net.ipv4.conf.all.forwarding", "net.ipv4.conf.all.forwarding"),
+        ("net.ipv4.conf.eth0/100.forwarding", "net.ipv4.conf.default.forwarding"),
+        ("net/ipv6/conf/eth0.100/forwarding", "net.ipv6.conf.default.forwarding"),
+        ("net.mpls.conf.eth0.input", None),
+    ],
+)
+def test_what_is_like_a_sysctl_of_an_interface(name, sample):
+    assert sample_of(name) == sample
 
 
 def test_what_interrupted_runs_leave():
@@ -262,7 +332,7 @@ NETNS = [
     (NetnsDesired("a", (7, 2)), NetnsObserved(), ["create netns a, owned by a user namespace of host IDs 7-8"]),
     (
         NetnsDesired("a", sysctls=(("net.a", "1"), ("net.b", "2"))),
-        NetnsObserved(named(), True, {"net.a": "0", "net.b": "2"}),
+        NetnsObserved(named(), True, {"net.a": "0", "net.b": "2"}, samples={"net.a": "0", "net.b": "2"}),
         ["set sysctl net.a to '1' in netns a"],
     ),
 ]
@@ -280,16 +350,18 @@ def test_plan_netns(desired, observed, expected):
         (NetnsDesired("a"), NetnsObserved(named(ours=False, exists=False)), "no network namespace and not ours"),
         (NetnsDesired("a", (1, 2)), NetnsObserved(named()), "owner of a namespace never changes"),
         (NetnsDesired("a"), NetnsObserved(named(idmap=(1, 2))), "owner of a namespace never changes"),
-        (
-            NetnsDesired("a", sysctls=(("net.x", "1"),)),
-            NetnsObserved(named(), True, {"net.x": None}),
-            "no sysctl net.x",
-        ),
     ],
 )
 def test_plan_netns_refuses(desired, observed, words):
     with pytest.raises(Refused, match=words):
         plan_netns(desired, observed)
+
+
+@pytest.mark.parametrize("observed", [NetnsObserved(), NetnsObserved(named(), True, {"net.x": None})])
+def test_sysctls_of_a_namespace_are_checked_before_it_is_made(observed):
+    desired = NetnsDesired("a", sysctls=(("net.x", "1"),))
+    with pytest.raises(OptionError, match=r"namespaces\[2\].sysctls.net.x: '1': this kernel has no such sysctl"):
+        plan_netns(desired, observed, "namespaces[2]")
 
 
 @pytest.mark.parametrize(
@@ -365,6 +437,11 @@ BAD = [
     (options({"impairment": {"delay": "300s"}}), "ends[0].impairment.delay"),
     (options({"impairment": {"loss": "101%"}}), "ends[0].impairment.loss"),
     (options({"impairment": {"loss": "-1%"}}), "ends[0].impairment.loss"),
+    (options({"impairment": {"delay": "1ms", "limit": 0}}), "ends[0].impairment.limit"),
+    (options({"impairment": {"delay": "1ms", "limit": -1}}), "ends[0].impairment.limit"),
+    (options({"impairment": {"delay": "1ms", "limit": 2**40}}), "ends[0].impairment.limit"),
+    (options({"impairment": {"limit": 5}}), "ends[0].impairment.limit"),
+    (options({"addresses": ["10.0.0.1"]}), "ends[0].addresses"),
     (options({"impairment": {"rate": "40gbit"}}), "ends[0].impairment.rate"),
     (options({"impairment": {"rate": "1bit"}}), "ends[0].impairment.rate"),
     (options({"impairment": {"burst": 9000}}), "ends[0].impairment.burst"),
@@ -387,7 +464,7 @@ def test_bad_options_name_themselves(params, option):
 
 
 def test_options_are_normalised():
-    first = {"addresses": ["FD00:0::1/64", "10.0.0.1"], "mac": "02-AA-00-00-00-01", "sysctls": {"net.x": True}}
+    first = {"addresses": ["FD00:0::1/64", "10.0.0.1/32"], "mac": "02-AA-00-00-00-01", "sysctls": {"net.x": True}}
     first["routes"] = [{"to": "default", "via": "fd00::2"}, {"to": "default", "via": "10.0.0.2"}]
     end = NetnsVeth().desired(options(first)).veth.ends[0]
     assert end.addresses == ("fd00::1/64", "10.0.0.1/32")

@@ -43,6 +43,9 @@ class Archive(Source):
         whose = " of the controller" if self.handed else ""
         return f"archive {self.path}{whose}" + (f" ({self.reference})" if self.reference else "")
 
+    def given(self) -> tuple[str, str]:
+        return "archive.path", self.path
+
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
         """The key is the content's digest: of the archive, or of a layout's index and the names of its blobs."""
         if self.handed is not None:
@@ -74,6 +77,9 @@ class Other(Source):
 
     def describe(self) -> str:
         return f"image {self.name}"
+
+    def given(self) -> tuple[str, str]:
+        return "image", self.name
 
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
         image = store.resolve(self.name)

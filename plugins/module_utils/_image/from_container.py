@@ -37,6 +37,9 @@ class Container(Source):
     def describe(self) -> str:
         return f"container {self.name}"
 
+    def given(self) -> tuple[str, str]:
+        return "container", self.name
+
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
         """The key is the digest of what is committed: the upper directory is read, but nothing is written."""
         base, upper = self._parts(store)
@@ -59,7 +62,7 @@ class Container(Source):
         home = f"{store.containers}/{self.name}"
         declared = files.read_json(f"{home}/container.json")
         if not isinstance(declared, Mapping):
-            raise ImageError(f"there is no container {self.name} on this host")
+            raise ImageError(f"there is no container {self.name} on this host", "Make it first, or correct the name")
         base = store.resolve(str(declared.get("image_digest") or ""))
         if base is None:
             raise ImageError(f"the image of container {self.name} is not on this host any more")

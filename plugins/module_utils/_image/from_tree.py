@@ -34,6 +34,9 @@ class Directory(Source):
     def describe(self) -> str:
         return f"directory {self.path}"
 
+    def given(self) -> tuple[str, str]:
+        return "directory.path", self.path
+
     def parts(self) -> tuple[str, ...]:
         return (self.describe(), *(f"without {path}" for path in self.exclude))
 
@@ -69,12 +72,18 @@ class Rootfs(Source):
     def describe(self) -> str:
         return f"root file system {self.path}" + (" of the controller" if self.handed else "")
 
+    def given(self) -> tuple[str, str]:
+        return "rootfs.path", self.path
+
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
         if self.handed is not None:
             return self.handed.look(f"root file system {self.path}")
         stamp = source.key_of(source.stamp_of_file(self.path), self.path)
         if stamp == recorded.get("stamp"):
             return Seen(str(recorded["key"]), str(recorded.get("base", "")), stamp)
+        from . import read_tree
+
+        read_tree.refuse_no_tar(self.path)
         try:
             return Seen(digests.of_file(self.path), "", stamp)
         except OSError as error:

@@ -11,8 +11,9 @@ import shutil
 
 from .._kernel.errors import KernelError
 from . import digest as digests
-from . import disk, one_layer
+from . import disk, one_layer, tarstream
 from .config import LayerBlob
+from .errors import ImageError
 from .from_tree import Directory, Rootfs
 from .policy import Policy
 from .progress import Progress
@@ -52,6 +53,24 @@ def take_rootfs(source: Rootfs, writer: Writer, policy: Policy, progress: Progre
     path = source.path if source.handed is None else source.handed.archive(f"root file system {source.path}")
     _copy(writer, path, blob, policy)
     return one_layer.store_layer_image(writer, blob, _of_rootfs, policy, progress)
+
+
+def refuse_no_tar(path: str) -> None:
+    """Raises ImageError where a file does not begin as a tar does, KernelError where it cannot be read."""
+    try:
+        with open(path, "rb", buffering=0) as archive:
+            if compression_of(archive.read(16)) == "zstd":  # for that a program is run, which looking does not
+                return
+            archive.seek(0)
+            stream = LayerStream(archive, Policy().limits.size)
+            try:
+                next(tarstream.entries(stream), None)
+            finally:
+                stream.close()
+    except ImageError as error:
+        raise ImageError(f"this is no tar, plain or compressed: {error}") from error
+    except OSError as error:
+        raise KernelError.wrap(error, "open", path) from error
 
 
 def _of_rootfs(layer: LayerBlob) -> tuple[bytes, bytes]:

@@ -49,6 +49,10 @@ class Source:
         """What the image is made from, as a sentence's end: ``directory /srv/root``."""
         raise NotImplementedError
 
+    def given(self) -> tuple[str, str]:
+        """The option that says where it is, and its value; empty where an error says more of its own."""
+        return "", ""
+
     def parts(self) -> tuple[str, ...]:
         """What goes in, one declared value each: so that a diff names the value where ``Seen.key`` only differs."""
         return (self.describe(),)

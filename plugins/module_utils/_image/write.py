@@ -69,6 +69,8 @@ class Writer:
 
     def _remove_store(self) -> None:
         """Nothing is left in it. A file system of its own that is mounted there stays."""
+        if not os.path.isdir(locations.LIBRARY):  # with it goes the last container, and then the cache
+            self.kernel.files.remove_tree(locations.CACHE)
         if not os.path.ismount(self.store.root):
             self.kernel.files.remove_tree(self.store.root)
             if os.path.dirname(self.store.root) == locations.STATE:

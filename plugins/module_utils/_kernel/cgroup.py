@@ -21,7 +21,7 @@ from collections.abc import Iterator
 
 from . import locations
 from .errors import Busy, KernelError
-from .process import command, has_ended, open_process
+from .process import command, has_ended, open_process, owner_of
 
 #: What our mark on a cgroup says: someone asked for it, or it was made on the way to one that was asked for.
 DECLARED = "declared"
@@ -145,8 +145,15 @@ def processes(path: str, recursive: bool = False) -> tuple[int, ...]:
 
 
 def holders(path: str) -> tuple[str, ...]:
-    """The processes in a cgroup and below it, as "PID command"."""
-    return named(processes(path, recursive=True))
+    """The processes in a cgroup and below it, as "PID command"; of a threaded one those whose threads are in it."""
+    found = [pid for directory in subtree(path) for pid in processes(directory) or _owners(directory)]
+    return named(tuple(dict.fromkeys(found)))
+
+
+def _owners(path: str) -> tuple[int, ...]:
+    threads = [int(word) for word in (read(path, "cgroup.threads") or "").split()]
+    owners = [owner_of(thread) for thread in threads]
+    return tuple(owner for owner in owners if owner is not None)
 
 
 def named(pids: tuple[int, ...]) -> tuple[str, ...]:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 
@@ -67,9 +66,3 @@ def read_mountinfo(pid: int | str = "self") -> tuple[Mount, ...]:
             return tuple(parse_line(line) for line in handle.read().split(b"\n") if line)
     except OSError as error:
         raise KernelError.wrap(error, "open", path) from error
-
-
-def topmost_at(target: str | bytes, mounts: tuple[Mount, ...]) -> Mount | None:
-    """The mount one sees at exactly that path, None where nothing is mounted there."""
-    raw = os.fsencode(target)
-    return next((m for m in reversed(mounts) if m.target == raw), None)

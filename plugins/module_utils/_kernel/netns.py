@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from . import files, libc, locations, namespaces, process
 from .errors import KernelError
-from .mountinfo import read_mountinfo, topmost_at
 from .namespaces import CLONE_NEWNET, CLONE_NEWUSER, NamespaceId
 
 _MS_BIND, _MS_REC, _MS_SHARED, _MNT_DETACH = 0x1000, 0x4000, 0x100000, 0x2
@@ -139,15 +138,26 @@ def _locked_directory() -> Iterator[None]:
     fd = os.open(locations.NETNS, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
-        target = locations.NETNS.encode()
-        if topmost_at(os.path.realpath(target), read_mountinfo()) is None:
-            files.make_directory(locations.RUN)
-            files.write_atomically(_DIRECTORY_MARK, "")
-            _mount(target, target, _MS_BIND | _MS_REC)
-        _mount(b"none", target, _MS_SHARED | _MS_REC)
+        _share_directory()
         yield
     finally:
         os.close(fd)
+
+
+def _share_directory() -> None:
+    """Make /run/netns a shared mount. Only the kernel can tell whether it is one: mountinfo also shows a mount that a
+    later one over /run hides."""
+    target = locations.NETNS.encode()
+    try:
+        _mount(b"none", target, _MS_SHARED | _MS_REC)
+        return
+    except KernelError as error:
+        if error.errno != errno.EINVAL:  # EINVAL: nothing is mounted there
+            raise
+    files.make_directory(locations.RUN)
+    files.write_atomically(_DIRECTORY_MARK, "")
+    _mount(target, target, _MS_BIND | _MS_REC)
+    _mount(b"none", target, _MS_SHARED | _MS_REC)
 
 
 def _tidy_directory() -> None:

@@ -38,6 +38,25 @@ def stat_fields(pid: int) -> list[str]:
         raise KernelError.wrap(error, "open", f"/proc/{pid}/stat") from error
 
 
+def lineage(pid: int) -> tuple[int, ...]:
+    """A process and its ancestors, as far as this PID namespace shows them."""
+    found: list[int] = []
+    while pid > 0 and pid not in found:
+        found.append(pid)
+        fields = stat_fields(pid)
+        pid = int(fields[1]) if fields else 0
+    return tuple(found)
+
+
+def owner_of(thread: int) -> int | None:
+    """The process that a thread belongs to, None where it is gone."""
+    try:
+        with open(f"/proc/{thread}/status", "rb") as handle:
+            return int(next(line for line in handle if line.startswith(b"Tgid:")).split()[1])
+    except (OSError, StopIteration):
+        return None
+
+
 def alive(pid: int, started: int | None = None) -> bool:
     """Whether that process runs (a zombie does not); with ``started`` also whether it is the same process."""
     fields = stat_fields(pid)

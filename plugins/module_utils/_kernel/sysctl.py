@@ -54,8 +54,8 @@ def _read(path: str) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        # A write-only parameter (net.ipv4.route.flush) exists but tells nothing.
-        if error.errno in (errno.EACCES, errno.EPERM):
+        # A write-only parameter (net.ipv4.route.flush) exists but tells nothing, as does stable_secret until it is set.
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EIO):
             return ""
         raise KernelError.wrap(error, "open", path) from error
 

@@ -74,7 +74,7 @@ def run_info(resource: Any, **module_arguments: Any) -> None:
 def require(module: AnsibleModule, resource: Any) -> None:
     """What the resource cannot do without: root, and pyroute2 where it says so. Fails the module."""
     if getattr(resource, "needs_root", True) and os.geteuid() != 0:
-        module.fail_json(msg=f"{resource.name or 'this module'} needs root on the host: use become")
+        module.fail_json(msg=f"{resource.name} needs root on the host: use become")
     if getattr(resource, "needs_pyroute2", False):
         from . import pyroute2
 

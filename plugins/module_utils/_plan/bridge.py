@@ -97,7 +97,7 @@ def plan(desired: Desired, observed: Observed) -> Plan:
         *_plan_bridge(network, observed),
     )
     after = _view_of(network, elements)
-    changes = changes_between(before, after, {"bridge": RECREATE}) if before else ()
+    changes = changes_between(before, after, {"bridge": RECREATE})
     return Plan(operations, before, after, changes, observed.obstacles)
 
 
@@ -250,7 +250,7 @@ def _plan_absent(desired: Desired, observed: Observed, before: Mapping[str, Any]
         for name, tables in observed.forwarders.items()
         if tables and name in last_used(observed.sysctls, owner)
     )
-    return Plan(tuple(operations), before, {}, changes_between(before, {}, {}), warnings)
+    return Plan(tuple(operations), before, {}, warnings=warnings)
 
 
 def _needed_by_others(observed: Observed) -> set[str]:

@@ -23,9 +23,9 @@ from .cgroup_operations import (
     RemoveCgroup,
     WriteCgroupFile,
 )
-from .errors import Refused
+from .errors import OptionError, Refused
 from .limit_values import same, unquirked
-from .limits import controllers_of, default_of
+from .limits import controllers_of, default_of, option_of
 from .operation import Change, Operation, Plan
 
 #: How many processes or cgroups an error names.
@@ -54,12 +54,14 @@ class Cgroup:
 class CgroupObserved:
     """``where`` maps the PIDs that are to be attached to the cgroup each is in; those that are over are not in it.
 
-    ``own`` is the cgroup of this process: what holds it is neither frozen nor killed.
+    ``own`` is the cgroup of this process: what holds it is neither frozen nor killed. ``lineage`` maps this process and
+    its ancestors to the cgroup of each: none of them is frozen, as this process would then be waited for in vain.
     """
 
     state: CgroupState
     where: Mapping[int, str] = field(default_factory=dict)
     own: str = ""
+    lineage: Mapping[int, str] = field(default_factory=dict)
 
 
 def plan_cgroup(desired: Cgroup, observed: CgroupObserved) -> Plan:
@@ -77,12 +79,25 @@ def plan_cgroup(desired: Cgroup, observed: CgroupObserved) -> Plan:
     operations = _with_controllers(operations, state, controllers_of(desired.files))
     operations += _writes(state, desired.files)
     operations += _attach(desired, observed)
+    if state.frozen if desired.freeze is None else desired.freeze:
+        _refuse_own_end(desired, observed)
     if desired.freeze is not None and desired.freeze != state.frozen:
-        if desired.freeze and _is_in(observed.own, state.path):
-            raise Refused(f"freeze: this task itself runs in {observed.own}, so it would never end")
         operations.append(Freeze(state.path, desired.freeze))
     before, after = _views(desired, observed)
     return Plan(tuple(operations), before, after, _changes(before, after))
+
+
+def _refuse_own_end(desired: Cgroup, observed: CgroupObserved) -> None:
+    """Raises OptionError where what is frozen holds this task or one of its ancestors."""
+    path = observed.state.path
+    if _is_in(observed.own, path):
+        raise OptionError("freeze", True, f"this task itself runs in {observed.own}, so it would never end")
+    for pid, where in observed.lineage.items():
+        words = "runs this task, which would never end once that is frozen"
+        if pid in desired.processes:
+            raise OptionError("pids", pid, f"{words}: leave it out, or do not freeze {path}")
+        if _is_in(where, path):
+            raise OptionError("freeze", True, f"process {pid} in {where} {words}: move it to another cgroup first")
 
 
 def missing_controllers(hierarchy: Hierarchy, files: Iterable[str]) -> dict[str, str]:
@@ -92,8 +107,13 @@ def missing_controllers(hierarchy: Hierarchy, files: Iterable[str]) -> dict[str,
 
 
 def refuse_missing(hierarchy: Hierarchy, files: Iterable[str]) -> None:
-    """Raises Refused where missing_controllers() finds any."""
+    """Raises Refused where missing_controllers() finds any, OptionError where no kernel has such a controller."""
     missing = missing_controllers(hierarchy, files)
+    for file in files:
+        controller = file.partition(".")[0]
+        if controller in missing and controller not in hierarchy.missing:
+            words = f"no controller is called {controller}: on this host there are {', '.join(hierarchy.controllers)}"
+            raise OptionError("limits.raw", file, words)
     if missing:
         reasons = ". ".join(f"{controller}: {why}" for controller, why in missing.items())
         raise Refused(f"limits: cgroup v2 on this host lacks {', '.join(missing)}. {reasons}")
@@ -185,7 +205,8 @@ def _writes(state: CgroupState, files: Mapping[str, str]) -> list[Operation]:
     for name, value in files.items():
         current = state.files.get(name)
         if current is None and name.partition(".")[0] in (*state.controllers, "cgroup") and state.exists:
-            raise Refused(f"limits: this kernel has no {name} (cgroup {state.path} does not offer it)")
+            words = f"this kernel has no {name} (cgroup {state.path} does not offer it)"
+            raise OptionError(option_of(name), value, words)
         if state.exists and current is not None:
             if not same(name, value, current):
                 operations.append(WriteCgroupFile(state.path, name, value, _undo_value(name, value, current)))
@@ -238,9 +259,8 @@ def _absent(desired: Cgroup, observed: CgroupObserved) -> list[Operation]:
             "recursive=true"
         )
     if state.populated and not desired.kill:
-        raise Refused(
-            f"path: cgroup {state.path} has processes: {_some(state.processes)}. End them first, or say kill=true"
-        )
+        who = _some(state.processes) or "none that this PID namespace shows"
+        raise Refused(f"path: cgroup {state.path} has processes: {who}. End them first, or say kill=true")
     if state.populated and _is_in(observed.own, state.path):
         raise Refused(f"kill: this task itself runs in {observed.own}, so it would kill itself")
     killing: list[Operation] = [KillCgroup(state.path)] if state.populated else []
@@ -262,7 +282,7 @@ def _views(desired: Cgroup, observed: CgroupObserved) -> tuple[dict[str, Any], d
 
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
-    if not before:
+    if not before:  # then Plan takes none
         return ()
     limits = [
         Change(f"limits.{name}", before["limits"][name], value)

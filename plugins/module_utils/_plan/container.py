@@ -37,7 +37,7 @@ from .container_view import changes, view
 from .container_volumes import half_made_volumes, missing_volumes, own_volumes
 from .files import MakeDirectory, RemoveFile, RemoveTree, WriteFile
 from .identity_files import hosts
-from .operation import LIVE, RECREATE, RESTART, Change, Operation, Plan
+from .operation import RECREATE, RESTART, Change, Operation, Plan
 
 _RUNS = ("running", "restarting", "created")
 """Statuses of a container that has a process, or is about to get one again by itself."""
@@ -229,7 +229,7 @@ def _absent(container: Container, observed: ContainerObserved) -> Plan:
         # Those that are empty already were left by a removal that was interrupted.
         operations += [RemoveIfEmpty(path) for path in SHARED if operations or path in observed.empty]
     before = _before(container, observed)
-    return Plan(tuple(operations), before, {}, (Change("state", "present", "absent", LIVE),) if operations else ())
+    return Plan(tuple(operations), before, {})
 
 
 def _purged_volumes(container: Container, observed: ContainerObserved) -> list[Operation]:

@@ -112,7 +112,8 @@ def plan_network(container: Container, resolved: Resolved, observed: ContainerOb
     operations += [DeleteLink(end, HOST, "the network is not declared any more") for end in there.stale]
     for index, attachment in enumerate(container.networks):
         desired = _desired(container, resolved, index, observed)
-        operations += plan_veth(desired, there.veths[attachment.network])
+        option = f"networks[{index}]"
+        operations += plan_veth(desired, there.veths[attachment.network], options=(option, option))
     return operations + ports
 
 

@@ -237,7 +237,5 @@ def state_of(image: Image | None) -> dict[str, Any]:
 
 def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
     """Whatever changes of an image reaches a container by making that anew."""
-    if not before:
-        return ()
     names = [name for name in sorted(after) if before.get(name) != after[name]]
     return tuple(Change(name, before.get(name), after[name], RECREATE) for name in names)

@@ -30,6 +30,22 @@ _NOT_SETTINGS = {
     "memory.peak": "it is a measurement, not a setting",
     "memory.swap.peak": "it is a measurement, not a setting",
 }
+#: The files that options of their own set, beside those of huge pages.
+_OPTIONS = {
+    "memory.max": "memory",
+    "memory.high": "memory_high",
+    "memory.low": "memory_low",
+    "memory.min": "memory_min",
+    "memory.swap.max": "swap",
+    "memory.oom.group": "oom_group",
+    "cpu.max": "cpu",
+    "cpu.weight": "cpu_weight",
+    "cpuset.cpus": "cpuset",
+    "cpuset.mems": "cpuset_mems",
+    "io.max": "io",
+    "io.weight": "io_weight",
+    "pids.max": "pids",
+}
 _RATES = ("rbps", "wbps", "riops", "wiops")
 #: What a limit is when nobody sets it, where it is not "max".
 _DEFAULTS = {
@@ -70,6 +86,13 @@ def limits_to_files(limits: Mapping[str, Any], host: HostResources, option: str 
 def devices_in(limits: Mapping[str, Any]) -> tuple[str, ...]:
     """The block devices that ``limits`` names, as they are spelled there."""
     return tuple(str(entry["device"]) for entry in limits.get("io") or ())
+
+
+def option_of(file: str) -> str:
+    """The option that sets a control file."""
+    if re.fullmatch(r"hugetlb\..+\.max", file):
+        return "limits.hugetlb"
+    return f"limits.{_OPTIONS.get(file, 'raw')}"
 
 
 def controllers_of(files: Iterable[str]) -> set[str]:

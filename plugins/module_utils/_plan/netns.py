@@ -15,7 +15,7 @@ from .._kernel.netns import NamedNetns
 from .errors import Refused
 from .links import SetLink
 from .operation import Operation
-from .sysctls import plan_sysctls
+from .sysctls import check_sysctls, plan_sysctls
 
 UNUSED, ALWAYS, NEVER = "unused", "always", "never"
 
@@ -54,8 +54,9 @@ class NetnsDesired:
 class NetnsObserved:
     """What is behind the name (None: nothing) and inside.
 
-    ``sysctls`` are the live values of those asked for, None for one that the kernel does not have. ``links`` are the
-    interfaces other than loopback and the kernel's own tunnel devices; ``processes`` are PIDs.
+    ``sysctls`` are the live values of those asked for, None for one that the kernel does not have; ``samples`` as in
+    PlaceObserved. ``links`` are the interfaces other than loopback and the kernel's own tunnel devices; ``processes``
+    are PIDs.
     """
 
     named: NamedNetns | None = None
@@ -63,6 +64,7 @@ class NetnsObserved:
     sysctls: Mapping[str, str | None] = field(default_factory=dict)
     links: tuple[str, ...] = ()
     processes: tuple[int, ...] = ()
+    samples: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def exists(self) -> bool:
@@ -98,9 +100,11 @@ class DeleteNetns(Operation):
         kernel.netns.delete_named_netns(self.name)
 
 
-def plan_netns(desired: NetnsDesired, observed: NetnsObserved) -> list[Operation]:
-    """Have the namespace. Raises Refused for a name that is not ours and for another owner; nothing can change one."""
+def plan_netns(desired: NetnsDesired, observed: NetnsObserved, option: str = "namespaces[0]") -> list[Operation]:
+    """Have the namespace, which ``option`` declares. Raises Refused for a name that is not ours and for another owner,
+    as nothing can change one, and OptionError for sysctls."""
     named = observed.named
+    check_sysctls(f"{option}.sysctls", desired.sysctls, observed.samples)
     if named is None or (named.identity is None and named.ours):
         sysctls = plan_sysctls(desired.ref, desired.sysctls, {})
         return [CreateNetns(desired.name, desired.idmap), *sysctls]
@@ -124,9 +128,6 @@ def _check(desired: NetnsDesired, observed: NetnsObserved) -> None:
             f"netns {desired.name} is owned by {_range(named.idmap)}, wanted is "
             f"{_range(desired.idmap)}: the owner of a namespace never changes, so remove it first (state: absent)"
         )
-    unknown = [name for name, _value in desired.sysctls if observed.sysctls.get(name) is None]
-    if unknown:
-        raise Refused(f"netns {desired.name}: this kernel has no sysctl {', '.join(unknown)}")
 
 
 def plan_netns_absent(

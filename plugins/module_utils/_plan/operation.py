@@ -51,7 +51,8 @@ class Plan:
     """What to do, and what the object will look like afterwards.
 
     ``before`` and ``after`` are the object's state as plain data (empty when it is absent): the diff, and in
-    check mode the prediction. ``warnings`` are for the person; they never change the outcome.
+    check mode the prediction. ``changes`` are of an object that is there and stays: of one that comes or goes there are
+    none. ``warnings`` are for the person; they never change the outcome.
     """
 
     operations: tuple[Operation, ...] = ()
@@ -59,6 +60,10 @@ class Plan:
     after: Mapping[str, Any] = field(default_factory=dict)
     changes: tuple[Change, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (self.before and self.after):
+            object.__setattr__(self, "changes", ())
 
     @property
     def actions(self) -> list[str]:

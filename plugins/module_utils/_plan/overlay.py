@@ -38,7 +38,7 @@ from .overlay_state import (
 from .paths import ancestors, show_path
 
 #: Everything else of an overlay is fixed when it is made: the kernel ignores it on remount.
-_HOW = dict.fromkeys(("lowerdirs", "upperdir", "workdir", "idmap", "stacked", *OPTIONS), RECREATE)
+_HOW = dict.fromkeys(("lowerdirs", "upperdir", "workdir", "idmap", *OPTIONS), RECREATE)
 
 
 def plan(desired: Desired, observed: Observed) -> Plan:
@@ -64,7 +64,8 @@ def _present(desired: Desired, observed: Observed) -> Plan:
         operations += _live_changes(desired, observed, observed.live)
     operations += _unit_operations(desired, observed)
     how = {**_HOW, "flags": LIVE, "propagation": LIVE, "systemd": LIVE}
-    return Plan(tuple(operations), before, after, changes_between(before, after, how))
+    changes = changes_between(before, after, how)
+    return Plan(tuple(operations), before, after, tuple(c for c in changes if c.option != "stacked"))  # no option
 
 
 def _differing(desired: Desired, observed: Observed) -> list[str]:
@@ -186,7 +187,7 @@ def _absent(desired: Desired, observed: Observed) -> Plan:
     operations += [RemoveFile(observed.record_path)] if observed.record_exists else []
     before = compared_state(desired, observed)
     warnings = (left_alone(observed),) if observed.stack and not observed.ours else ()
-    return Plan(tuple(operations), before, {}, changes_between(before, {}, {}), warnings)
+    return Plan(tuple(operations), before, {}, warnings=warnings)
 
 
 def _known_layers(observed: Observed) -> Layers:

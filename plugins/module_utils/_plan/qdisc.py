@@ -59,6 +59,8 @@ def parse_impairment(option: str, given: Mapping[str, Any] | None) -> Qdisc | No
     values = {key: value for key, value in (given or {}).items() if value is not None}
     if not values:
         return None
+    if set(values) == {"limit"}:
+        raise OptionError(f"{option}.limit", values["limit"], "needs what it limits beside it, e.g. delay or loss")
     if set(values) <= {"rate", "burst"}:
         return _tbf(option, values)
     return _netem(option, values)
@@ -91,7 +93,10 @@ def _netem(option: str, values: Mapping[str, Any]) -> Qdisc | None:
     for dependent, on in (("jitter", "delay"), ("reorder", "delay"), ("delay_correlation", "jitter")):
         if dependent in values and on not in values:
             raise OptionError(f"{option}.{dependent}", values[dependent], f"needs {on} beside it")
-    raw: dict[str, int] = {"limit": int(values.get("limit") or _LIMIT)}
+    limit = int(values.get("limit", _LIMIT))
+    if not 1 <= limit < 2**32:
+        raise OptionError(f"{option}.limit", limit, f"is a number of packets from 1 to {2**32 - 1}")
+    raw: dict[str, int] = {"limit": limit}
     for name in ("delay", "jitter"):
         if name in values:
             raw[name] = parse_time(f"{option}.{name}", values[name]) // TICK_NS

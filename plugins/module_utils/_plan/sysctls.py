@@ -15,6 +15,10 @@ from .._kernel.namespaces import NetnsRef
 from .errors import OptionError
 from .operation import Operation
 
+#: What the kernel prints of a parameter that is a number or a few; and what it takes for one, lists of ports included.
+_NUMBERS = re.compile(r"-?\d+( -?\d+)*")
+_NUMBERS_GIVEN = re.compile(r"-?(0[xX][0-9a-fA-F]+|\d+)([ ,-]-?(0[xX][0-9a-fA-F]+|\d+))*")
+
 
 @dataclass(frozen=True)
 class SetSysctl(Operation):
@@ -52,6 +56,36 @@ def interface_of(name: str) -> str | None:
     match = re.fullmatch(r"net\.(?:ipv4|ipv6|mpls)\.(?:conf|neigh)\.([^.]+)\..+", _dotted(name))
     interface = match.group(1).replace("/", ".") if match else None
     return None if interface in ("all", "default") else interface
+
+
+def sample_of(name: str) -> str | None:
+    """A parameter that exists where that one can, with a value of its kind: itself, or for one of an interface, which
+    may have yet to be made, the one of ``default``. None where there is no such."""
+    interface = interface_of(name)
+    if interface is None:
+        return name
+    dotted = _dotted(name)
+    return (
+        None if dotted.startswith("net.mpls.") else dotted.replace(f".{interface.replace('.', '/')}.", ".default.", 1)
+    )
+
+
+def check_sysctls(option: str, wanted: tuple[tuple[str, str], ...], samples: Mapping[str, str | None]) -> None:
+    """Raises OptionError for what the kernel has no parameter for, and for words where it has numbers.
+
+    ``samples`` are live values by sample_of(name).
+    """
+    for name, value in wanted:
+        sample = sample_of(name)
+        shown = samples.get(sample) if sample is not None else ""
+        if shown is None:
+            raise OptionError(f"{option}.{name}", value, "this kernel has no such sysctl: correct or remove it")
+        if name.endswith(("_mask", "_bitmap")) or not _NUMBERS.fullmatch(shown):
+            continue
+        if not _NUMBERS_GIVEN.fullmatch(value) or len(value.split()) > len(shown.split()):
+            how_many = len(shown.split())
+            words = "a number" if how_many == 1 else f"{how_many} numbers"
+            raise OptionError(f"{option}.{name}", value, f"give {words}: on this host it is {shown}")
 
 
 def _dotted(name: str) -> str:

@@ -25,10 +25,16 @@ def wanted_states(desired: VethDesired, observed: VethObserved) -> tuple[EndStat
     return first, second
 
 
-def plan_veth(desired: VethDesired, observed: VethObserved, bridges: frozenset[str] = frozenset()) -> list[Operation]:
-    """Have the pair. ``bridges`` are names of bridges that the same plan makes before. Raises Refused."""
+def plan_veth(
+    desired: VethDesired,
+    observed: VethObserved,
+    bridges: frozenset[str] = frozenset(),
+    options: tuple[str, str] = ("ends[0]", "ends[1]"),
+) -> list[Operation]:
+    """Have the pair. ``bridges`` are names of bridges that the same plan makes before. Raises OptionError, which names
+    ``options``."""
     wanted = wanted_states(desired, observed)
-    check(desired, observed, wanted, bridges)
+    check(desired, observed, wanted, bridges, options)
     operations: list[Operation] = [
         DeleteLink(name, netns, "left by a run that was interrupted") for netns, name in observed.births
     ]

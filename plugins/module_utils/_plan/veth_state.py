@@ -109,13 +109,18 @@ class EndState:
 @dataclass(frozen=True)
 class PlaceObserved:
     """Where an end shall be: whether that namespace exists and is the host's, what has the wanted name there and is
-    not this end, what has the wanted bridge's name, and the live values of the sysctls asked for."""
+    not this end, what has the wanted bridge's name, and the live values of the sysctls asked for.
+
+    ``samples`` are those of the sysctls' like (sysctls.sample_of) there, or on the host for a namespace that is yet to
+    be made. ``taken`` maps IPs that are to come to the interface that has them and is no end of the pair."""
 
     exists: bool = True
     is_host: bool = False
     clash: Link | None = None
     bridge: Link | None = None
     sysctls: Mapping[str, str | None] = field(default_factory=dict)
+    samples: Mapping[str, str | None] = field(default_factory=dict)
+    taken: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

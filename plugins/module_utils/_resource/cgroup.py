@@ -88,7 +88,10 @@ class CgroupResource(KeptResource[Cgroup, CgroupObserved]):
             now = cgroup.cgroup_of(pid, state.hierarchy.mount or "") if process.alive(pid, started) else None
             if now is not None:
                 where[pid] = now
-        return CgroupObserved(state, where, cgroup.cgroup_of(os.getpid(), state.hierarchy.mount or "") or "")
+        mount = state.hierarchy.mount or ""
+        own = cgroup.cgroup_of(os.getpid(), mount) or ""
+        lineage = process.lineage(os.getpid()) if desired.freeze or state.frozen else ()
+        return CgroupObserved(state, where, own, {pid: cgroup.cgroup_of(pid, mount) or "" for pid in lineage})
 
     def plan(self, desired: Cgroup, observed: CgroupObserved) -> Plan:
         return plan_cgroup(desired, observed)

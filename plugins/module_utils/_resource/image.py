@@ -15,8 +15,9 @@ from .._image.damage import Damage
 from .._image.errors import ImageError
 from .._image.source import Seen
 from .._image.store import LOCK, Image, Store
+from .._kernel.errors import KernelError
 from .._plan import image as planner
-from .._plan.errors import Refused
+from .._plan.errors import OptionError, Refused
 from .._plan.image import Desired, Observed
 from .._plan.operation import Plan
 from .._runtime import build_cgroup
@@ -100,7 +101,10 @@ class ImageResource(Resource[Desired, Observed]):
         return all(self.store.has_blob(str(layer["digest"])) for layer in image.manifest["layers"])
 
     def _seen(self, desired: Desired, current: Image | None, rotten: Damage) -> Seen | None:
-        """The source, where it has to be looked at. Raises Refused, CommandFailed (it must be handed over first)."""
+        """The source, where it has to be looked at.
+
+        Raises OptionError, Refused, KernelError, CommandFailed (it must be handed over first).
+        """
         needed = current is None or desired.refresh != planner.IF_MISSING or bool(rotten.blobs)
         if desired.source is None or not needed:
             return None
@@ -110,7 +114,12 @@ class ImageResource(Resource[Desired, Observed]):
         except handed.Wanted as error:
             key = "" if rotten.blobs else str(recorded.get("key", ""))
             raise CommandFailed(str(error), {"wanted": handed.wanted(self.store, key, rotten.blobs)}) from error
-        except ImageError as error:
+        except (ImageError, KernelError) as error:
+            option, value = desired.source.given()
+            if option:
+                raise OptionError(option, value, str(error)) from error
+            if isinstance(error, KernelError):
+                raise
             raise Refused(str(error)) from error
 
 

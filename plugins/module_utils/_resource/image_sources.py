@@ -21,6 +21,15 @@ from .image_options import absolute, image_name
 
 _SUITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.:~/=_-]*|[?~].+")
+#: The sets of packages that each tool knows: mmdebstrap(1), debootstrap(8). Of mmdebstrap's, debootstrap gets those
+#: that mean what it makes without any.
+_VARIANTS = {
+    "mmdebstrap": (
+        *("-", "apt", "buildd", "custom", "debootstrap", "essential", "extract", "important", "minbase", "required"),
+        "standard",
+    ),
+    "debootstrap": ("-", "buildd", "debootstrap", "fakechroot", "important", "minbase", "standard"),
+}
 _CONTAINER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -64,6 +73,9 @@ def _debootstrap(group: Mapping[str, Any]) -> Source:
     from .._image.from_debootstrap import Debootstrap
 
     _match("debootstrap.suite", group["suite"], _SUITE, "write a release's name, such as bookworm")
+    variants = _VARIANTS.get(group["tool"]) or sorted({name for names in _VARIANTS.values() for name in names})
+    if group["variant"] not in variants:
+        raise OptionError("debootstrap.variant", group["variant"], f"write one of {', '.join(variants)}")
     packages = group.get("packages") or []
     for package in packages:
         _match("debootstrap.packages", package, _PACKAGE, "that is no package name")
@@ -103,7 +115,8 @@ def _build(group: Mapping[str, Any]) -> Source:
     for command in group.get("run") or []:
         made.append(steps.Run(_words("build.run", command), group["network"] == "host"))
     if not made:
-        raise OptionError("build", dict(group), "give at least one of directories, copy, links and run")
+        given = {name: value for name, value in group.items() if value and name != "network"}
+        raise OptionError("build", given, "give at least one of directories, copy, links and run")
     base = image_name("build.base", group["base"]) if group.get("base") else ""
     return Steps(base, tuple(made))
 

@@ -27,6 +27,8 @@ from .image_options import access, image_name
 class ImageInfo:
     """The module oci_image_info."""
 
+    name = "oci_image_info"
+
     def __init__(self, store: Store | None = None) -> None:
         self.store = store or Store()
 

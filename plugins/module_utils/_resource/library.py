@@ -60,12 +60,11 @@ def install(root: str = locations.LIBRARY) -> None:
 
 
 def remove(root: str = locations.LIBRARY) -> None:
-    """Take all versions off the host, with what they keep to be quick; processes keep what they have loaded."""
-    from .._runtime import seccomp_filter
-
+    """Take all versions off the host, with what they keep to be quick unless builds of images use that too; processes
+    keep what they have loaded."""
     _code(root).remove()
-    files.remove_tree(seccomp_filter.CACHE)
-    files.remove_if_empty(os.path.dirname(seccomp_filter.CACHE))
+    if not os.path.exists(f"{locations.IMAGES}/oci-layout"):  # else it goes with the last image
+        files.remove_tree(locations.CACHE)
 
 
 def _code(root: str) -> HostCode:

@@ -14,7 +14,7 @@ from typing import Any
 from .._kernel import namespaces, netns
 from .._kernel.namespaces import HOST
 from .._plan.boot import LINKS
-from .._plan.errors import OptionError, Refused
+from .._plan.errors import OptionError
 from .._plan.links import LOCK, veth_alias
 from .._plan.names import check_name
 from .._plan.netns import UNUSED, NetnsDesired, NetnsObserved, plan_netns, plan_netns_absent
@@ -24,7 +24,7 @@ from .._plan.veth_state import EndState, VethDesired, VethObserved, view
 from .boot import Boot
 from .kept import KeptResource, record_name
 from .netns_observe import Dumps, end_state, everywhere, find_ends, joined, observe_netns, observe_veth
-from .netns_options import parse_end, parse_netns
+from .netns_options import container_of, parse_end, parse_netns
 
 
 @dataclass(frozen=True)
@@ -123,14 +123,15 @@ def _boot(name: str, params: Mapping[str, Any]) -> Boot:
 
 def _plan_present(desired: Desired, observed: Observed) -> Plan:
     operations: list[Operation] = []
-    for ns, there in observed.namespaces:
-        operations += plan_netns(ns, there)
+    for n, (ns, there) in enumerate(observed.namespaces):
+        operations += plan_netns(ns, there, f"namespaces[{n}]")
     before, after = _namespaces_before(observed), _namespaces_after(observed)
     if desired.veth is not None:
         will_be = {ns.name for ns in desired.namespaces}
-        for end, place in zip(desired.veth.ends, observed.veth.places):
+        for n, (end, place) in enumerate(zip(desired.veth.ends, observed.veth.places)):
             if not place.exists and end.netns.kind == "name" and end.netns.value not in will_be:
-                raise Refused(f"{end.interface}: there is no {end.netns}: is the container there?")
+                words = f"there is no {end.netns}: is the container there, with a network of its own?"
+                raise OptionError(f"ends[{n}].container", container_of(end.netns), words)
         operations += plan_veth(desired.veth, observed.veth)
         wanted = wanted_states(desired.veth, observed.veth)
         for n, state in enumerate(wanted):
@@ -139,7 +140,9 @@ def _plan_present(desired: Desired, observed: Observed) -> Plan:
             if there_now is not None:
                 before[f"ends[{n}]"] = view(there_now, _sysctls(observed.veth, n))
             after[f"ends[{n}]"] = view(state, declared)
-    return Plan(tuple(operations), before, after, changes_between(_flat(before), _flat(after), {}) if before else ())
+    # What is there already: one of the namespaces may be, and the pair not.
+    kept = {thing: after[thing] for thing in before if thing in after}
+    return Plan(tuple(operations), before, after, changes_between(_flat(before), _flat(kept), {}))
 
 
 def _plan_absent(desired: Desired, observed: Observed) -> Plan:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from .._kernel.netlink_links import Link
 from .._plan.links import birth_name, veth_alias
 from .._plan.netns import NetnsDesired, NetnsObserved
 from .._plan.qdisc import KINDS, same_qdisc
+from .._plan.sysctls import sample_of
 from .._plan.veth_state import EndState, PlaceObserved, VethDesired, VethEnd, VethObserved
 
 #: Devices that the kernel puts into every namespace when a tunnel module is loaded; they cannot be removed.
@@ -52,12 +54,12 @@ def observe_netns(desired: NetnsDesired, contents: bool = False) -> NetnsObserve
     """A named namespace; with ``contents`` also what else is in it, which removal asks. Raises KernelError."""
     named = netns.observe(desired.name)
     if named is None or named.identity is None:
-        return NetnsObserved(named)
+        return NetnsObserved(named, samples=_samples(desired.sysctls, HOST))
     loopback = netlink_links.link("lo", desired.ref)
     values = sysctl.read_many(tuple(name for name, _value in desired.sysctls), desired.ref)
     up = loopback is not None and loopback.up
     if not contents:
-        return NetnsObserved(named, up, values)
+        return NetnsObserved(named, up, values, samples=_samples(desired.sysctls, desired.ref))
     others = tuple(li.name for li in netlink_links.links(desired.ref) if li.name not in {"lo", *_TUNNEL_DEVICES})
     return NetnsObserved(named, up, values, others, tuple(netns.processes_in(named.identity)))
 
@@ -77,7 +79,7 @@ def observe_veth(desired: VethDesired, dumps: Dumps | None = None, wide: bool = 
     ends = tuple(end_state(ref, link, desired.ends[n]) if link else None for n, (ref, link) in enumerate(found))
     links = [link for _ref, link in found]
     whole = joined(links[0], links[1])
-    places = tuple(_place(end, ids[n], home, found[n][1]) for n, end in enumerate(desired.ends))
+    places = tuple(_place(end, ids[n], home, found[n][1], found) for n, end in enumerate(desired.ends))
     return VethObserved(
         ends=(ends[0], ends[1]),
         joined=whole,
@@ -159,9 +161,15 @@ def _births(name: str, known: dict[NamespaceId, NetnsRef]) -> tuple[tuple[NetnsR
     return tuple(found)
 
 
-def _place(end: VethEnd, identity: NamespaceId | None, home: NamespaceId | None, own: Link | None) -> PlaceObserved:
+def _place(
+    end: VethEnd,
+    identity: NamespaceId | None,
+    home: NamespaceId | None,
+    own: Link | None,
+    found: list[tuple[NetnsRef, Link | None]],
+) -> PlaceObserved:
     if identity is None:
-        return PlaceObserved(exists=False)
+        return PlaceObserved(exists=False, samples=_samples(end.sysctls, HOST))
     there = netlink_links.link(end.interface, end.netns)
     mine = own is not None and there is not None and (own.alias, own.index) == (there.alias, there.index)
     return PlaceObserved(
@@ -170,7 +178,28 @@ def _place(end: VethEnd, identity: NamespaceId | None, home: NamespaceId | None,
         clash=None if mine else there,
         bridge=netlink_links.link(end.bridge, end.netns) if end.bridge else None,
         sysctls=sysctl.read_many(tuple(name for name, _value in end.sysctls), end.netns),
+        samples=_samples(end.sysctls, end.netns),
+        taken=_taken(end, identity, found),
     )
+
+
+def _samples(wanted: tuple[tuple[str, str], ...], ref: NetnsRef) -> dict[str, str | None]:
+    """See sysctls.check_sysctls()."""
+    names = tuple(sample for sample in (sample_of(name) for name, _value in wanted) if sample is not None)
+    return sysctl.read_many(names, ref) if names else {}
+
+
+def _taken(end: VethEnd, identity: NamespaceId, found: list[tuple[NetnsRef, Link | None]]) -> dict[str, str]:
+    """Who has an IP that the end is to get, where an interface other than the pair's has it."""
+    wanted = {str(ipaddress.ip_interface(a).ip) for a in end.addresses or ()}
+    own = {link.index for ref, link in found if link is not None and namespaces.netns_identity(ref) == identity}
+    holders = {}
+    for each in netlink_ip.addresses(end.netns) if wanted else ():
+        ip = str(ipaddress.ip_interface(each.address).ip)
+        if ip in wanted and each.index not in own:
+            holder = netlink_links.link_by_index(each.index, end.netns)
+            holders[ip] = holder.name if holder is not None else f"interface {each.index}"
+    return holders
 
 
 def end_state(ref: NetnsRef, link: Link, end: VethEnd | None = None) -> EndState:

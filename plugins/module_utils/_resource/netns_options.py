@@ -22,6 +22,8 @@ from .._plan.qdisc import parse_impairment
 from .._plan.sysctls import parse_sysctls
 from .._plan.veth_state import VethEnd
 
+#: What the name of a container's namespace begins with.
+_CONTAINERS = "bk-"
 PLACES = ("netns", "path", "pid", "container")
 
 
@@ -66,7 +68,12 @@ def parse_place(option: str, given: Mapping[str, Any], absent: bool = False) -> 
             raise OptionError(f"{option}.path", value, "give an absolute path")
         return NetnsRef.at(value)
     name = check_name(f"{option}.{kind}", value)
-    return NetnsRef.named(f"bk-{name}" if kind == "container" else name)
+    return NetnsRef.named(_CONTAINERS + name if kind == "container" else name)
+
+
+def container_of(netns: NetnsRef) -> str:
+    """The container that a namespace was named by."""
+    return netns.value[len(_CONTAINERS) :]
 
 
 def _of_process(option: str, pid: int, start_time: int | None, absent: bool) -> NetnsRef:
@@ -110,7 +117,7 @@ def parse_mac(option: str, value: str | None) -> str | None:
 
 
 def parse_addresses(option: str, given: Sequence[str] | None) -> tuple[str, ...] | None:
-    """Addresses with prefix, normalised; without one it is a single host's. Raises OptionError."""
+    """Addresses with prefix length, normalised. Raises OptionError."""
     if given is None:
         return None
     found: dict[Any, str] = {}
@@ -118,7 +125,9 @@ def parse_addresses(option: str, given: Sequence[str] | None) -> tuple[str, ...]
         try:
             interface = ipaddress.ip_interface(text)
         except ValueError:
-            raise OptionError(option, text, "write an address with its prefix length, like 10.88.0.2/24") from None
+            interface = None
+        if interface is None or "/" not in text:
+            raise OptionError(option, text, "write an address with its prefix length, like 10.88.0.2/24")
         if interface.ip.is_multicast or interface.ip.is_unspecified:
             raise OptionError(option, text, "is not an address that an interface can have")
         if interface.ip in found:

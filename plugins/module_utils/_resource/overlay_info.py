@@ -20,6 +20,8 @@ from .._plan.paths import parse_path, show_path
 class OverlayInfo:
     """Reads; changes nothing."""
 
+    name = "overlay_mount_info"
+
     def gather(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Every overlay of this mount namespace, or those at one path. Raises OptionError, KernelError."""
         mounts = mountinfo.read_mountinfo()
