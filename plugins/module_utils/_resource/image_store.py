@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from typing import Any
 
-from .._image import digest, export, prune
+from .._image import digest, export, prune, saved
 from .._image.access import Access
 from .._image.errors import ImageError
 from .._image.prune import Garbage
@@ -95,7 +96,7 @@ class ImageExport(Resource[Export, Exported]):
         path = params["path"]
         if not path.startswith("/") or ":" in path:
             raise OptionError("path", path, "write an absolute path without a colon")
-        return Export(name, path, params["format"], Access())
+        return Export(name, os.path.normpath(path), params["format"], Access())
 
     def locks(self, desired: Export) -> tuple[str, ...]:
         return (LOCK,)
@@ -110,7 +111,8 @@ class ImageExport(Resource[Export, Exported]):
                 return Exported(None)
             if desired.form == "docker":
                 return Exported(image, export.registry_has(image, desired.destination, desired.access))
-            return Exported(image, export.archive_has(image, desired.destination))
+            there = saved.look(desired.destination, desired.form)
+            return Exported(image, saved.holds(there, image, desired.form), there.obstacle, there.half_made)
         except ImageError as error:
             raise Refused(str(error)) from error
 
