@@ -57,7 +57,7 @@ def refused(layout: Layout, says: str, **more: Any) -> None:
     with pytest.raises(Exception, match=says) as caught:
         load(layout, **more)
     assert not isinstance(caught.value, AssertionError)
-    assert images.left() == [] and Store().images() == ()
+    assert images.left() == [] and Store().names() == {}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from .._image.export import Blob
 from .._image.prune import Garbage
 from .._image.store import Image
 from .errors import Refused
+from .image import kept_for
 from .operation import Operation, Plan
 
 
@@ -28,17 +29,20 @@ class PruneStore(Operation):
         more = ", and what an interrupted run left" if self.garbage.half_made else ""
         return f"remove {blobs} blobs and {layers} layers that nothing uses{more} ({self.garbage.size} bytes)"
 
-    def execute(self, kernel: Any) -> None:
-        kernel.images.prune(self.garbage)
+    def execute(self, kernel: Any) -> Garbage:
+        """What was removed."""
+        removed: Garbage = kernel.images.prune()
+        return removed
 
 
 def plan_prune(garbage: Garbage) -> Plan:
+    warnings = kept_for(garbage.unknown)
     if not garbage:
-        return Plan()
+        return Plan(warnings=warnings)
     before = {"blobs": list(garbage.blobs), "layers": list(garbage.layers), "bytes": garbage.size}
     if garbage.half_made:
         before["half-made"] = True
-    return Plan((PruneStore(garbage),), before, {})
+    return Plan((PruneStore(garbage),), before, {}, warnings=warnings)
 
 
 @dataclass(frozen=True)
