@@ -43,6 +43,12 @@ images:
     reference:
       description: The name in full.
       type: str
+    damage:
+      description:
+        - What is wrong with an image whose manifest or configuration cannot be read. Of such an image
+          RV(images[].reference), RV(images[].digest) and RV(images[].used_by) are returned besides, and nothing else.
+      returned: when it is damaged
+      type: str
     digest:
       description: Digest of the manifest, which is what a container compares.
       type: str

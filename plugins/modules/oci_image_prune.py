@@ -12,6 +12,7 @@ description:
   - Removes blobs and layers from the store of M(barekernel.containers.oci_image) that belong to no named image and to
     no image that a container is made from. Use is read from what exists.
   - What an interrupted run left half-made goes as well.
+  - An image in use that is damaged may need anything. Then nothing is removed, and a warning names it.
   - Check mode is the dry run, with the bytes that would be freed.
 extends_documentation_fragment:
   - barekernel.containers.attributes
@@ -31,6 +32,21 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+freed_bytes:
+  description: Bytes on the disk of what was removed, or in check mode would be.
+  returned: always
+  type: int
+  sample: 52428800
+removed_blobs:
+  description: How many blobs were removed, or in check mode would be.
+  returned: always
+  type: int
+  sample: 5
+removed_layers:
+  description: How many unpacked layers were removed, or in check mode would be.
+  returned: always
+  type: int
+  sample: 3
 actions:
   description: What was done, or in check mode would be done, one sentence each.
   returned: always

@@ -10,7 +10,10 @@ short_description: Saves an image of a host into an archive
 version_added: 0.1.0
 description:
   - Writes an image of the store into an archive or OCI layout that C(docker load), C(podman load) and C(skopeo) take.
-  - An archive that already holds this image is left alone; another one is replaced, once the new one is whole.
+  - An archive or layout that already holds this image, in this format and under this name, is left alone. One of
+    another image or, if it is an archive, of another format is replaced in one step, once the new one is whole.
+  - Nothing else is replaced. Where O(path) is a directory with other files, a file that is no archive of one image, a
+    symbolic link or a device, the task fails and names it.
 extends_documentation_fragment:
   - barekernel.containers.attributes
 author:
@@ -21,7 +24,8 @@ options:
     type: str
     required: true
   path:
-    description: The archive or directory, on the host. Its directory must exist.
+    description:
+      - The archive or, with O(format=oci), the directory, on the host. The directory that it is in must exist.
     type: path
     required: true
   format:

@@ -53,8 +53,8 @@ def remove_all() -> None:
     for name in Store().names():
         remove(name, force=True)
     store = Store()
-    if garbage := prune.unused(store):
-        image_kernel(store).images.prune(garbage)
+    if prune.unused(store):
+        image_kernel(store).images.prune()
 
 
 def left() -> list[str]:

@@ -328,7 +328,7 @@ def health(*test: str, **more: Any) -> dict[str, Any]:
 def test_bad_input_is_named_and_changes_nothing(params: dict[str, Any], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         apply(**params)
-    assert Store().images() == ()
+    assert Store().names() == {}
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def small_store() -> Iterator[None]:
     os.mkdir(STATE)
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m,mode=700", "tmpfs", STATE], check=True)
     yield
-    assert Store().images() == () and images.left() == []
+    assert Store().names() == {} and images.left() == []
     subprocess.run(["umount", STATE], check=True)
     os.rmdir(STATE)
 

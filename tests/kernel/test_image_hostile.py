@@ -21,7 +21,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Store
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import Refused
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.base import CommandFailed
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import converge
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_store import ImageInfo, ImagePrune
 
 from tests.kernel import images, registry, test_container
 from tests.kernel.images import apply
@@ -57,7 +60,7 @@ def refused(layout: Layout, says: str, **more: Any) -> None:
     with pytest.raises(Exception, match=says) as caught:
         load(layout, **more)
     assert not isinstance(caught.value, AssertionError)
-    assert images.left() == [] and Store().images() == ()
+    assert images.left() == [] and Store().names() == {}
 
 
 @pytest.mark.parametrize(
@@ -383,6 +386,84 @@ def test_more_diff_ids_than_layers(tmp_path: Path) -> None:
 def test_a_configuration_of_another_shape(tmp_path: Path, key: str, value: Any) -> None:
     refused(Layout(tmp_path / "layout", {key: value}).add(GOOD), f"the image configuration's {key} is")
     assert not Path("/evil").exists()
+
+
+@pytest.mark.parametrize(
+    "crafted",
+    [{"history": 5}, {"history": [1]}, {"created": {}}, {"architecture": [1]}, {"config": 7}, {"rootfs": "x"}],
+)
+def test_a_configuration_document_of_another_shape(tmp_path: Path, crafted: dict[str, Any]) -> None:
+    refused(crafted_config(tmp_path / "layout", crafted), "configuration")
+
+
+def test_a_history_of_null_is_none(tmp_path: Path) -> None:
+    """As Go writes what is empty; an image can be built on it."""
+    layout = crafted_config(tmp_path / "layout", {"history": None})
+    assert apply(name="app", archive={"path": str(layout.path)}).facts["image"]["history"] == []
+    build = {"base": "app", "directories": [{"path": "/x"}]}
+    assert len(apply(name="above", build=build).facts["image"]["history"]) == 1
+
+
+def crafted_config(path: Path, crafted: dict[str, Any]) -> Layout:
+    layout = Layout(path).add(GOOD)
+    layout.write()
+    config = json.loads((path / "blobs/sha256" / layout.config_digest[7:]).read_bytes())
+    content = json.dumps({**config, **crafted}).encode()
+    manifest = json.loads(layout.manifest)
+    manifest["config"].update(digest=layout.blob(content), size=len(content))
+    layout.manifest = json.dumps(manifest).encode()
+    layout.index({"mediaType": manifest["mediaType"], "digest": layout.blob(layout.manifest), "size": 1})
+    layout.write = lambda reference="image": path  # type: ignore[method-assign]
+    return layout
+
+
+@pytest.mark.parametrize("manifests", ["7", "[7]", '[{"digest": "sha256:../x"}]'])
+def test_a_store_whose_names_are_damaged(tmp_path: Path, manifests: str) -> None:
+    """Everything says so, and nothing is removed."""
+    load(Layout(tmp_path / "layout").add(GOOD))
+    index = Path(Store().root, "index.json")
+    right, before = index.read_text(), images.left()
+    index.write_text(f'{{"schemaVersion": 2, "manifests": {manifests}}}')
+    attempts: tuple[Any, ...] = (
+        lambda: apply(name="app", state="absent"),
+        lambda: apply(name="other", build={"directories": [{"path": "/x"}]}),
+        lambda: converge(ImagePrune(), None),
+        lambda: ImageInfo().gather({}),
+        lambda: test_container.apply("ns_container", name="bktest-x", image="app"),
+    )
+    for attempt in attempts:
+        with pytest.raises(Refused, match="index.json.*restore it from a backup"):
+            attempt()
+    assert images.left() == before
+    index.write_text(right)
+
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+
+
+@pytest.mark.parametrize(
+    ("kind", "crafted"),
+    [
+        (INDEX, {"manifests": [1]}),
+        (INDEX, {"manifests": 5}),
+        (INDEX, {"manifests": [{"platform": 7}]}),
+        (MANIFEST, {"layers": ["x"]}),
+        (MANIFEST, {"layers": [None]}),
+        (MANIFEST, {"layers": [{"mediaType": 7}]}),
+        (MANIFEST, {"config": {"size": -5}}),
+        (MANIFEST, {"mediaType": ["x"]}),
+    ],
+)
+def test_a_document_of_another_shape_from_a_registry(tmp_path: Path, kind: str, crafted: dict[str, Any]) -> None:
+    layout = Layout(tmp_path / "layout").add(GOOD)
+    layout.write()
+    base = json.loads(layout.manifest) if kind == MANIFEST else {"schemaVersion": 2, "mediaType": kind}
+    content = json.dumps({**base, **crafted}).encode()
+    with Faulty(layout) as registry:
+        registry.faults["/manifests/"] = lambda request: send(request, 200, content, {"Content-Type": kind})
+        with pytest.raises(Refused, match=registry.address):
+            apply(name="app", registry=registry.source())
 
 
 def test_odd_but_right_layers(tmp_path: Path) -> None:

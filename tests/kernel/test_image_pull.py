@@ -179,7 +179,7 @@ def test_tls_and_passwords(tmp_path: Path) -> None:
             apply(name="app", registry=access)
         with pytest.raises(Refused, match="Give username and password"):
             apply(name="app", registry={**access, "username": "reader", "password": "wrong"})
-        assert Store().images() == ()
+        assert Store().names() == {}
         assert apply(name="app", registry={**access, **user}).plan.actions != []
         auth = tmp_path / "auth.json"
         login = ["skopeo", "login", f"--authfile={auth}", f"--cert-dir={access['cert_dir']}", "-u", registry.USER]

@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from .._kernel import files
 from .._kernel.errors import KernelError
-from . import config, export, prune
+from . import config, export, prune, replaced
 from .access import Access
 from .damage import Damage
 from .errors import ImageError
@@ -20,7 +22,7 @@ from .manifest import layers_of
 from .policy import Policy
 from .progress import Progress
 from .source import Seen, Source
-from .store import Store, parse_document
+from .store import CONTAINERS_LOCK, Store, parse_document
 from .unpack import Unpacking
 from .write import Writer
 
@@ -57,11 +59,17 @@ class Images:
             self._name(writer, reference, base, source, overrides)
 
     def discard(self, damage: Damage) -> None:
-        """Take damaged blobs and layers out of the store, so that what comes from the source takes their place."""
-        with Writer(self._store, self._kernel):
+        """Take damaged blobs and layers out of the store, so that what comes from the source takes their place.
+
+        A layer that containers run on stays under another name until they end.
+        """
+        with Writer(self._store, self._kernel), files.locked(CONTAINERS_LOCK):
             blobs = tuple(path for path in map(self._store.blob_path, damage.blobs) if os.path.exists(path))
-            layers = tuple(path for path in map(self._store.layer_home, damage.layers) if os.path.exists(path))
-            prune.remove(self._store, prune.Garbage(blobs, layers), self._kernel)
+            layers = {path for path in map(self._store.layer_home, damage.layers) if os.path.exists(path)}
+            used = {path for path in layers if replaced.running_on(self._store, path)}
+            for path in sorted(used):
+                self._kernel.files.rename(path, replaced.old_home(path))
+            prune.remove(prune.Garbage(blobs, tuple(sorted(layers - used))), self._kernel)
 
     def restore(self, digest: str) -> None:
         """Unpack from its blobs what is missing of an image."""
@@ -74,7 +82,14 @@ class Images:
     def _drop_unnamed(self) -> None:
         """Of an image that failed late there are layers already. Whoever is short of space needs it."""
         with contextlib.suppress(ImageError, KernelError):  # the error that led here is the one to tell
-            prune.remove(self._store, prune.unused(self._store), self._kernel)
+            self._remove_unused()
+
+    def _remove_unused(self) -> prune.Garbage:
+        """Looked at and removed while no container can begin to use it: what was planned may have been long ago."""
+        with files.locked(CONTAINERS_LOCK):
+            garbage = prune.unused(self._store)
+            prune.remove(garbage, self._kernel)
+        return garbage
 
     def _name(
         self, writer: Writer, reference: str, base: str, recorded: Mapping[str, Any], overrides: Mapping[str, Any]
@@ -87,13 +102,20 @@ class Images:
             digest = writer.put_image(*documents)
         writer.name(reference, digest, {**recorded, "base": base, "overrides": dict(overrides)})
         # What the name meant until now goes, unless another name or a container holds it.
-        prune.remove(self._store, prune.unused(self._store), self._kernel)
+        self._remove_unused()
 
-    def remove(self, reference: str, garbage: prune.Garbage) -> None:
-        """The name first: what is left half-removed after that is nobody's image."""
+    def remove(self, reference: str, users: Collection[str]) -> None:
+        """The name first: what is left half-removed after that is nobody's image.
+
+        Raises ImageError where another container than ``users`` has been made from it meanwhile.
+        """
         with Writer(self._store, self._kernel) as writer:
-            writer.unname(reference)
-            prune.remove(self._store, garbage, self._kernel)
+            with files.locked(CONTAINERS_LOCK):
+                new = set(self._store.users(self._store.names().get(reference, ""))) - set(users)
+                if new:
+                    raise ImageError(f"container {', '.join(sorted(new))} has just been made from it", "Run it again")
+                writer.unname(reference)
+            self._remove_unused()
 
     def export(self, name: str, destination: str, form: str, access: Access) -> None:
         """To a registry (``form`` docker), or into an archive or layout of that form."""
@@ -108,6 +130,9 @@ class Images:
     def hand_out(self, blobs: Iterable[str], path: str) -> None:
         export.hand_out(self._store, blobs, path)
 
-    def prune(self, garbage: prune.Garbage) -> None:
+    def prune(self) -> prune.Garbage:
+        """Remove what nothing uses and what is half-made; returns what that was."""
+        half_made = prune.half_made_bytes(self._store)
         with Writer(self._store, self._kernel):
-            prune.remove(self._store, garbage, self._kernel)
+            garbage = self._remove_unused()
+        return dataclasses.replace(garbage, size=garbage.size + half_made)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import digest as digests
+from . import shapes
 from .errors import ImageError
 from .healthcheck import HEALTH_TIMES
 from .store import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, parse_document
@@ -90,9 +91,8 @@ _SHAPES: dict[str, tuple[Callable[[Any], bool], str]] = {
 def parse(content: bytes) -> Mapping[str, Any]:
     """An image's configuration as it came. Raises ImageError for one that a container could not be started by."""
     document = parse_document(content, "image configuration")
+    shapes.check_config(document, "the image configuration")
     config = document.get("config") or {}
-    if not isinstance(config, Mapping):
-        raise ImageError(f"the image configuration's config is {config!r}, not an object")
     for key, (fits, what) in _SHAPES.items():
         if config.get(key) is not None and not fits(config[key]):
             raise ImageError(f"the image configuration's {key} is {str(config[key])[:200]!r}, not {what}")
@@ -121,7 +121,7 @@ def new_document(
     document: dict[str, Any] = dict(base or {"config": {}, "os": "linux"})
     created = rfc3339(created_ns)
     below = list((base or {}).get("rootfs", {}).get("diff_ids", []))
-    history = list((base or {}).get("history", []))
+    history = list((base or {}).get("history") or [])
     document["created"] = created
     if not base:
         document["architecture"], variant = (architecture, "") if architecture else host_platform()

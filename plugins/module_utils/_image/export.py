@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._kernel.errors import KernelError
-from . import digest as digests
 from . import reference as references
-from . import transport
+from . import saved, transport
 from .access import Access
-from .errors import ImageError, Unreachable
+from .errors import Unreachable
 from .handed import file_name
 from .store import DOCKER_MANIFEST, REF_NAME, Image, Store, parse_document
 from .transport import Skopeo
@@ -57,18 +56,23 @@ def push(store: Store, image: Image, destination: str, access: Access, kernel: A
 
 
 def save(store: Store, image: Image, path: str, form: str, kernel: Any) -> None:
-    """Into an archive (oci-archive, docker-archive) or layout (oci), visible once it is whole."""
+    """Into an archive (oci-archive, docker-archive) or layout (oci), visible once it is whole.
+
+    What is there was found to be such a thing (saved.look): it is replaced in one step.
+    """
+    made = saved.half_made_path(path)
     with Writer(store, kernel) as writer:
         layout = _layout(writer, image)
-        made = f"{path}.new-{os.getpid()}"
         kernel.files.remove_tree(made)
-        name = references.parse(image.reference).familiar if image.reference else "image:latest"
-        target = f"{form}:{made}:{name}"
+        target = f"{form}:{made}:{saved.name_in(image)}"
         command = ["copy", "--quiet", "--remove-signatures", f"--src-shared-blob-dir={store.root}/blobs"]
         try:
             _finish(Skopeo([*command, f"oci:{layout}:image", target], f"save to {path}"))
-            kernel.files.remove_tree(path)
-            kernel.files.rename(made, path)
+            kernel.files.sync_file_system(os.path.dirname(path))
+            if os.path.isdir(path):
+                kernel.files.exchange(made, path)
+            else:
+                kernel.files.rename(made, path)
         finally:
             kernel.files.remove_tree(made)
 
@@ -138,20 +142,3 @@ def hand_out(store: Store, blobs: Iterable[str], path: str) -> None:
                 os.chmod(target, 0o644)
         except OSError as error:
             raise KernelError.wrap(error, "link", target) from error
-
-
-def archive_has(image: Image, path: str) -> bool:
-    """Whether a saved archive or layout already holds this image, by its configuration's digest."""
-    wanted = digests.check(image.manifest["config"]["digest"]).partition(":")[2]
-    if os.path.isdir(path):
-        return os.path.isfile(f"{path}/blobs/sha256/{wanted}") and os.path.isfile(f"{path}/index.json")
-    if not os.path.isfile(path):
-        return False
-    import tarfile
-
-    try:
-        with tarfile.open(path) as archive:
-            names = {name.removeprefix("./") for name in archive.getnames()}
-    except (tarfile.TarError, EOFError) as error:
-        raise ImageError(f"{path} is there and is no archive of an image: {error}", "Remove it first") from None
-    return bool(names & {f"blobs/sha256/{wanted}", f"{wanted}.json"})

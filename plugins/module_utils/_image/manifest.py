@@ -12,6 +12,7 @@ from typing import Any
 
 from . import config as configs
 from . import digest as digests
+from . import shapes
 from .errors import ImageError
 from .store import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 
@@ -29,20 +30,19 @@ class Layer:
 
 
 def layers_of(manifest: Mapping[str, Any], diff_ids: tuple[str, ...]) -> tuple[Layer, ...]:
-    """A manifest's layers with what the configuration says of them, the bottommost first. Raises ImageError."""
-    listed = manifest.get("layers")
-    if not isinstance(listed, list) or len(listed) != len(diff_ids):
-        count = len(listed) if isinstance(listed, list) else 0
-        raise ImageError(f"the manifest lists {count} layers, the configuration {len(diff_ids)}")
+    """A manifest's layers with what the configuration says of them, the bottommost first; check_manifest was called.
+
+    Raises ImageError.
+    """
+    listed = manifest["layers"]
+    if len(listed) != len(diff_ids):
+        raise ImageError(f"the manifest lists {len(listed)} layers, the configuration {len(diff_ids)}")
     layers = []
     for descriptor, diff_id, chain_id in zip(listed, diff_ids, digests.chain_ids(diff_ids)):
-        kind = descriptor.get("mediaType", "") if isinstance(descriptor, Mapping) else ""
+        kind = descriptor["mediaType"]
         if not _is_layer(kind):
             raise ImageError(f"a layer has the media type {kind!r}, which is no file system layer")
-        size = descriptor.get("size")
-        if not isinstance(size, int) or size < 0:
-            raise ImageError(f"a layer's size is {size!r}")
-        layers.append(Layer(digests.check(descriptor.get("digest"), "layer"), size, diff_id, chain_id))
+        layers.append(Layer(descriptor["digest"], descriptor["size"], diff_id, chain_id))
     return tuple(layers)
 
 
@@ -57,9 +57,7 @@ def check_manifest(document: Mapping[str, Any], what: str, size: int) -> None:
     kind = document.get("mediaType") or (OCI_MANIFEST if document.get("schemaVersion") == 2 else "schema 1")
     if kind not in (OCI_MANIFEST, DOCKER_MANIFEST):
         raise ImageError(f"{what}: its manifest is of the type {kind!r}, which is no image", "Use another tag")
-    config = document.get("config")
-    if not isinstance(config, Mapping) or not isinstance(document.get("layers"), list):
-        raise ImageError(f"{what}: its manifest names no configuration or no layers")
+    shapes.check_manifest(document, what)
     if size > _LIMIT:
         raise ImageError(f"{what}: its manifest has {size} bytes, more than {_LIMIT}")
 
@@ -72,7 +70,7 @@ def choose(index: Mapping[str, Any], platform: str, what: str) -> str:
     parts = platform.split("/") if platform else ["linux", architecture, variant]
     offered = []
     found = []
-    for entry in index.get("manifests") or []:
+    for entry in shapes.entries_of(index, f"the index of {what}"):
         its = entry.get("platform") or {}
         offered.append("/".join(filter(None, (its.get("os"), its.get("architecture"), its.get("variant")))))
         if [its.get("os"), its.get("architecture")] == parts[:2]:

@@ -13,19 +13,22 @@ from typing import Any
 
 from .._kernel import files, locations
 from . import digest as digests
+from . import replaced
 from .errors import ImageError
-from .store import Image, Store, diff_ids_of, parse_document, reference_of, source_of
+from .store import Image, Store, reference_of, source_of
 
 
 @dataclass(frozen=True)
 class Garbage:
     """Paths below the store's root, and the bytes that removing them frees; ``half_made`` where an interrupted run
-    left something besides."""
+    left something besides. ``unknown`` says of which images in use it cannot be told what they need: then nothing else
+    is garbage."""
 
     blobs: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
     size: int = 0
     half_made: bool = False
+    unknown: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.blobs or self.layers or self.half_made)
@@ -36,17 +39,20 @@ def unused(store: Store, without: str = "") -> Garbage:
 
     Raises ImageError, KernelError where use cannot be told: then nothing may be removed.
     """
-    kept = used_by(store, roots(store, without))
+    old = replaced.over(store)
+    kept, unknown = used_by(store, roots(store, without))
+    if unknown:
+        return Garbage((), old, sum(map(_size_of, old)), unknown=unknown)
     blobs = [path for path in _listing(f"{store.root}/blobs/sha256") if path not in kept]
     blobs += [path for path in _listing(f"{store.root}/blobs/sha512") if path not in kept]
     layers = [path for path in _listing(f"{store.root}/layers") if path not in kept]
-    size = sum(_size_of(path) for path in [*blobs, *layers])
-    return Garbage(tuple(blobs), tuple(layers), size)
+    size = sum(_size_of(path) for path in [*blobs, *layers, *old])
+    return Garbage(tuple(blobs), (*layers, *old), size)
 
 
 def half_made(store: Store) -> bool:
-    """Whether an interrupted run left something that no name leads to."""
-    if os.path.isdir(locations.PROGRESS):
+    """Whether an interrupted run left something that no name leads to, or a layer was replaced whose users ended."""
+    if os.path.isdir(locations.PROGRESS) or replaced.over(store):
         return True
     places = [store.root, f"{store.root}/blobs/sha256", f"{store.root}/layers"]
     names = [name for place in places if os.path.isdir(place) for name in os.listdir(place)]
@@ -63,45 +69,52 @@ def half_made_bytes(store: Store) -> int:
     return sum(_size_of(path) for path in half if os.path.exists(path))
 
 
-def roots(store: Store, without: str = "") -> set[str]:
-    """Manifest digests that must stay: named, the base of a named one, or what a container is made from."""
-    found = {""}
+def roots(store: Store, without: str = "") -> dict[str, str]:
+    """Digests of the manifests that must stay, each with who needs it: a name, or a container made from it.
+
+    A named image keeps what it was made from, too, if only its configuration was changed here.
+    """
+    found: dict[str, str] = {}
     for descriptor in store.descriptors():
-        if reference_of(descriptor) != without or not without:
-            found |= {str(descriptor["digest"]), str(source_of(descriptor).get("base", ""))}
-    found |= set(container_images(store))
-    return found - {""}
+        reference = reference_of(descriptor)
+        if reference != without or not without:
+            for digest in (descriptor["digest"], source_of(descriptor).get("base", "")):
+                found.setdefault(str(digest), f"image {reference}")
+    for container, digest in container_images(store):
+        found.setdefault(digest, f"the image of container {container}")
+    found.pop("", None)
+    return found
 
 
-def container_images(store: Store) -> Iterable[str]:
-    """The image digests that containers declare. Raises KernelError for a declaration that cannot be read."""
-    names = os.listdir(store.containers) if os.path.isdir(store.containers) else []
+def container_images(store: Store) -> Iterable[tuple[str, str]]:
+    """The containers and the image digests that they declare. Raises KernelError for a declaration that cannot be
+    read."""
+    names = sorted(os.listdir(store.containers)) if os.path.isdir(store.containers) else []
     for name in names:
         declared = files.read_json(f"{store.containers}/{name}/container.json")
         if isinstance(declared, Mapping) and isinstance(declared.get("image_digest"), str):
-            yield declared["image_digest"]
+            yield name, declared["image_digest"]
 
 
-def used_by(store: Store, manifests: Iterable[str]) -> set[str]:
-    """The paths of all blobs and layers of those manifests; of a damaged image, those that can be told."""
+def used_by(store: Store, manifests: Mapping[str, str]) -> tuple[set[str], tuple[str, ...]]:
+    """The paths of all blobs and layers of those manifests, and of which of them that cannot be told, and why."""
     paths: set[str] = set()
-    for digest in manifests:
+    unknown: list[str] = []
+    for digest, who in manifests.items():
         if not digests.is_digest(digest):
             continue
-        paths.add(store.blob_path(digest))
         try:
-            manifest = parse_document(store.read_blob(digest), "manifest")
-            listed = [manifest["config"], *manifest["layers"]]
-            paths |= {store.blob_path(str(descriptor["digest"])) for descriptor in listed}
-            diff_ids = diff_ids_of(parse_document(store.read_blob(str(manifest["config"]["digest"])), "configuration"))
-        except (ImageError, KeyError, TypeError):
+            image = store.image(digest)
+        except ImageError as error:
+            unknown.append(f"{who}: {error}")
             continue
-        keys = {*diff_ids, *digests.chain_ids(diff_ids)}
-        paths |= {store.layer_home(key) for key in keys}
-    return paths
+        listed = [image.manifest["config"], *image.manifest["layers"]]
+        paths |= {store.blob_path(digest), *(store.blob_path(str(descriptor["digest"])) for descriptor in listed)}
+        paths |= {store.layer_home(key) for key in (*image.diff_ids, *image.chain_ids)}
+    return paths, tuple(unknown)
 
 
-def remove(store: Store, garbage: Garbage, kernel: Any) -> None:
+def remove(garbage: Garbage, kernel: Any) -> None:
     """Manifests and configurations before layers, so that no image is left that looks whole."""
     for path in garbage.blobs:
         kernel.files.remove_file(path)
@@ -120,9 +133,10 @@ def image_bytes(image: Image, store: Store) -> int:
 
 
 def _listing(path: str) -> list[str]:
-    """What is whole; the rest is cleared by every Writer."""
+    """What is whole and in its place; what is half-made is cleared by every Writer."""
     names = os.listdir(path) if os.path.isdir(path) else []
-    return sorted(f"{path}/{name}" for name in names if not name.startswith(locations.HALF_MADE))
+    whole = [name for name in names if not name.startswith(locations.HALF_MADE) and not replaced.is_old(name)]
+    return sorted(f"{path}/{name}" for name in whole)
 
 
 def _size_of(path: str) -> int:

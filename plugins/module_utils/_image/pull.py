@@ -35,7 +35,7 @@ def pull(source: Registry, writer: Writer, seen: Seen, policy: Policy, progress:
     document = parse_document(manifest, "manifest")
     progress.update("asking", text=source.reference)
     incoming = Incoming(writer)
-    incoming.offer([str(layer.get("digest")) for layer in document.get("layers", [])])
+    incoming.offer([layer["digest"] for layer in document["layers"]])
     with copying(source, seen.key, incoming.blobs, incoming.target) as copy:
         config = _config(source, seen.key, document)
         layers = layers_of(document, diff_ids_of(configs.parse(config)))
@@ -61,7 +61,7 @@ def copying(source: Registry, digest: str, blobs: str, target: str) -> Iterator[
 
 def _config(source: Registry, digest: str, manifest: Mapping[str, Any]) -> bytes:
     name = references.parse(source.reference)
-    wanted = digests.check((manifest.get("config") or {}).get("digest"), "configuration")
+    wanted = manifest["config"]["digest"]
     config = transport.inspect(f"docker://{name.at(digest)}", source.access, name.domain, config=True)
     if digests.of_bytes(config) != wanted:
         raise ImageError(f"{source.reference}: the configuration's digest is not {wanted}")

@@ -26,6 +26,7 @@ from .._kernel import files, locations
 from .._kernel.errors import KernelError
 from . import digest as digests
 from . import reference as references
+from . import shapes
 from .errors import ImageError
 from .overlay_marks import is_opaque
 
@@ -38,8 +39,11 @@ OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 #: Annotations of the descriptors in index.json.
 REF_NAME = "org.opencontainers.image.ref.name"
 SOURCE = "io.barekernel.source"
-#: Held while the store is changed.
+#: Held while the store is changed, which may take minutes.
 LOCK = "images"
+#: Held by whoever makes containers, and by whoever removes from the store while he looks at what containers use: with
+#: ``images`` held already, never the other way round.
+CONTAINERS_LOCK = "containers"
 
 
 @dataclass(frozen=True)
@@ -86,12 +90,8 @@ class Image:
 
 
 def diff_ids_of(document: Mapping[str, Any]) -> tuple[str, ...]:
-    """The diff IDs of an image configuration, bottommost first. Raises ImageError."""
-    rootfs = document.get("rootfs")
-    ids = rootfs.get("diff_ids") if isinstance(rootfs, Mapping) else None
-    if not isinstance(ids, list):
-        raise ImageError("the image configuration lists no diff IDs")
-    return tuple(digests.check(diff_id, "diff ID") for diff_id in ids)
+    """The diff IDs of an image configuration (shapes.check_config), bottommost first."""
+    return tuple(document["rootfs"]["diff_ids"])
 
 
 class Store:
@@ -146,10 +146,10 @@ class Store:
         index = files.read_json(f"{self.root}/index.json")
         if index is None:
             return ()
-        manifests = index.get("manifests") if isinstance(index, Mapping) else None
-        if not isinstance(manifests, list):
-            raise ImageError(f"{self.root}/index.json is not an OCI index")
-        return tuple(manifests)
+        try:
+            return tuple(shapes.entries_of(index, f"{self.root}/index.json"))
+        except ImageError as error:
+            raise ImageError(str(error), "It names the images of this host: restore it from a backup") from None
 
     def names(self) -> dict[str, str]:
         """Reference to manifest digest, for every named image."""
@@ -168,15 +168,12 @@ class Store:
         # An image whose name has moved on stays as long as a container is made from it.
         return self.image(by_digest) if by_digest and self.has_blob(by_digest) else None
 
-    def images(self) -> tuple[Image, ...]:
-        """All named images, by name."""
-        found = [self.image(str(d["digest"]), reference_of(d), source_of(d)) for d in self.descriptors()]
-        return tuple(sorted(found, key=lambda image: image.reference))
-
     def image(self, digest: str, reference: str = "", source: Mapping[str, Any] | None = None) -> Image:
         """The image with that manifest. Raises ImageError where blobs of it are missing or damaged."""
         manifest = parse_document(self.read_blob(digest), "manifest")
+        shapes.check_manifest(manifest, f"image {reference or digest}")
         document = parse_document(self.read_blob(str(manifest["config"]["digest"])), "image configuration")
+        shapes.check_config(document, "the image configuration")
         diff_ids = diff_ids_of(document)
         layers = []
         for diff_id, chain_id in zip(diff_ids, digests.chain_ids(diff_ids)):

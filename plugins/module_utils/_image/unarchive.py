@@ -43,7 +43,7 @@ def unarchive(source: Archive, writer: Writer, policy: Policy, progress: Progres
     manifest = _read(incoming, _only_manifest(writer))
     document = parse_document(manifest, "manifest")
     check_manifest(document, source.path, len(manifest))
-    config = _read(incoming, digests.check(document["config"].get("digest"), "configuration"))
+    config = _read(incoming, document["config"]["digest"])
     if form in ("docker-archive", "dir"):
         manifest, config = _as_it_was(source, name, document)
     layers = layers_of(document, diff_ids_of(configs.parse(config)))

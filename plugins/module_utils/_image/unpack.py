@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from .._kernel import openat2
 from .._kernel.errors import KernelError
-from . import lower
+from . import contents, lower
 from .errors import HostileLayer, ImageError
 from .fingerprint import fingerprint
 from .layer import Unpacker
@@ -224,4 +226,24 @@ class Unpacking:
                         record = again
         with _about(layer.digest):
             lower.complete(home + "/fs", record, below)
-        return layer.chain_id, {**record, "fingerprint": fingerprint(home + "/fs")}, home
+        found = {"fingerprint": fingerprint(home + "/fs"), "brought_up": _brought_up(home + "/fs", record)}
+        return layer.chain_id, {**record, **found}, home
+
+
+def _brought_up(root: str, record: Mapping[str, Any]) -> dict[str, str]:
+    """The files that came from lower layers as targets of hard links, and the digests of their contents, which the
+    layer's own blob does not tell. Raises KernelError."""
+    found = {}
+    root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for link, _target in record.get("outside_links", ()):
+            place = openat2.openat2(root_fd, os.fsencode(link), os.O_PATH | os.O_NOFOLLOW)
+            try:
+                if stat.S_ISREG(os.fstat(place).st_mode):
+                    with open(f"/proc/self/fd/{place}", "rb") as file:
+                        found[link] = contents.digest_of(file.fileno())
+            finally:
+                os.close(place)
+    finally:
+        os.close(root_fd)
+    return found

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -14,9 +13,10 @@ from typing import Any
 from .._kernel import openat2
 from .._kernel.errors import KernelError
 from . import tarstream
+from .contents import Content, digest_of
 from .damage import Damage
 from .errors import HostileLayer, ImageError
-from .fingerprint import fingerprint
+from .fingerprint import fits
 from .layer import WHITEOUT, clean
 from .manifest import Layer, layers_of
 from .policy import Limits
@@ -46,7 +46,8 @@ def _checker(store: Store, layer: Layer) -> Any:
         try:
             contents = _contents(store.blob_path(layer.digest), layer)
         except (ImageError, OSError) as error:
-            return {"why": [f"blob {layer.digest}: {error}"], "blob": True, "layer": False, "key": key}
+            # Nothing is left to compare the layer with: it is unpacked again with the blob that takes its place.
+            return {"why": [f"blob {layer.digest}: {error}"], "blob": True, "layer": key is not None, "key": key}
         if key is None:
             return {"why": [], "blob": False, "layer": False, "key": None}
         wrong = _compare(store, key, contents)
@@ -87,49 +88,34 @@ def _forget(contents: dict[bytes, str], name: bytes) -> None:
 
 def _content(stream: LayerStream, entry: tarstream.Entry) -> str:
     """The digest of a file as it is on disk: holes are zeros."""
-    hasher = hashlib.sha256()
-    at = 0
+    content = Content()
     for offset, length in entry.sparse if entry.sparse is not None else [(0, entry.stored)]:
-        _zeros(hasher, offset - at)
-        at = offset + length
-        while length:
-            chunk = stream.read_some(length)
-            hasher.update(chunk)
-            length -= len(chunk)
-    _zeros(hasher, entry.size - at)
+        end = offset + length
+        while offset < end:
+            part = stream.read_some(end - offset)
+            content.add(offset, part)
+            offset += len(part)
     stream.read(tarstream.padded(entry.stored))
-    return hasher.hexdigest()
-
-
-def _zeros(hasher: Any, count: int) -> None:
-    while count > 0:
-        hasher.update(bytes(min(count, 1 << 20)))
-        count -= 1 << 20
+    return content.digest(entry.size)
 
 
 def _compare(store: Store, key: str, contents: Mapping[bytes, str]) -> list[str]:
     """What is wrong with an unpacked layer; the first thing found is enough."""
     home = store.layer_home(key)
-    recorded = store.layer_record(key).get("fingerprint")
-    if recorded != fingerprint(home + "/fs"):
-        return [f"layer {key}: names, owners, modes or times are not those that were unpacked"]
+    record = store.layer_record(key)
+    if not fits(record.get("fingerprint"), home + "/fs"):
+        return [f"layer {key}: names, owners, modes, times or attributes are not those that were unpacked"]
+    brought_up = {os.fsencode(name): digest for name, digest in (record.get("brought_up") or {}).items()}
     root = os.open(home + "/fs", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        for name, wanted in contents.items():
+        for name, wanted in {**brought_up, **contents}.items():
             try:
                 fd = openat2.openat2(root, name, os.O_RDONLY | os.O_NOFOLLOW)
             except KernelError as error:
                 return [f"layer {key}: {os.fsdecode(name)}: {error}"]
             with os.fdopen(fd, "rb", buffering=0) as handle:
-                if _digest_of(handle) != wanted:
+                if digest_of(handle.fileno()) != wanted:
                     return [f"layer {key}: the content of {os.fsdecode(name)} is not what the blob holds"]
     finally:
         os.close(root)
     return []
-
-
-def _digest_of(handle: Any) -> str:
-    hasher = hashlib.sha256()
-    while chunk := handle.read(1 << 20):
-        hasher.update(chunk)
-    return hasher.hexdigest()

@@ -16,9 +16,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from .._kernel import libc, locations
+from .._kernel.errors import KernelError
 from . import digest as digests
 from . import disk
 from . import store as stores
+from .errors import ImageError
 from .store import Store
 
 
@@ -104,9 +106,11 @@ class Writer:
         return f"{self.staging}/{self._change}-{name}"
 
     def put_blob(self, content: bytes) -> str:
-        """A small blob (manifest, configuration); returns its digest."""
+        """A small blob (manifest, configuration), also in place of a damaged one; returns its digest."""
         digest = digests.of_bytes(content)
-        if not self.store.has_blob(digest):
+        try:
+            self.store.read_blob(digest)
+        except (ImageError, KernelError):
             self.kernel.files.write_atomically(self.store.blob_path(digest), content)
         return digest
 

@@ -166,6 +166,19 @@ def rename(source: str | bytes, target: str | bytes) -> None:
         raise KernelError.wrap(error, "rename", target) from error
 
 
+def exchange(one: str, other: str) -> None:
+    """renameat2(2), RENAME_EXCHANGE: two directories swap their names in one step, on the disk when it returns.
+
+    Raises KernelError.
+    """
+    from . import libc  # here: the container launcher imports this file
+
+    hint = f"The file system cannot swap two directories: remove {other} first"
+    names = (libc.AT_FDCWD, os.fsencode(one), libc.AT_FDCWD, os.fsencode(other))
+    libc.syscall("renameat2", libc.number("renameat2"), *names, libc.RENAME_EXCHANGE, path=other, hint=hint)
+    sync_file_system(os.path.dirname(other))
+
+
 def sync_file_system(path: str) -> None:
     """syncfs(2): whatever was written to the file system of that directory is on the disk. Raises KernelError."""
     from . import libc  # here: the container launcher imports this file

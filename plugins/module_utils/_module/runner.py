@@ -14,7 +14,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._kernel.errors import KernelError
 from .._plan.operation import Plan
-from .._resource.base import CommandFailed, OptionError, Refused, Resource
+from .._resource.base import CommandFailed, ImageError, OptionError, Refused, Resource
 from .._resource.converge import Interrupted, NotConverged, Outcome, converge, predict
 
 
@@ -51,7 +51,7 @@ def run(resource: Resource[Any, Any], **module_arguments: Any) -> None:
         module.fail_json(msg=str(error), option=error.option)
     except CommandFailed as error:
         module.fail_json(msg=str(error), **error.values)
-    except (KernelError, Refused, NotConverged) as error:
+    except (KernelError, ImageError, Refused, NotConverged) as error:
         module.fail_json(msg=str(error))
     for warning in outcome.plan.warnings:
         module.warn(warning)
@@ -66,7 +66,7 @@ def run_info(resource: Any, **module_arguments: Any) -> None:
         gathered = resource.gather(module.params)
     except OptionError as error:
         module.fail_json(msg=str(error), option=error.option)
-    except (KernelError, Refused) as error:
+    except (KernelError, ImageError, Refused) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **gathered)
 

@@ -40,8 +40,8 @@ class Desired:
 @dataclass(frozen=True)
 class Observed:
     """The image as the store has it (``damage`` says why it is None although its name is there), its source as
-    it is now (None where it need not be looked at), who uses it, what nothing would use without its name, and whether
-    an interrupted run left something half-made."""
+    it is now (None where it need not be looked at), who uses it, what nothing would use without its name (only where
+    that is to go), and whether an interrupted run left something half-made."""
 
     current: Image | None = None
     damage: str = ""
@@ -120,15 +120,13 @@ class DiscardDamaged(Operation):
 
 @dataclass(frozen=True)
 class ClearHalfMade(Operation):
-    """Remove what an interrupted run left."""
-
-    garbage: Garbage
+    """Remove what an interrupted run left, and replaced layers that no container runs on any more."""
 
     def describe(self) -> str:
         return "clear what an interrupted run left half-made in the image store"
 
     def execute(self, kernel: Any) -> None:
-        kernel.images.prune(self.garbage)
+        kernel.images.prune()
 
 
 @dataclass(frozen=True)
@@ -137,13 +135,14 @@ class RemoveImage(Operation):
 
     reference: str
     garbage: Garbage
+    users: tuple[str, ...] = ()
 
     def describe(self) -> str:
         layers, size = len(self.garbage.layers), self.garbage.size
         return f"remove image {self.reference} ({layers} layers that nothing else uses, {size} bytes)"
 
     def execute(self, kernel: Any) -> None:
-        kernel.images.remove(self.reference, self.garbage)
+        kernel.images.remove(self.reference, self.users)
 
 
 def plan(desired: Desired, observed: Observed) -> Plan:
@@ -198,7 +197,7 @@ def _configuration(desired: Desired, current: Image, observed: Observed, before:
     if observed.rotten:
         restore = (DiscardDamaged(observed.rotten), *restore)
     if dict(current.source.get("overrides") or {}) == dict(desired.overrides):
-        clear = (ClearHalfMade(observed.garbage),) if observed.half_made and not restore else ()
+        clear = (ClearHalfMade(),) if observed.half_made and not restore else ()
         return Plan((*clear, *restore), before, before, (), observed.warnings)
     base = str(current.source.get("base") or current.digest)
     after = {**before, "config": dict(desired.overrides)}
@@ -210,14 +209,22 @@ def _absent(desired: Desired, observed: Observed) -> Plan:
     if observed.current is None and not observed.damage:
         if not observed.half_made:
             return Plan()
-        return Plan((ClearHalfMade(observed.garbage),), {"half-made": True}, {})
+        return Plan((ClearHalfMade(),), {"half-made": True}, {})
     if observed.users and not desired.force:
         raise Refused(
             f"image {desired.reference} is used by container {', '.join(observed.users)}: "
             "remove it first, or set force to forget the name and keep the layers that it uses"
         )
     before = state_of(observed.current) or {"reference": desired.reference}
-    return Plan((RemoveImage(desired.reference, observed.garbage),), before, {})
+    operation = RemoveImage(desired.reference, observed.garbage, observed.users)
+    return Plan((operation,), before, {}, (), observed.warnings)
+
+
+def kept_for(unknown: tuple[str, ...]) -> tuple[str, ...]:
+    """The warnings for what Garbage has as ``unknown``."""
+    return tuple(
+        f"nothing is removed from the image store as it cannot be told what is in use: {which}" for which in unknown
+    )
 
 
 def state_of(image: Image | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from .._image.export import Blob
 from .._image.prune import Garbage
 from .._image.store import Image
 from .errors import Refused
+from .image import kept_for
 from .operation import Operation, Plan
 
 
@@ -28,17 +29,20 @@ class PruneStore(Operation):
         more = ", and what an interrupted run left" if self.garbage.half_made else ""
         return f"remove {blobs} blobs and {layers} layers that nothing uses{more} ({self.garbage.size} bytes)"
 
-    def execute(self, kernel: Any) -> None:
-        kernel.images.prune(self.garbage)
+    def execute(self, kernel: Any) -> Garbage:
+        """What was removed."""
+        removed: Garbage = kernel.images.prune()
+        return removed
 
 
 def plan_prune(garbage: Garbage) -> Plan:
+    warnings = kept_for(garbage.unknown)
     if not garbage:
-        return Plan()
+        return Plan(warnings=warnings)
     before = {"blobs": list(garbage.blobs), "layers": list(garbage.layers), "bytes": garbage.size}
     if garbage.half_made:
         before["half-made"] = True
-    return Plan((PruneStore(garbage),), before, {})
+    return Plan((PruneStore(garbage),), before, {}, warnings=warnings)
 
 
 @dataclass(frozen=True)
@@ -53,10 +57,13 @@ class Export:
 
 @dataclass(frozen=True)
 class Exported:
-    """The image, and whether the destination has it."""
+    """The image, whether the destination has it, what is there that must not be replaced, and the path of what an
+    interrupted run left beside it."""
 
     image: Image | None
     there: bool = False
+    obstacle: str = ""
+    half_made: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,14 +81,31 @@ class ExportImage(Operation):
         kernel.images.export(self.export.name, self.export.destination, self.export.form, self.export.access)
 
 
+@dataclass(frozen=True)
+class ClearHalfSaved(Operation):
+    """Remove what an interrupted run left; an export that is to be done does so itself."""
+
+    path: str
+
+    def describe(self) -> str:
+        return f"clear what an interrupted run left at {self.path}"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.files.remove_tree(self.path)
+
+
 def plan_export(desired: Export, observed: Exported) -> Plan:
     """Raises Refused."""
     if observed.image is None:
         raise Refused(f"there is no image {desired.name} on this host: make or pull it first")
     digest = observed.image.digest
     after = {"destination": desired.destination, "image": digest}
+    if observed.obstacle:
+        raise Refused(
+            f"path: '{desired.destination}': {observed.obstacle}; remove it first, or choose another path or format"
+        )
     if observed.there:
-        return Plan((), after, after)
+        return Plan((ClearHalfSaved(observed.half_made),) if observed.half_made else (), after, after)
     before = {"destination": desired.destination, "image": None}
     return Plan((ExportImage(desired, digest),), before, after)
 

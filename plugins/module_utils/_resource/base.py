@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
+from .._image.errors import ImageError
 from .._kernel.kernel import Kernel
 from .._plan.errors import OptionError, Refused
 from .._plan.operation import Plan
 
-__all__ = ["CommandFailed", "OptionError", "Refused", "Resource"]
+__all__ = ["CommandFailed", "ImageError", "OptionError", "Refused", "Resource"]
 
 Desired = TypeVar("Desired")
 Observed = TypeVar("Observed")

@@ -15,7 +15,7 @@ from typing import Any
 
 from .._image.errors import ImageError
 from .._image.lookup import read_file
-from .._image.store import Image, Store
+from .._image.store import CONTAINERS_LOCK, Image, Store
 from .._image.user import NoSuchUser, parse_user
 from .._kernel import cgroup_state, files, locations, systemd, userns
 from .._kernel.host_resources import HostResources
@@ -35,16 +35,14 @@ from .declared import DeclaredResource
 from .limits import resources_for
 from .networks import host_identity, read_networks
 
-#: Every change of a container looks at the others' addresses, hosts files and ID ranges.
-LOCK = "containers"
-
 
 class ContainerResource(DeclaredResource[Container, ContainerObserved]):
     """Desired, observed and planned as everything else; ``restarted`` is an event, after which it is started."""
 
     name = "ns_container"
     needs_pyroute2 = True
-    lock_names = (LOCK, *container_network.LOCKS)
+    #: Every change of a container looks at the others' addresses, hosts files and ID ranges, and at its image.
+    lock_names = (CONTAINERS_LOCK, *container_network.LOCKS)
 
     def desired(self, params: Mapping[str, Any]) -> Container:
         return container_from(params)

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from .._image import handed, prune
+from .._image import handed, prune, replaced
 from .._image.damage import Damage
 from .._image.errors import ImageError
 from .._image.source import Seen
@@ -54,25 +54,24 @@ class ImageResource(Resource[Desired, Observed]):
     def observe(self, desired: Desired) -> Observed:
         """Raises KernelError, Refused (a source that cannot be read), CommandFailed (it must be handed over first)."""
         current, damage = self._current(desired.reference)
+        left = half_made(self.store)
         if not desired.present:
-            users = self.store.users(current.digest) if current else ()
+            users = self.store.users(self.store.names().get(desired.reference, current.digest if current else ""))
             garbage = prune.unused(self.store, without=desired.reference)
-            return Observed(current, damage, users=users, garbage=garbage, half_made=half_made(self.store))
-        missing = current.missing if current else ()
+            warnings = planner.kept_for(garbage.unknown)
+            return Observed(current, damage, users=users, garbage=garbage, half_made=left, warnings=warnings)
         rotten = self._rotten(current) if current is not None and desired.verify else Damage()
         seen = self._seen(desired, current, rotten)
         warnings = (seen.warning,) if seen and seen.warning else ()
-        left = half_made(self.store)
-        garbage = prune.unused(self.store) if left else prune.Garbage()
+        missing = current.missing if current else ()
         return Observed(
             current,
             damage,
             seen,
-            garbage=garbage,
             missing=missing,
             half_made=left,
             rotten=rotten,
-            warnings=warnings,
+            warnings=(*warnings, *self._on_damaged(rotten)),
         )
 
     def plan(self, desired: Desired, observed: Observed) -> Plan:
@@ -84,6 +83,11 @@ class ImageResource(Resource[Desired, Observed]):
         return {"image": describe(self.store, observed.current)}
 
     def _current(self, reference: str) -> tuple[Image | None, str]:
+        """The image, or why there is none although its name is there. Raises Refused where names cannot be read."""
+        try:
+            self.store.names()
+        except ImageError as error:
+            raise Refused(str(error)) from error
         try:
             image = self.store.resolve(reference)
         except ImageError as error:
@@ -91,6 +95,15 @@ class ImageResource(Resource[Desired, Observed]):
         if image is not None and image.missing and not self._whole(image):
             return None, f"layer {image.missing[0]} is missing"
         return image, ""
+
+    def _on_damaged(self, rotten: Damage) -> tuple[str, ...]:
+        """Who has to be restarted to see layers as they were meant to be."""
+        homes = [self.store.layer_home(key) for key in rotten.layers]
+        running = {name for home in homes for name in replaced.running_on(self.store, home)}
+        names = sorted({*running, *replaced.users(self.store)})
+        if not names:
+            return ()
+        return (f"container {', '.join(names)} runs on a damaged layer until it is restarted",)
 
     def _rotten(self, image: Image) -> Damage:
         from .._image import verify  # here: it reads layers, which nothing else does that changes nothing

@@ -7,14 +7,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from .._image import digest, export, prune
+from .._image import digest, export, prune, saved
 from .._image.access import Access
 from .._image.errors import ImageError
 from .._image.prune import Garbage
-from .._image.store import LOCK, Store
+from .._image.store import LOCK, Image, Store, reference_of, source_of
 from .._plan.errors import OptionError, Refused
 from .._plan.image_export import Export, Exported, plan_export, plan_prune
 from .._plan.operation import Plan
@@ -38,16 +39,31 @@ class ImageInfo:
         if name and not digest.is_digest(name):
             name = image_name("name", name)
         try:
-            if name:
-                image = self.store.resolve(name)
-                found = [image] if image is not None else []
-            else:
-                found = list(self.store.images())
+            named = sorted(self.store.descriptors(), key=reference_of)
             garbage = prune.unused(self.store)
         except ImageError as error:
             raise Refused(str(error)) from error
-        images = [describe(self.store, image) for image in found]
+        if name:
+            its_digest = self.store.names().get(name, name.rpartition("@")[2])
+            images = self._described(name, its_digest, lambda: self.store.resolve(name))
+        else:
+            images = [each for descriptor in named for each in self._of(descriptor)]
         return {"images": images, "unused_bytes": garbage.size}
+
+    def _of(self, descriptor: Mapping[str, Any]) -> list[dict[str, Any]]:
+        its_digest, reference = descriptor["digest"], reference_of(descriptor)
+        return self._described(
+            reference, its_digest, lambda: self.store.image(its_digest, reference, source_of(descriptor))
+        )
+
+    def _described(self, name: str, its_digest: str, read: Callable[[], Image | None]) -> list[dict[str, Any]]:
+        """The image, what is wrong with it, or nothing where there is none: the others are of interest all the same."""
+        try:
+            image = read()
+        except ImageError as error:
+            users = list(self.store.users(its_digest))
+            return [{"reference": name, "digest": its_digest, "damage": str(error), "used_by": users}]
+        return [describe(self.store, image)] if image is not None else []
 
 
 class ImagePrune(Resource[None, Garbage]):
@@ -79,6 +95,21 @@ class ImagePrune(Resource[None, Garbage]):
     def plan(self, desired: None, observed: Garbage) -> Plan:
         return plan_prune(observed)
 
+    def facts(self, desired: None, observed: Garbage) -> dict[str, Any]:
+        """In check mode, what would go."""
+        return _removed(observed)
+
+    def results(self, returned: Sequence[Any]) -> dict[str, Any]:
+        return _removed(returned[0])
+
+
+def _removed(garbage: Garbage) -> dict[str, Any]:
+    return {
+        "freed_bytes": garbage.size,
+        "removed_blobs": len(garbage.blobs),
+        "removed_layers": len(garbage.layers),
+    }
+
 
 class ImageExport(Resource[Export, Exported]):
     """The modules oci_image_push and oci_image_save."""
@@ -97,7 +128,7 @@ class ImageExport(Resource[Export, Exported]):
         path = params["path"]
         if not path.startswith("/") or ":" in path:
             raise OptionError("path", path, "write an absolute path without a colon")
-        return Export(name, path, params["format"], Access())
+        return Export(name, os.path.normpath(path), params["format"], Access())
 
     def locks(self, desired: Export) -> tuple[str, ...]:
         return (LOCK,)
@@ -112,7 +143,8 @@ class ImageExport(Resource[Export, Exported]):
                 return Exported(None)
             if desired.form == "docker":
                 return Exported(image, export.registry_has(image, desired.destination, desired.access))
-            return Exported(image, export.archive_has(image, desired.destination))
+            there = saved.look(desired.destination, desired.form)
+            return Exported(image, saved.holds(there, image, desired.form), there.obstacle, there.half_made)
         except ImageError as error:
             raise Refused(str(error)) from error
 

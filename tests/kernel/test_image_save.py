@@ -1,0 +1,168 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Saving an image: what may be replaced, when it is, and what is left of a run that was killed."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import converge, predict
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_host import (
+    ImageKernel,
+    image_kernel,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_store import ImageExport
+
+from tests import collection
+from tests.kernel import images
+from tests.kernel.images import apply
+from tests.kernel.layouts import Layout, tar
+from tests.kernels import DIED, Dying, Recording, in_child
+
+FORMS = ["oci-archive", "docker-archive", "oci"]
+
+
+@pytest.fixture(autouse=True)
+def app(tmp_path: Path) -> Iterator[None]:
+    load(tmp_path, "one")
+    yield
+    images.remove_all()
+    assert images.left() == []
+
+
+def load(tmp_path: Path, version: str, name: str = "app") -> None:
+    layout = Layout(tmp_path / "layouts" / version).add(tar(("file", version.encode())))
+    layout.path.mkdir(parents=True, exist_ok=True)
+    layout.write()
+    apply(name=name, archive={"path": str(layout.path)})
+
+
+def save(path: Path, form: str = "oci-archive", name: str = "app", kernel: Any = None) -> list[str]:
+    """What was done; what check mode had said is the same."""
+    resource = ImageExport("oci_image_save")
+    arguments = collection.module_arguments("oci_image_save")["argument_spec"]
+    given = {"name": name, "path": str(path), "format": form}
+    desired = resource.desired(ArgumentSpecValidator(arguments).validate(given).validated_parameters)
+    promised = predict(resource, desired).plan.actions
+    actions = converge(resource, desired, image_kernel(resource.store, kernel)).plan.actions
+    assert actions == promised
+    return actions
+
+
+def content(path: Path) -> dict[str, bytes]:
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    return {str(p): p.read_bytes() for p in files}
+
+
+def files_of(path: Path) -> None:
+    path.mkdir()
+    (path / "data").write_text("precious")
+
+
+def a_larger_layout(path: Path) -> None:
+    """With files beside what a layout consists of, as our own store has them."""
+    Layout(path).add(tar(("x", b"x"))).write()
+    (path / "layers").mkdir()
+
+
+def a_layout_of_two(path: Path) -> None:
+    layout = Layout(path).add(tar(("x", b"x")))
+    layout.write()
+    entry = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": layout.digest, "size": 1}
+    layout.index(entry, entry)
+
+
+FOREIGN: dict[str, Any] = {
+    "directory": (files_of, "directory is there"),
+    "store": (a_larger_layout, "is there"),
+    "two images": (a_layout_of_two, "is there"),
+    "backup": (lambda path: path.write_bytes(tar(("my", b"backup"))), "no archive"),
+    "text": (lambda path: path.write_text("text"), "no archive"),
+    "damaged gzip": (lambda path: path.write_bytes(b"\x1f\x8bgarbage"), "no archive"),
+    "cut gzip": (lambda path: path.write_bytes(gzip.compress(tar(("x", os.urandom(5000))))[:-30]), "no archive"),
+    "odd manifest": (lambda path: path.write_bytes(tar(("manifest.json", b"[7]"))), "one image under one name"),
+    "odd index": (lambda path: path.write_bytes(tar(("index.json", b'{"manifests": 5}'))), "one image"),
+    "fifo": (os.mkfifo, "neither a file nor a directory"),
+    "link": (lambda path: path.symlink_to("/etc/passwd"), "neither a file nor a directory"),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("what", FOREIGN)
+def test_what_is_no_saved_image_stays(tmp_path: Path, what: str, form: str) -> None:
+    make, says = FOREIGN[what]
+    target = tmp_path / "target"
+    make(target)
+    before, status = content(target) if not target.is_fifo() else {}, target.lstat()
+    with pytest.raises(Refused, match="is there") as caught:
+        save(target, form)
+    assert f"path: '{target}'" in str(caught.value)
+    if form == "oci-archive" and target.is_file():
+        assert says in str(caught.value)
+    assert (content(target) if not target.is_fifo() else {}) == before and target.lstat() == status
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_name_and_a_format_are_part_of_it(tmp_path: Path, form: str) -> None:
+    target = tmp_path / "saved"
+    apply(name="other:2", image="app")
+    assert save(target, form) != [] and save(target, form) == []
+    assert save(target, form, name="other:2") != [] and save(target, form, name="other:2") == []
+    if form == "oci":
+        with pytest.raises(Refused, match="directory is there"):
+            save(target, "oci-archive")
+        return
+    other = "docker-archive" if form == "oci-archive" else "oci-archive"
+    assert save(target, other, name="other:2") != [] and save(target, other, name="other:2") == []
+    with pytest.raises(Refused, match="file is there"):
+        save(target, "oci")
+
+
+def test_an_empty_directory_or_file_has_nothing_to_lose(tmp_path: Path) -> None:
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "file").touch()
+    assert save(tmp_path / "directory", "oci") != [] and save(tmp_path / "directory", "oci") == []
+    assert save(tmp_path / "file") != [] and save(tmp_path / "file") == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_killed_at_any_point(tmp_path: Path, form: str) -> None:
+    """The old one or the new one is there, whole, and the next run leaves nothing beside it."""
+    place = tmp_path / "place"
+    place.mkdir()
+    target = place / "saved"
+    save(target, form)
+    load(tmp_path, "two")
+    recording = Recording(ImageKernel())
+    save(target, form, kernel=recording)
+    points = len(recording.calls)
+    for k in range(points + 1):
+        load(tmp_path, "one")
+        save(target, form)
+        load(tmp_path, "two")
+        died = in_child(lambda k=k: save(target, form, kernel=Dying(ImageKernel(), k)))
+        assert died == DIED or k == points
+        kind = "oci" if form == "oci" else form
+        raw = subprocess.run(["skopeo", "inspect", "--raw", f"{kind}:{target}"], check=False, capture_output=True)
+        assert raw.returncode == 0, f"after {k} of {points}: {raw.stderr!r}"
+        save(target, form)
+        assert os.listdir(place) == ["saved"], f"after {k} of {points}"
+    print(f"{points} kill points while {form} was saved")
+
+
+def test_half_of_it_is_cleared_where_nothing_is_to_be_saved(tmp_path: Path) -> None:
+    target = tmp_path / "saved.tar"
+    save(target)
+    (tmp_path / ".new-saved.tar").write_text("half")
+    assert save(target) == [f"clear what an interrupted run left at {tmp_path}/.new-saved.tar"]
+    assert save(target) == [] and not (tmp_path / ".new-saved.tar").exists()
