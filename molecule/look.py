@@ -33,17 +33,6 @@ def read(path):
         return None
 
 
-def listed(path):
-    return sorted(os.listdir(path)) if os.path.isdir(path) else []
-
-
-def tree(path):
-    """The directory, where there is one, and everything below it."""
-    if not os.path.isdir(path):
-        return []
-    return [path, *(f"{base}/{name}" for base, names, others in os.walk(path) for name in names + others)]
-
-
 def page(target):
     """What the published port of a machine answers; one that has just been started gets some time."""
     host = f"[{target}]" if ":" in target else target
@@ -97,25 +86,6 @@ def pullers():
     return sorted(set(re.findall(r'^(\S+) - - .*"GET /v2/\S*/blobs/\S* HTTP', log, re.MULTILINE)))
 
 
-def left():
-    """What must be gone after a teardown."""
-    table = run("nft", "list", "tables").split("\n") if os.path.exists("/usr/sbin/nft") else []
-    root = "/sys/fs/cgroup"
-    return {
-        "links": [link["ifname"] for link in json.loads(run("ip", "-j", "link"))],
-        "netns": listed("/run/netns"),
-        "tables": [line for line in table if line],
-        "mounts": [line for line in read("/proc/self/mountinfo").splitlines() if "barekernel" in line],
-        "units": [name for name in listed("/etc/systemd/system") if "barekernel" in name],
-        "cgroups": [base for base, _, _ in os.walk(root) if "barekernel" in base],
-        "files": [*tree("/var/lib/barekernel"), *tree("/run/barekernel")],
-        "forwarding": [read("/proc/sys/net/ipv4/ip_forward"), read("/proc/sys/net/ipv6/conf/all/forwarding")],
-        "processes": [
-            pid for pid in listed("/proc") if pid.isdigit() and "barekernel" in (read(f"/proc/{pid}/cgroup") or "")
-        ],
-    }
-
-
 run("systemctl", "is-system-running", "--wait")  # after a boot: until its last job is done
 print(
     json.dumps(
@@ -124,7 +94,7 @@ print(
             "containers": {name: container(name) for name in CONTAINERS},
             "pages": {target: page(target) for target in sys.argv[1:]},
             "pullers": pullers(),
-            "left": left(),
+            "disk": read("/sys/class/block/vda/dev"),
         }
     )
 )

@@ -28,6 +28,10 @@ mkdir -p build/results
     for number in $(seq "$bad"); do echo "<testcase classname='k' name='t$number'><failure/></testcase>"; done
     echo "</testsuite></testsuites>"
 } >build/results/$result.xml
+if [ -n "${SKIP_VM-}" ]; then
+    rm build/results/*.xml
+    [ "$SKIP_VM" = silently ] || echo "$SKIP_VM" >build/results/kernel-skipped.txt
+fi
 exit $status
 """
 LEFT_OUT = [f"--skip={stage}" for stage in ("lint", "unit", "integration", "sanity", "molecule")]
@@ -68,6 +72,27 @@ def test_what_fails_again_has_failed(tmp_path: Path) -> None:
     assert (status, len(calls)) == (1, 2)
     assert lines[-1].startswith("FAILED: 4 passed, 1 failed;")
     assert not [line for line in lines if "look into it" in line]
+
+
+def test_a_stage_that_may_run_nothing_is_skipped_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SKIP_VM", "not run: site: no QEMU")
+    status, calls, lines = run(tmp_path, failing=0, bad=0)
+    assert (status, calls) == (0, ["kernel"])
+    row = next(line for line in lines if line.startswith("kernel skipped"))
+    assert row.endswith("s not run: site: no QEMU")
+    assert lines[-1] == "all stages passed: 0 passed; left out: integration, kernel, lint, molecule, sanity, unit"
+
+
+@pytest.mark.parametrize(("failing", "skip"), [(0, "silently"), (9, "not run: site: no QEMU")])
+def test_a_stage_that_fails_or_is_silent_about_it_has_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int, skip: str
+) -> None:
+    monkeypatch.setenv("SKIP_VM", skip)
+    status, _calls, lines = run(tmp_path, failing, bad=0)
+    assert status == 1
+    assert any(line.startswith("kernel FAILED") for line in lines)
 
 
 @pytest.mark.parametrize("bad", [0, 4])

@@ -12,7 +12,6 @@ import ipaddress
 import os
 import random
 import socket
-from pathlib import Path
 
 import pytest
 from ansible_collections.barekernel.containers.tests.vm import (
@@ -23,7 +22,6 @@ from ansible_collections.barekernel.containers.tests.vm import (
     key,
     ports,
     record,
-    scenarios,
     store,
 )
 from ansible_collections.barekernel.containers.tests.vm.errors import VmError
@@ -173,21 +171,3 @@ def test_a_cpio_archive_is_aligned_and_ends_with_its_trailer() -> None:
         content = at + 110 + length + -(110 + length) % 4
         at = content + size + -size % 4
     assert names == [b"init", b"dev", b"TRAILER!!!"]
-
-
-def test_scenarios_are_chosen_by_name_and_run_in_their_order() -> None:
-    assert scenarios.chosen("") == list(scenarios.SCENARIOS)
-    assert scenarios.chosen("site default") == ["default", "site"]
-    with pytest.raises(VmError, match="there is no scenario 'none'"):
-        scenarios.chosen("none")
-
-
-def test_those_that_failed_can_be_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scenarios, "FAILED", str(tmp_path / "results" / "molecule-failed.txt"))
-    with pytest.raises(VmError, match="no scenario failed in the last run"):
-        scenarios.chosen("failed")
-    scenarios.remember(["site", "default"])
-    assert scenarios.chosen("failed") == ["default", "site"]
-    scenarios.remember([])
-    with pytest.raises(VmError, match="no scenario failed in the last run"):
-        scenarios.chosen("failed")

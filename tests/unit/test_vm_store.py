@@ -6,18 +6,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.barekernel.containers.tests.vm import machine, process, prune, record, store
+from ansible_collections.barekernel.containers.tests.vm import __main__, machine, process, prune, record, store
 from ansible_collections.barekernel.containers.tests.vm.command_line import Machine
 from ansible_collections.barekernel.containers.tests.vm.errors import VmError
 from ansible_collections.barekernel.containers.tests.vm.record import Instance, Wanted
+
+from tests import waiting
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -55,6 +59,44 @@ def test_an_error_leaves_nothing(cache: Path) -> None:
 def test_a_full_disk_is_a_sentence(cache: Path) -> None:
     with pytest.raises(VmError, match="No space left.*needs about 3 GB"), store.making(str(cache / "images" / "key")):
         raise OSError(28, "No space left on device")
+
+
+def test_the_size_is_blamed_only_where_space_ran_out(cache: Path) -> None:
+    with pytest.raises(VmError, match="quota.*needs about 3 GB"), store.making(str(cache / "images" / "key")):
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+    with pytest.raises(VmError, match="No such file") as raised, store.making(str(cache / "images" / "key")) as where:
+        os.rmdir(where)
+    assert "3 GB" not in str(raised.value)
+
+
+def test_a_lock_is_waited_for_and_says_so(cache: Path) -> None:
+    said: list[str] = []
+    order: list[str] = []
+
+    def second() -> None:
+        with store.lock("one", said.append, "waiting"):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with store.lock("one", said.append, "waiting"):
+        thread.start()
+        waiting.until("a word", lambda: said)
+        order.append("first")
+    thread.join(waiting.PATIENCE)
+    assert (said, order) == (["waiting"], ["first", "second"])
+
+
+def test_clean_leaves_a_build_in_progress_and_what_it_lies_on_alone(cache: Path) -> None:
+    """A snapshot that outlived its image would be resumed on another one that has the same key."""
+    for path in ("images/one", "snapshots/two", "making/interrupted"):
+        (cache / path).mkdir(parents=True)
+    with store.making(str(cache / "images" / "key")) as directory:
+        with pytest.raises(VmError, match=f"is being made in {directory}: wait until it is ready"):
+            __main__.clean([])
+        assert os.path.isdir(directory)
+    assert (os.listdir(cache / "making"), sorted(os.listdir(cache / "images"))) == ([], ["key", "one"])
+    __main__.clean([])
+    assert not (cache / "images").exists() and not (cache / "snapshots").exists()
 
 
 def test_a_killed_maker_is_cleared_and_a_living_one_is_not(cache: Path) -> None:

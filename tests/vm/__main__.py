@@ -26,10 +26,12 @@ from .record import Wanted
 
 
 def say(text: str) -> None:
+    """A line of progress; standard output is for answers."""
     print(text, file=sys.stderr, flush=True)
 
 
 def images(names: list[str]) -> None:
+    """Build these images (all, where none is named) and print where they are."""
     prerequisites.ensure(say)
     for name in names or RECIPES:
         if name not in RECIPES:
@@ -38,36 +40,47 @@ def images(names: list[str]) -> None:
 
 
 def up(names: list[str]) -> None:
+    """Boot machines; one named alpha where none is named."""
     wanted = [Wanted(name, number) for number, name in enumerate(names or ["alpha"], 1)]
     instances.present(wanted, say)
 
 
 def down(names: list[str]) -> None:
+    """End these machines, or all of this checkout."""
     instances.absent(say, names)
 
 
 def clean(_: list[str]) -> None:
-    """Remove every image and snapshot; refuses while machines run on them."""
+    """Remove every image and snapshot; refuses while machines run on them, or something is being made of them."""
     for one in record.living():
         raise VmError(f"machine {one.wanted.name} (pid {one.running.pid}) still runs on these images: end it first")
-    for part in ("images", "snapshots", "making"):
+    busy = store.being_made()
+    if busy:
+        raise VmError(
+            f"an image or a snapshot is being made in {', '.join(busy)}: wait until it is ready, or end that run"
+        )
+    for part in ("images", "snapshots"):
         shutil.rmtree(os.path.join(store.root(), part), ignore_errors=True)
 
 
 def show(_: list[str]) -> None:
+    """Print how to reach each machine."""
     for name, values in instances.variables().items():
         print(f"{name}\tssh {values['ansible_ssh_common_args']} -p {values['ansible_port']} root@127.0.0.1")
 
 
 def enter(arguments: list[str]) -> None:
-    values = instances.variables().get(arguments[0])
+    """Become an ssh into the named machine, with the rest of the arguments as its command."""
+    known = instances.variables()
+    values = known.get(arguments[0]) if arguments else None
     if values is None:
-        raise VmError(f"{arguments[0]}: no such machine")
+        raise VmError(f"ssh: name one of the machines that run: {', '.join(known) or 'none does'}")
     options = [*values["ansible_ssh_common_args"].split(), "-p", str(values["ansible_port"])]
     os.execvp("ssh", ["ssh", *options, "root@127.0.0.1", *arguments[1:]])
 
 
 def test(_: list[str]) -> int:
+    """Run the scenarios; the exit status."""
     return scenarios.run(os.environ.get("SCENARIO", ""), bool(os.environ.get("SKIP_VM")), say)
 
 
@@ -75,6 +88,7 @@ COMMANDS = {"test": test, "images": images, "up": up, "down": down, "clean": cle
 
 
 def main() -> int:
+    """Run the command that the arguments name; the exit status."""
     if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
         print(__doc__, file=sys.stderr)
         return 2

@@ -39,11 +39,13 @@ def choose(image: str, say: Say) -> str:
 
 
 def qemu_version() -> str:
+    """The line with which QEMU names its version."""
     done = subprocess.run([QEMU, "--version"], capture_output=True, text=True, check=True)
     return done.stdout.splitlines()[0]
 
 
 def _boots(image: str) -> bool:
+    """True if the image's kernel reaches its initrd under KVM, which then answers on the serial port."""
     with tempfile.TemporaryDirectory(prefix="barekernel-probe-") as place:
         serial = os.path.join(place, "serial.log")
         command = [QEMU, "-accel", "kvm", "-cpu", "host", "-machine", "q35", "-m", "256", "-nodefaults"]

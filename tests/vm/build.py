@@ -9,11 +9,12 @@ from __future__ import annotations
 import glob
 import json
 import os
+import select
 import shutil
+import signal
 import subprocess
-import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from . import initrd, key, store
 from .errors import VmError
@@ -36,7 +37,13 @@ def image_key(recipe: Recipe) -> str:
 
 
 def image_directory(recipe: Recipe) -> str:
+    """Where the image is, or would be. Raises VmError."""
     return os.path.join(store.root(), "images", image_key(recipe))
+
+
+def is_cached(recipe: Recipe) -> bool:
+    """True if the image need not be built. Asks nothing of a host that has never built one."""
+    return bool(store.listed("images")) and os.path.isdir(image_directory(recipe))
 
 
 def ensure(recipe: Recipe, say: Say) -> str:
@@ -58,39 +65,44 @@ def ensure(recipe: Recipe, say: Say) -> str:
 def _build(recipe: Recipe, directory: str, say: Say) -> None:
     host_key = os.path.join(directory, "host_key")
     store.new_key(host_key, "barekernel guest image")
-    tree = os.path.join(directory, "tree")
-    _file_tree(recipe, tree, host_key, say)
+    tree, temporary = os.path.join(directory, "tree"), os.path.join(directory, "tmp")
+    os.mkdir(temporary)  # mmdebstrap's and the hooks' too: what they leave when they are killed goes with ``directory``
+    _file_tree(recipe, tree, host_key, temporary, say)
     release = os.path.basename(glob.glob(os.path.join(tree, "boot/vmlinuz-*"))[0]).partition("-")[2]
     say(f"{recipe.name}: kernel {release}; writing the initrd and the disk")
     shutil.copy(os.path.join(tree, "boot", f"vmlinuz-{release}"), os.path.join(directory, "vmlinuz"))
     with open(os.path.join(directory, "initrd"), "wb") as stream:
-        stream.write(initrd.make(tree, release, _busybox(tree)))
+        stream.write(initrd.make(tree, release, _busybox(tree, temporary)))
     disk = os.path.join(directory, "base.ext4")
     options = ["-L", "root", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0"]
     _command(["mke2fs", "-q", "-F", "-t", "ext4", *options, "-d", tree, disk, recipe.size])
     shutil.rmtree(tree)
+    shutil.rmtree(temporary)
     with open(os.path.join(directory, "image.json"), "w", encoding="utf-8") as stream:
         json.dump({"recipe": recipe.name, "kernel": release, "built": int(time.time())}, stream)
 
 
-def _busybox(tree: str) -> bytes:
+def _busybox(tree: str, temporary: str) -> bytes:
     """The static busybox of the guest's own package repository."""
     packages = glob.glob(os.path.join(tree, "srv/debian/pool/busybox-static_*.deb"))
     if not packages:
         raise VmError("the guest's package repository holds no busybox-static")
-    with tempfile.TemporaryDirectory() as place:
-        _command(["dpkg-deb", "-x", packages[0], place])
-        binary = next(p for p in ("usr/bin/busybox", "bin/busybox") if os.path.exists(os.path.join(place, p)))
-        return store.read(os.path.join(place, binary))
+    place = os.path.join(temporary, "busybox")
+    _command(["dpkg-deb", "-x", packages[0], place])
+    binary = next(p for p in ("usr/bin/busybox", "bin/busybox") if os.path.exists(os.path.join(place, p)))
+    return store.read(os.path.join(place, binary))
 
 
-def _file_tree(recipe: Recipe, tree: str, host_key: str, say: Say) -> None:
+def _file_tree(recipe: Recipe, tree: str, host_key: str, temporary: str, say: Say) -> None:
     """The guest's file tree, and in it the root file system that containers in the guest are made from."""
     rootfs = f"{tree}.tar"
     say(f"{recipe.name}: a root file system for containers in the guest")
     thin = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "man", "locale", "info")]
-    _mmdebstrap(recipe, ["--format=tar", f"--include={','.join(recipe.rootfs)}", *thin], rootfs, {}, say)
+    _mmdebstrap(
+        recipe, ["--format=tar", f"--include={','.join(recipe.rootfs)}", *thin], rootfs, {"TMPDIR": temporary}, say
+    )
     environment = {
+        "TMPDIR": temporary,
         "LOGIN_KEY": store.read(store.login_key() + ".pub").decode().strip(),
         "HOST_KEY": host_key,
         "ROOTFS": rootfs,
@@ -126,7 +138,10 @@ def _mmdebstrap(recipe: Recipe, options: list[str], target: str, environment: Ma
 
 
 def _with_progress(command: list[str], environment: Mapping[str, str], name: str, say: Say) -> None:
-    """Run the command, saying each of mmdebstrap's steps as it comes. Raises VmError with its last lines."""
+    """Run the command, saying each of mmdebstrap's steps as it comes. Raises VmError with its last lines.
+
+    It has LIMIT seconds, whether it says something meanwhile or not; then it is ended with all that it started.
+    """
     path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
     process = subprocess.Popen(
         command,
@@ -134,24 +149,42 @@ def _with_progress(command: list[str], environment: Mapping[str, str], name: str
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
+        start_new_session=True,
     )
     last: list[str] = []
     until = time.monotonic() + LIMIT
     try:
         assert process.stdout is not None
-        for line in process.stdout:
-            last = [*last[-7:], line.rstrip()]
+        for line in _lines(process.stdout.fileno(), until):
+            last = [*last[-7:], line]
             if line.startswith("I: ") and not line.startswith(("I: skipping", "I: success")):
-                say(f"{name}: {_step(line[3:].rstrip())}")
-            if time.monotonic() > until:
-                raise VmError(f"{name}: mmdebstrap took more than {LIMIT:.0f} s")
-        if process.wait() != 0:
-            raise VmError(f"{name}: mmdebstrap failed: " + " / ".join(last))
+                say(f"{name}: {_step(line[3:])}")
+        status = process.wait(max(0.0, until - time.monotonic()))
+    except BaseException as error:
+        os.killpg(process.pid, signal.SIGKILL)  # not waited for yet, so the number still is that of its group
+        if isinstance(error, (TimeoutError, subprocess.TimeoutExpired)):
+            told = " / ".join(last) or "nothing"
+            raise VmError(f"{name}: mmdebstrap took more than {LIMIT:g} s; the last it said: {told}") from error
+        raise
     finally:
-        process.kill()
         process.wait()
+        process.stdout.close()
+    if status != 0:
+        raise VmError(f"{name}: mmdebstrap failed: " + " / ".join(last))
+
+
+def _lines(handle: int, until: float) -> Iterator[str]:
+    """Lines from a pipe until its end. Raises TimeoutError when the time comes first, also while nothing comes."""
+    rest = b""
+    while True:
+        remaining = until - time.monotonic()
+        if remaining <= 0 or not select.select([handle], [], [], remaining)[0]:
+            raise TimeoutError
+        data = os.read(handle, 65536)
+        *lines, rest = (rest + data).split(b"\n") if data else [rest, b""]
+        yield from (line.decode(errors="replace").rstrip() for line in lines if data or line)
+        if not data:
+            return
 
 
 def _step(line: str) -> str:

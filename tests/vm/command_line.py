@@ -51,6 +51,7 @@ def escape(value: str) -> str:
 
 
 def kernel_arguments(hybrid: bool) -> str:
+    """The guest kernel's command line; with ``hybrid`` systemd leaves the controllers to cgroup v1."""
     return f"{KERNEL_ARGUMENTS} {HYBRID}" if hybrid else KERNEL_ARGUMENTS
 
 

@@ -51,7 +51,8 @@ def present(wanted: Sequence[Wanted], say: Say) -> tuple[bool, dict[str, dict[st
 def prepare(wanted: Sequence[Wanted], say: Say) -> bool:
     """Images and snapshots for these machines are in the cache. Returns whether any had to be made. Raises VmError.
 
-    One after the other, before anything else runs: a booting guest takes all of two cores under emulation.
+    One after the other, before anything else runs: a booting guest takes all of two cores under emulation. A snapshot
+    that cannot be taken is no error: machines then boot.
     """
     _check(wanted)
     prerequisites.ensure(say)
@@ -59,10 +60,12 @@ def prepare(wanted: Sequence[Wanted], say: Say) -> bool:
     images = {one.image: build.ensure(RECIPES[one.image], say) for one in wanted}
     _check_memory(wanted[:1])
     accelerated_by = accelerator.choose(next(iter(images.values())), say)
-    frozen = [
-        snapshot.ensure(images[image], memory, cpus, hybrid, accelerated_by, say)
-        for image, memory, cpus, hybrid in sorted({(o.image, o.memory, o.cpus, o.hybrid) for o in wanted})
-    ]
+    frozen = []
+    for image, memory, cpus, hybrid in sorted({(o.image, o.memory, o.cpus, o.hybrid) for o in wanted}):
+        try:
+            frozen.append(snapshot.ensure(images[image], memory, cpus, hybrid, accelerated_by, say))
+        except VmError as error:
+            say(f"{image}: no snapshot of a booted machine could be taken ({error}); machines will boot")
     prune.used([*images.values(), *frozen])
     prune.prune(say)
     return set(_cached()) != before
@@ -161,14 +164,14 @@ def _start(directory: str, one: Wanted, segment: str, siblings: Mapping[str, str
             incoming=incoming,
         )
 
-    frozen = snapshot.ensure(image, one.memory, one.cpus, one.hybrid, accelerated_by, say)
-    resumed = True
+    frozen = snapshot.place(image, one.memory, one.cpus, one.hybrid, accelerated_by)
     try:
         found = _resume(directory, one, image, frozen, lambda port: described(port, "defer"))
+        resumed = True
     except VmError as error:
-        say(f"{one.name}: could not resume from the snapshot ({error}); booting instead")
-        resumed = False
+        say(f"{one.name}: could not resume from a snapshot ({error}); booting instead")
         found = _boot(directory, one, image, described)
+        resumed = False
     guest.introduce(one.identity, siblings, found.machine.ssh_port, image, directory, resumed)
     record.write(directory, dataclasses.replace(found, ready=True))
     how = "resumed" if resumed else "booted"
@@ -188,6 +191,9 @@ def _launch(directory: str, one: Wanted, image: str, described: machine.Describe
 
 
 def _resume(directory: str, one: Wanted, image: str, frozen: str, described: machine.Described) -> Instance:
+    """From the snapshot in ``frozen``. Raises VmError, having ended what it started."""
+    if not os.path.isdir(frozen):
+        raise VmError("there is none")
     _fresh(directory)
     machine.overlay(directory, os.path.join(frozen, "disk.qcow2"), "qcow2")
     found = _launch(directory, one, image, described)

@@ -94,6 +94,7 @@ def wait_for_login(directory: str, running: Running, machine: Machine, limit: fl
 
 
 def tail(path: str, lines: int, joint: str) -> str:
+    """The last lines of a log, joined; empty where there is none."""
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
             return joint.join(line.rstrip() for line in stream.read().splitlines()[-lines:])

@@ -88,6 +88,7 @@ def segment(run: str) -> str:
 
 
 def write(directory: str, instance: Instance) -> None:
+    """Record a machine in its directory, at once and whole."""
     _write(os.path.join(directory, "instance.json"), dataclasses.asdict(instance))
 
 

@@ -6,27 +6,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import glob
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from . import instances, prerequisites, record, store
+from . import build, instances, prerequisites, record, store
 from .errors import VmError
-from .recipe import RECIPES
+from .recipe import RECIPES, Recipe
 from .store import Say
 
-#: What each scenario proves, and its minutes here: two cores under emulation, images and snapshots in the cache.
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    """What a scenario proves, its minutes here (two cores under emulation, all in the cache), the images it boots."""
+
+    proves: str
+    minutes: int
+    images: tuple[str, ...] = ("debian12",)
+
+
 SCENARIOS = {
-    "default": ("machines of their own that reach each other and nothing else; bad luck survived", 1),
-    "primitives": ("each primitive module on real cgroup v2: what the kernel then does", 3),
-    "seed": ("one pull for two hosts: beta runs what alpha has pulled from a registry", 4),
-    "site": ("site.yml on two hosts: predicted, applied, seen from outside, changed live, removed", 8),
-    "reboot": ("what was declared is back after a reboot and after a power cut", 8),
-    "platforms": ("the site on Debian 13, and on a host without cgroup v2 controllers", 5),
+    "default": Scenario("machines of their own that reach each other and nothing else; bad luck survived", 1),
+    "primitives": Scenario("each primitive module on real cgroup v2: what the kernel then does", 3),
+    "seed": Scenario("one pull for two hosts: beta runs what alpha has pulled from a registry", 4),
+    "site": Scenario("site.yml on two hosts: predicted, applied, seen from outside, changed live, removed", 8),
+    "reboot": Scenario("what was declared is back after a reboot and after a power cut", 8),
+    "platforms": Scenario(
+        "the site on Debian 13, and on a host without cgroup v2 controllers", 6, ("debian12", "debian13")
+    ),
 }
 
 #: Minutes for an image and a snapshot that are not in the cache.
@@ -42,17 +54,22 @@ class Outcome:
     seconds: float
 
 
-def forecast(names: Sequence[str], cached_images: int) -> str:
+def forecast(names: Sequence[str], cached: Callable[[Recipe], bool] = build.is_cached) -> str:
     """The sentence before anything starts."""
-    minutes = sum(SCENARIOS[name][1] for name in names)
-    minutes += IMAGE_MINUTES * max(0, len(RECIPES) - cached_images)
-    what = ", ".join(f"{name} ({SCENARIOS[name][0]})" for name in names)
-    images = "" if cached_images >= len(RECIPES) else ", building their images first"
-    return f"Boots real machines in QEMU{images} and runs {what}: about {minutes} minutes on two cores without KVM."
+    images = sorted({image for name in names for image in SCENARIOS[name].images})
+    lacking = [image for image in images if not cached(RECIPES[image])]
+    minutes = sum(SCENARIOS[name].minutes for name in names) + IMAGE_MINUTES * len(lacking)
+    what = ", ".join(f"{name} ({SCENARIOS[name].proves})" for name in names)
+    first = f", building images first ({', '.join(lacking)})" if lacking else ""
+    return f"Boots real machines in QEMU{first} and runs {what}: about {minutes} minutes on two cores without KVM."
 
+
+RESULTS = os.path.join(record.CHECKOUT, "build", "results")
 
 #: The scenarios that failed in the last run, a line each; none where all passed.
-FAILED = os.path.join(record.CHECKOUT, "build", "results", "molecule-failed.txt")
+FAILED = os.path.join(RESULTS, "molecule-failed.txt")
+#: Why nothing was run, where that was said to be all right: tools/test then does not miss the results.
+SKIPPED = os.path.join(RESULTS, "molecule-skipped.txt")
 
 
 def chosen(wanted: str) -> list[str]:
@@ -69,6 +86,11 @@ def chosen(wanted: str) -> list[str]:
         if name not in SCENARIOS:
             raise VmError(f"there is no scenario {name!r}; there are {', '.join(SCENARIOS)}")
     return [name for name in SCENARIOS if name in names]
+
+
+def machines(wanted: str, groups: Mapping[str, Sequence[str]]) -> list[str]:
+    """Names of the machines for these scenarios; the inventory has a group for each. Raises VmError."""
+    return list(dict.fromkeys(name for scenario in chosen(wanted) for name in groups[scenario]))
 
 
 def failed_last() -> list[str]:
@@ -90,21 +112,33 @@ def remember(names: Iterable[str]) -> None:
 def run(scenario: str, skip_allowed: bool, say: Say) -> int:
     """Exit status: 0 when every scenario passed, or when there is no QEMU and that was said to be all right."""
     names = chosen(scenario)
-    say(forecast(names, len(store.listed("images"))))
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(SKIPPED)
+    say(forecast(names))
     try:
         prerequisites.ensure(say)
     except VmError as error:
-        say(f"NOT RUN: {', '.join(names)} in real machines: {error}")
-        if not skip_allowed:
-            say("(SKIP_VM=1 leaves this part out without failing)")
-        return 0 if skip_allowed else 1
+        return _not_run(f"{', '.join(names)} in real machines: {error}", skip_allowed, say)
     run_name = os.path.basename(record.run_directory())
     with store.lock(f"test-{run_name}", say, "another run tests this checkout; waiting for it"):
         outcomes = _all(names, say)
     remember(one.name for one in outcomes if not one.passed)
     for one in outcomes:
-        say(f"{one.name:<12} {'passed' if one.passed else 'FAILED'} {one.seconds:5.0f} s  {SCENARIOS[one.name][0]}")
+        told = f"{'passed' if one.passed else 'FAILED'} {one.seconds:5.0f} s  {SCENARIOS[one.name].proves}"
+        say(f"{one.name:<12} {told}")
     return 0 if all(one.passed for one in outcomes) else 1
+
+
+def _not_run(what: str, skip_allowed: bool, say: Say) -> int:
+    """The exit status where there can be no machines."""
+    say(f"NOT RUN: {what}")
+    if not skip_allowed:
+        say("(SKIP_VM=1 leaves this part out without failing)")
+        return 1
+    os.makedirs(RESULTS, exist_ok=True)
+    with open(SKIPPED, "w", encoding="utf-8") as stream:
+        stream.write(f"not run: {what}\n")
+    return 0
 
 
 def _all(names: Sequence[str], say: Say) -> list[Outcome]:
@@ -117,7 +151,7 @@ def _all(names: Sequence[str], say: Say) -> list[Outcome]:
     try:
         for name in names:
             started = time.monotonic()
-            passed = _molecule(name, ephemeral)
+            passed = _molecule(name, ephemeral, names)
             outcomes.append(Outcome(name, passed, time.monotonic() - started))
             if not passed and not keep:
                 _forget(ephemeral, say, label=name)
@@ -127,9 +161,11 @@ def _all(names: Sequence[str], say: Say) -> list[Outcome]:
     return outcomes
 
 
-def _molecule(name: str, ephemeral: str) -> bool:
+def _molecule(name: str, ephemeral: str, names: Sequence[str]) -> bool:
+    """One scenario of those that this run is about, whose machines the first of them boots. True if it passed."""
     environment = {
         **os.environ,
+        "SCENARIO": " ".join(names),
         "MOLECULE_EPHEMERAL_DIRECTORY": ephemeral,
         "MOLECULE_COMMAND_BORDERS": "false",
         "PYTHONUNBUFFERED": "1",
@@ -150,7 +186,7 @@ def _molecule(name: str, ephemeral: str) -> bool:
 
 def _results(name: str) -> list[str]:
     """What the verifier wrote (see molecule/conftest.py): nothing where no test was run, which is no success."""
-    return glob.glob(os.path.join(record.CHECKOUT, "build", "results", f"molecule-{name}-*.xml"))
+    return glob.glob(os.path.join(RESULTS, f"molecule-{name}-*.xml"))
 
 
 def _forget(ephemeral: str, say: Say, label: str = "") -> None:

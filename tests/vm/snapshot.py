@@ -15,12 +15,14 @@ from .command_line import Machine
 from .errors import VmError
 from .store import Say
 
-#: What a snapshot is for: the same hardware, kernel command line and QEMU, nothing else resumes it.
-SEGMENT = "239.255.255.255:49151"  #: the frozen machine is alone
+SEGMENT = "239.255.255.255:49151"  #: the machine that is frozen is alone there
 
 
 def snapshot_key(image: str, memory: int, cpus: int, hybrid: bool, accelerated_by: str) -> str:
-    """Name in the cache for a boot of the image ``image`` (a directory named by its key)."""
+    """Name in the cache for a boot of the image ``image`` (a directory named by its key).
+
+    Made of what resumes it and nothing else: the same hardware, kernel command line and QEMU.
+    """
     hardware = command_line.argv(_machine(image, memory, cpus, hybrid, accelerated_by, 0))
     parts = {"image": os.path.basename(image), "argv": hardware, "qemu": accelerator.qemu_version()}
     return key.digest(parts)
@@ -42,13 +44,17 @@ def _machine(image: str, memory: int, cpus: int, hybrid: bool, accelerated_by: s
     )
 
 
+def place(image: str, memory: int, cpus: int, hybrid: bool, accelerated_by: str) -> str:
+    """The snapshot's directory, where there is one."""
+    return os.path.join(store.root(), "snapshots", snapshot_key(image, memory, cpus, hybrid, accelerated_by))
+
+
 def ensure(image: str, memory: int, cpus: int, hybrid: bool, accelerated_by: str, say: Say) -> str:
     """The snapshot's directory; taken first when there is none for this key. Raises VmError."""
-    name = snapshot_key(image, memory, cpus, hybrid, accelerated_by)
-    final = os.path.join(store.root(), "snapshots", name)
+    final = place(image, memory, cpus, hybrid, accelerated_by)
     if os.path.isdir(final):
         return final
-    with store.lock(f"snapshot-{name}", say, "another run is taking this snapshot; waiting for it"):
+    with store.lock(f"snapshot-{os.path.basename(final)}", say, "another run is taking this snapshot; waiting for it"):
         if not os.path.isdir(final):
             started = time.monotonic()
             say(f"booting {'a hybrid-cgroup ' if hybrid else ''}guest once to take a snapshot of it")

@@ -14,6 +14,7 @@ runs/RUN/         the machines of one checkout
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -54,7 +55,9 @@ def lock(name: str, say: Say, waiting: str) -> Iterator[None]:
         os.close(handle)
 
 
-def _clear_interrupted(making: str) -> None:
+def clear_interrupted(making: str) -> list[str]:
+    """Remove what makers that are gone have left below ``making``. Returns what is being made right now."""
+    busy = []
     for name in os.listdir(making):
         path = os.path.join(making, name)
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
@@ -62,12 +65,19 @@ def _clear_interrupted(making: str) -> None:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                continue
+                busy.append(path)
             else:
                 process.end_all_in(path)
                 shutil.rmtree(path, ignore_errors=True)
             finally:
                 os.close(handle)
+    return busy
+
+
+def being_made() -> list[str]:
+    """Directories in which something is being made right now; those that nobody fills any more are cleared."""
+    corner = os.path.join(root(), "making")
+    return clear_interrupted(corner) if os.path.isdir(corner) else []
 
 
 @contextlib.contextmanager
@@ -85,7 +95,8 @@ def making(final: str) -> Iterator[str]:
         subprocess.run(["sync", "-f", path], check=False)
         os.rename(path, final)
     except OSError as error:
-        raise VmError(f"{error}: {root()} needs about 3 GB of free space for images") from error
+        hint = f": {root()} needs about 3 GB of free space for images"
+        raise VmError(f"{error}{hint if error.errno in (errno.ENOSPC, errno.EDQUOT) else ''}") from error
     finally:
         os.close(handle)
         shutil.rmtree(path, ignore_errors=True)
@@ -96,7 +107,7 @@ def _begin(corner: str) -> tuple[str, int]:
     one_at_a_time = os.open(corner, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(one_at_a_time, fcntl.LOCK_EX)
-        _clear_interrupted(corner)
+        clear_interrupted(corner)
         path = tempfile.mkdtemp(dir=corner)
         handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -123,6 +134,7 @@ def new_key(path: str, comment: str) -> None:
 
 
 def read(path: str) -> bytes:
+    """A file's content. Raises OSError."""
     with open(path, "rb") as stream:
         return stream.read()
 

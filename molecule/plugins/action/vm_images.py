@@ -2,13 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Build the images that machines boot from, and snapshots of them once booted; tells each step as it happens."""
+"""Build the images that the machines of $SCENARIO boot from, and take snapshots of them once booted."""
 
 from __future__ import annotations
 
+import os
+
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.barekernel.containers.tests.vm import instances
+from ansible_collections.barekernel.containers.tests.vm import instances, scenarios
 from ansible_collections.barekernel.containers.tests.vm.errors import VmError
 from ansible_collections.barekernel.containers.tests.vm.record import Wanted
 
@@ -21,8 +23,9 @@ class ActionModule(ActionBase):
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
-        wanted = [Wanted(name=name, **task_vars["hostvars"][name]["vm"]) for name in self._task.args["names"]]
         try:
+            names = scenarios.machines(os.environ.get("SCENARIO", ""), task_vars["groups"])
+            wanted = [Wanted(name=name, **task_vars["hostvars"][name]["vm"]) for name in names]
             made = instances.prepare(wanted, self._display.display)
         except VmError as error:
             raise AnsibleActionFail(str(error)) from error

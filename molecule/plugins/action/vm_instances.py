@@ -2,13 +2,15 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Machines from the inventory: present, absent, or power-cycled (QEMU ended and started again)."""
+"""Machines from the inventory: present (those of $SCENARIO), absent, or power-cycled (QEMU ended and started again)."""
 
 from __future__ import annotations
 
+import os
+
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
-from ansible_collections.barekernel.containers.tests.vm import instances
+from ansible_collections.barekernel.containers.tests.vm import instances, scenarios
 from ansible_collections.barekernel.containers.tests.vm.errors import VmError
 from ansible_collections.barekernel.containers.tests.vm.record import Wanted
 
@@ -28,7 +30,8 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(str(error)) from error
         return {**result, "changed": changed}
 
-    def present(self, names, task_vars):
+    def present(self, _names, task_vars):
+        names = scenarios.machines(os.environ.get("SCENARIO", ""), task_vars["groups"])
         wanted = [Wanted(name=name, **task_vars["hostvars"][name]["vm"]) for name in names]
         return instances.present(wanted, self._display.display)[0]
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writes down what each task did or would do (actions, changes) for the verifier to compare."""
+"""Writes down what each task did or would do (actions, changes), and what was told, for the verifier to compare."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from ansible.plugins.callback import CallbackBase
 DOCUMENTATION = """
 name: actions
 type: notification
-short_description: Records the actions of each task
+short_description: Records the actions of each task, and the messages of M(ansible.builtin.debug)
 description:
-  - Writes C(actions-check.json) or C(actions-apply.json) into Molecule's ephemeral directory. A run that changed
-    nothing leaves what the one before it wrote.
+  - Writes C(actions-MODE.json) and C(told-MODE.json) into Molecule's ephemeral directory, where MODE is C(check) or
+    C(apply). A run that changed nothing leaves what the one before it wrote.
 """
 
 
 class CallbackModule(CallbackBase):
-    """A list of {host, task, item, actions, changes}, in order, of every result that has actions."""
+    """A list of {host, task, item, actions, changes}, in order, of every result that has actions.
+
+    And one of {host, task, msg}, of what was told.
+    """
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "notification"
@@ -33,6 +36,7 @@ class CallbackModule(CallbackBase):
     def __init__(self):
         super().__init__()
         self.seen = []
+        self.told = []
 
     def v2_runner_on_ok(self, result):
         if "results" not in result._result:
@@ -43,14 +47,17 @@ class CallbackModule(CallbackBase):
 
     def note(self, result):
         answer = result._result
+        entry = {"host": result._host.get_name(), "task": result._task.get_name()}
+        if result._task.action in ("debug", "ansible.builtin.debug") and "msg" in answer:
+            self.told.append({**entry, "msg": answer["msg"]})
         if "actions" in answer:
-            entry = {"host": result._host.get_name(), "task": result._task.get_name(), "changed": answer["changed"]}
-            entry["item"] = str(answer.get("_ansible_item_label", ""))
+            entry = {**entry, "changed": answer["changed"], "item": str(answer.get("_ansible_item_label", ""))}
             self.seen.append({**entry, "actions": answer["actions"], "changes": answer.get("changes", [])})
 
     def v2_playbook_on_stats(self, stats):
         directory = os.environ.get("MOLECULE_EPHEMERAL_DIRECTORY")
         mode = "check" if context.CLIARGS["check"] else "apply"
         if directory and any(entry["changed"] for entry in self.seen):
-            with open(os.path.join(directory, f"actions-{mode}.json"), "w", encoding="utf-8") as stream:
-                json.dump(self.seen, stream, indent=1)
+            for kind, entries in (("actions", self.seen), ("told", self.told)):
+                with open(os.path.join(directory, f"{kind}-{mode}.json"), "w", encoding="utf-8") as stream:
+                    json.dump(entries, stream, indent=1)

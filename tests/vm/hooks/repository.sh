@@ -10,17 +10,19 @@ set -eu
 tree=$1
 home=$tree/srv/debian
 pool=$home/pool
+# What runs in the guest's tree finds no TMPDIR of ours there.
+inside() { env -u TMPDIR chroot "$tree" "$@"; }
 
 mkdir -p "$pool/partial"
 # shellcheck disable=SC2086
-chroot "$tree" apt-get -qq -o Dir::Cache::archives=/srv/debian/pool install --yes --download-only $PACKAGES
-installed=$(chroot "$tree" dpkg-query -W -f '${Package}=${Version} ')
+inside apt-get -qq -o Dir::Cache::archives=/srv/debian/pool install --yes --download-only $PACKAGES
+installed=$(inside dpkg-query -W -f '${Package}=${Version} ')
 for package in $installed; do
     case $package in linux-image-*) continue ;; esac
     wanted="${wanted-} $package"
 done
 # shellcheck disable=SC2086
-chroot "$tree" sh -c 'cd /srv/debian/pool && apt-get -qq -o APT::Sandbox::User=root download "$@"' sh $wanted
+inside sh -c 'cd /srv/debian/pool && apt-get -qq -o APT::Sandbox::User=root download "$@"' sh $wanted
 rm -rf "$pool/partial" "$pool/lock"
 
 dists=$home/dists/$SUITE
@@ -49,4 +51,4 @@ rm -f "$tree/etc/apt/sources.list"
 rm -rf "$tree/etc/apt/sources.list.d" "$tree/var/lib/apt/lists"
 mkdir -p "$tree/etc/apt/sources.list.d" "$tree/var/lib/apt/lists/partial"
 echo "deb copy:/srv/debian $SUITE main" >"$tree/etc/apt/sources.list"
-chroot "$tree" apt-get -qq update
+inside apt-get -qq update

@@ -4,36 +4,28 @@
 
 """The same site on another release, and on a hybrid host without limits but with everything else."""
 
-import pytest
+from declared import (  # noqa: F401
+    test_addresses_are_as_declared,
+    test_both_containers_run_and_start_at_boot,
+    test_every_published_port_is_reached_from_every_host,
+    test_limits_are_in_the_kernel_unless_it_has_none,
+    test_namespaces_are_its_own,
+    test_the_client_finds_web_by_name,
+)
+
+WARNING = "Limits that this host cannot keep"
+#: Where systemd mounts the controllers of cgroup v1.
+V1 = {"cpu": "cpu,cpuacct", "io": "blkio", "memory": "memory", "pids": "pids"}
 
 
-@pytest.fixture(name="hybrid", scope="module")
-def whether_the_host_is_hybrid(host):
-    return host.backend.get_variables()["vm"].get("hybrid", False)
-
-
-def test_both_containers_run_and_start_at_boot(seen):
-    for name, container in seen["containers"].items():
-        assert (container["active"], container["enabled"]) == ("active", "enabled"), name
-
-
-def test_published_ports_answer_from_every_host(seen, siblings, name):
-    wanted = {"127.0.0.1": f"Hello from {name}."}
-    for one, values in siblings.items():
-        wanted[one] = wanted[values["vm_address6"]] = f"Hello from {one}."
-    assert seen["pages"] == wanted
-
-
-def test_the_client_finds_web_by_name(seen, name):
-    assert f"Hello from {name}." in seen["containers"]["client"]["journal"]
-
-
-def test_limits_are_in_the_kernel_unless_it_has_none(seen, hybrid):
-    limits = seen["containers"]["web"]["limits"]
-    assert limits["memory.max"] == (None if hybrid else str(64 << 20))
-    assert limits["pids.max"] == (None if hybrid else "20")
-
-
-def test_namespaces_are_its_own(seen):
-    for name, container in seen["containers"].items():
-        assert set(container["own_namespaces"]) >= {"ipc", "mnt", "net", "pid", "uts"}, name
+def test_the_user_is_warned_of_limits_that_are_not_kept(told, hybrid, name):
+    """With each controller, who holds it, and what to do."""
+    if not hybrid:
+        assert WARNING not in told
+        return
+    said = told[WARNING]
+    assert said.startswith(f"WARNING: {name} runs the containers without these limits, as cgroup v2 lacks their contr")
+    for controller, place in V1.items():
+        assert f"{controller}: held by the cgroup v1 hierarchy at /sys/fs/cgroup/{place}" in said
+    assert "Boot with systemd.unified_cgroup_hierarchy=1" in said
+    assert said.endswith("or say container_limits=require to fail instead.")

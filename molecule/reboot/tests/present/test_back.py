@@ -7,6 +7,14 @@
 import json
 
 import pytest
+from declared import (  # noqa: F401
+    test_addresses_are_as_declared,
+    test_both_containers_run_and_start_at_boot,
+    test_every_published_port_is_reached_from_every_host,
+    test_limits_are_in_the_kernel_unless_it_has_none,
+    test_namespaces_are_its_own,
+    test_the_client_finds_web_by_name,
+)
 
 #: What is to be back beside the site. Prints a JSON object.
 GATHER = """
@@ -36,33 +44,6 @@ def what_is_back(host, seen):
 
 def test_it_is_another_boot(seen, back):
     assert seen["boot_id"] != back["boot_before"]
-
-
-def test_both_containers_run(seen):
-    assert {name: container["active"] for name, container in seen["containers"].items()} == {
-        "web": "active",
-        "client": "active",
-    }
-
-
-def test_they_have_their_limits_and_addresses(seen):
-    web, client = seen["containers"]["web"], seen["containers"]["client"]
-    assert web["limits"]["memory.max"] == str(64 << 20)
-    assert web["limits"]["io.max"] == "254:0 rbps=max wbps=10485760 riops=max wiops=max"
-    assert client["limits"]["pids.max"] == "50"
-    assert set(web["addresses"]) == {"10.88.0.10/24", "fd88::10/64"}
-    assert set(client["addresses"]) == {"10.88.0.11/24", "fd88::11/64"}
-
-
-def test_published_ports_answer_from_every_host(seen, siblings, name):
-    wanted = {"127.0.0.1": f"Hello from {name}."}
-    for one, values in siblings.items():
-        wanted[one] = wanted[values["vm_address6"]] = f"Hello from {one}."
-    assert seen["pages"] == wanted
-
-
-def test_the_client_finds_web_by_name(seen, name):
-    assert f"Hello from {name}." in seen["containers"]["client"]["journal"]
 
 
 def test_the_overlay_is_mounted(back):

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A changed limit: applied live, as the diff said, where web runs (alpha); with a start where it was stopped (beta)."""
+"""A limit, then a variable of the environment was changed, and each was applied the way the diff said.
+
+Web ran on alpha; on beta it had been stopped, so the first change came with its start.
+"""
 
 import json
 
@@ -20,6 +23,7 @@ hog = run("systemctl", "show", "barekernel-hog.service", "-p", "ActiveState", "-
 print(json.dumps({
     "memory": memory,
     "restarts": run("systemctl", "show", "barekernel-web.service", "-p", "NRestarts", "--value"),
+    "pids": open("/root/web-pids").read().split(),
     "hog": hog,
     "kernel": run("journalctl", "-k", "-b", "--no-pager", "-g", "Memory cgroup out of memory"),
 }))
@@ -37,20 +41,20 @@ def after_a_daemon_reload(host):
 
 
 def test_the_diff_names_the_option_and_how(web, name):
-    changes = {change["option"]: change["how"] for entry in web for change in entry["changes"]}
-    assert changes.pop("limits.memory.max") == "live"
-    assert changes == ({} if name == "alpha" else {"state": "live"})
+    limit, environment = ({change["option"]: change["how"] for change in entry["changes"]} for entry in web)
+    assert limit == {"limits.memory.max": "live", **({} if name == "alpha" else {"state": "live"})}
+    assert environment == {"env.PAGE": "restart"}
 
 
 def test_only_web_changed(web, actions):
-    assert [entry["changed"] for entry in web] == [True]
+    assert [entry["changed"] for entry in web] == [True, True]
     others = [entry for entry in actions("apply") if entry["item"] not in ("web", "")]
     assert [entry["item"] for entry in others if entry["changed"]] == []
 
 
-def test_it_runs_on_both_hosts(seen):
+def test_it_runs_on_both_hosts_with_the_new_environment(seen, siblings):
     assert seen["containers"]["web"]["active"] == "active"
-    assert all("Hello" in page for page in seen["pages"].values())
+    assert set(seen["pages"].values()) == {f"Hello again from {one}." for one in siblings}
 
 
 def test_the_kernel_has_the_new_limit_also_after_systemd_has_reloaded(seen, reloaded):
@@ -58,7 +62,17 @@ def test_the_kernel_has_the_new_limit_also_after_systemd_has_reloaded(seen, relo
     assert reloaded["memory"] == str(80 << 20)
 
 
-def test_nothing_was_restarted(reloaded):
+def test_the_limit_was_changed_under_the_running_process(reloaded, name):
+    before, after = reloaded["pids"]
+    assert after != "0"
+    assert before == (after if name == "alpha" else "0")
+
+
+def test_the_environment_was_changed_by_a_restart(reloaded, seen):
+    assert str(seen["containers"]["web"]["pid"]) not in {*reloaded["pids"], "0"}
+
+
+def test_systemd_had_nothing_to_restart_by_itself(reloaded):
     assert reloaded["restarts"] == "0"
 
 
