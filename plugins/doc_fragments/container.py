@@ -131,7 +131,8 @@ options:
         choices: [bind, tmpfs, volume]
         default: bind
       source:
-        description: Path on the host for V(bind), name for V(volume), unset for V(tmpfs).
+        description:
+          - Path on the host for V(bind), which must be there, name for V(volume), unset for V(tmpfs).
         type: str
       target:
         description: Absolute path inside the container.
@@ -213,28 +214,28 @@ options:
     description: More entries of C(/etc/hosts), as name to address. Unset, none. Applied live.
     type: dict
   labels:
-    description: Annotations of the container, as name to value. Applied by restart.
+    description: Annotations of the container, as name to value. Applied live.
     type: dict
   stop_signal:
-    description: Signal that asks the process to end. Unset, the image's, or V(SIGTERM). Applied by restart.
+    description: Signal that asks the process to end. Unset, the image's, or V(SIGTERM). Applied live.
     type: str
   stop_timeout:
-    description: Seconds between the signal and the kill of what is left. Applied by restart.
+    description: Seconds between the signal and the kill of what is left, at most 1000000. Applied live.
     type: int
     default: 10
   restart_policy:
     description:
       - When the process is started again by itself, with growing pauses between attempts.
       - V(no), V(on-failure), V(on-failure:N) with at most N attempts, V(always) or V(unless-stopped).
-      - Applied by restart.
+      - Applied live, from the next end of the process on.
     type: str
     default: 'no'
   log_max_size:
-    description: Bytes after which the log is rotated, where no journal keeps it. Applied by restart.
+    description: Bytes after which the log is rotated, where no journal keeps it. Applied live.
     type: int
     default: 10485760
   log_max_files:
-    description: How many files of log are kept. Applied by restart.
+    description: How many files of log are kept, at most 1000. Applied live.
     type: int
     default: 3
   runtime:

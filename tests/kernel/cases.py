@@ -218,7 +218,7 @@ CASES: tuple[Case, ...] = (
             "stop_timeout": 0,
         },
         changed={
-            "argv": "restart",
+            "command": "restart",
             "env.COLOUR": "restart",
             "hosts": "live",
             "networks.bktest0": "live",

@@ -67,6 +67,25 @@ def mount(**changes: Any) -> dict[str, Any]:
         ({"log_max_size": 1}, "log_max_size", 1),
         ({"log_max_files": 0}, "log_max_files", 0),
         ({"runtime": "docker"}, "runtime", "docker"),
+        ({"env": {"A": "x\0y"}}, "env.A", "x\0y"),
+        ({"labels": {"": "x"}}, "labels", ""),
+        ({"dns_search": ["a b"]}, "dns_search", "a b"),
+        ({"dns_options": ["x\ny"]}, "dns_options", "x\ny"),
+        ({"networks": [{"name": "a", "mac": "zz"}]}, "networks[0].mac", "zz"),
+        ({"networks": [{"name": "a", "mac": "01:00:00:00:00:01"}]}, "networks[0].mac", "01:00:00:00:00:01"),
+        ({"networks": [{"name": "a", "interface": "all"}]}, "networks[0].interface", "all"),
+        ({"mounts": [mount(), mount(source="/tmp", target="/srv/")]}, "mounts[1].target", "/srv/"),
+        ({"mounts": [mount(source="/a\0b")]}, "mounts[0].source", "/a\0b"),
+        ({"mounts": [mount(), mount(target="/x", options=["lazytime"])]}, "mounts[1].options", "lazytime"),
+        ({"mounts": [mount(options=["size=1m"])]}, "mounts[0].options", "size=1m"),
+        ({"sysctls": {"net.core.somaxconn": None}}, "sysctls.net.core.somaxconn", None),
+        ({"sysctls": {"net.": "1"}}, "sysctls", "net."),
+        ({"rlimits": {"nofile": "2:1"}}, "rlimits", "2:1"),
+        ({"stop_timeout": 10**12}, "stop_timeout", 10**12),
+        ({"restart_policy": "on-failure:10000000"}, "restart_policy", "on-failure:10000000"),
+        ({"restart_policy": "on-failure:\u00b2"}, "restart_policy", "on-failure:\u00b2"),
+        ({"log_max_size": 10**30}, "log_max_size", 10**30),
+        ({"log_max_files": 10**6}, "log_max_files", 10**6),
     ],
 )
 def test_bad_input_is_refused_by_name(changes: dict[str, Any], option: str, value: Any) -> None:
@@ -103,6 +122,24 @@ def test_sharing_a_namespace_shares_the_user_namespace_too() -> None:
         "pid": "container:db",
         "user": "container:db",
     }
+
+
+def test_words_of_resolv_conf_that_are_meant() -> None:
+    container = container_from(params(dns_search=["example.org.", "."], dns_options=["ndots:2", "single-request"]))
+    assert container.dns_search == ("example.org.", ".")
+    assert container.dns_options == ("ndots:2", "single-request")
+
+
+def test_numbers_booleans_and_addresses_in_the_kernels_spelling() -> None:
+    container = container_from(
+        params(sysctls={"net.ipv4.ip_forward": True}, networks=[{"name": "a", "mac": "02-00-00-00-00-AA"}])
+    )
+    assert container.sysctls == {"net.ipv4.ip_forward": "1"}
+    assert container.networks[0].mac == "02:00:00:00:00:aa"
+
+
+def test_another_runtime_knows_mount_options_of_its_own() -> None:
+    assert container_from(params(mounts=[mount(options=["lazytime"])], runtime="crun")).mounts[0].options
 
 
 def test_absent_needs_a_name_only() -> None:

@@ -16,6 +16,10 @@ from ansible_collections.barekernel.containers.plugins.module_utils._kernel.host
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import NamespaceId
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.netlink_links import Link
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.netns import NamedNetns
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.bundle_options import (
+    in_words_of_options,
+    option_names,
+)
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.container import plan_container
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_documents import documents
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_network import (
@@ -27,6 +31,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._plan.contai
     ContainerObserved,
     Host,
     Neighbour,
+    Unusable,
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_resolve import resolve
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_spec import Container
@@ -192,7 +197,24 @@ CASES = {
     "a port live": ({"networks": [{"name": "lab0", "ports": ["8081:80"]}]}, {"ports": "live"}, ()),
     "a name server live": ({"dns": ["198.51.100.1"]}, {"resolv.conf": "live"}, ()),
     "a variable by restart": ({"env": {"A": "2"}}, {"env.A": "restart"}, ("stop", "start")),
-    "arguments by restart": ({"args": ["-c", "x"]}, {"argv": "restart"}, ("stop", "start")),
+    "arguments by restart": ({"args": ["-c", "x"]}, {"command": "restart"}, ("stop", "start")),
+    "labels live": ({"labels": {"a": "b"}}, {"labels": "live"}, ()),
+    "a restart policy live": ({"restart_policy": "always"}, {"restart_policy": "live"}, ()),
+    "how it is stopped live": (
+        {"stop_signal": "SIGINT", "stop_timeout": 3},
+        {"stop_signal": "live", "stop_timeout": "live"},
+        (),
+    ),
+    "log limits live": (
+        {"log_max_size": 4096, "log_max_files": 1},
+        {"log_max_size": "live", "log_max_files": "live"},
+        (),
+    ),
+    "a host name by restart": (
+        {"hostname": "other"},
+        {"hostname": "restart", "env.HOSTNAME": "restart", "hosts": "live"},
+        ("stop", "start"),
+    ),
     "namespaces by recreation": (
         {"namespaces": {"pid": "host"}},
         {"namespaces": "recreate"},
@@ -210,6 +232,59 @@ def test_one_changed_value_is_applied_as_the_diff_says(
     verbs = [action.split()[0] for action in plan.actions]
     assert tuple(v for v in dict.fromkeys(verbs) if v in ("stop", "start", "remove")) == steps
     assert plan.before != plan.after
+
+
+def test_systemd_reads_the_unit_again_and_the_process_goes_on() -> None:
+    host = replace(HOST, systemd=True, systemd_version=252)
+    there = running(container(), host)
+    unit = documents(container(), resolve(container(), there), there).unit
+    assert unit is not None
+    there = replace(there, files={**there.files, unit.path: unit.content}, unit_enabled=True)
+    assert plan_container(container(), there).actions == []
+    changed = container(restart_policy="always", stop_signal="SIGINT", stop_timeout=3)
+    plan = plan_container(changed, there)
+    assert plan.actions == [
+        f"write {HOME}/container.json",
+        f"write {HOME}/launch.json",
+        f"write {unit.path}",
+        "have systemd read its unit files again",
+    ]
+    [text] = [o.content for o in plan.operations if getattr(o, "path", "") == unit.path]  # type: ignore[attr-defined]
+    assert {"Restart=always", "KillSignal=SIGINT", "TimeoutStopSec=3"} <= set(text.splitlines())
+
+
+def test_labels_are_rewritten_in_the_bundle_of_a_running_container() -> None:
+    plan = plan_container(container(labels={"a": "b"}), running(container()))
+    assert plan.actions == [f"write {HOME}/container.json", f"write {HOME}/bundle/config.json"]
+
+
+def test_what_cannot_be_started_is_refused_only_where_it_would_be() -> None:
+    missing = (Unusable("mounts[0].source", "/nope", "is not on this host"),)
+    assert plan_container(container(), replace(running(container()), unusable=missing)).actions == []
+    assert plan_container(container(state="present"), replace(nothing(), unusable=missing)).actions
+    for observed in (nothing(), running(container(env={"A": "0"}))):
+        with pytest.raises(OptionError, match=r"mounts\[0\]\.source: '/nope': is not on this host"):
+            plan_container(container(), replace(observed, unusable=missing))
+
+
+def test_what_the_runtime_refuses_is_told_of_options() -> None:
+    mounts = [
+        {"type": "tmpfs", "target": "/z"},
+        {"type": "bind", "source": "/srv", "target": "/a"},
+    ]
+    which = container(mounts=mounts, rlimits={"nofile": "1"})
+    config = documents(which, resolve(which, nothing()), nothing()).config
+    names = option_names(which, config)
+    place = [mount["destination"] for mount in config["mounts"]].index("/a")
+    for said, told in {
+        f"nsrun: mounts[{place}].source: '/srv': no": "mounts[1].source: '/srv': no",
+        f"mounts[{place}] (bind on /a): no": "mounts[1] (bind on /a): no",
+        f"mounts[{place}].destination: no": "mounts[1].target: no",
+        "nsrun: process.args: 'x': no": "command: 'x': no",
+        "process.rlimits[0].soft: no": "rlimits.nofile.soft: no",
+        "nsrun: the disk is full": "nsrun: the disk is full",
+    }.items():
+        assert in_words_of_options(said, names) == told
 
 
 def test_another_digest_of_the_same_name_is_another_image() -> None:
@@ -326,6 +401,8 @@ def test_a_half_made_volume_goes_whoever_it_was_for() -> None:
     assert f"remove {named} and all it contains" in gone and not any(own in action for action in gone)
 
 
+AS_WEB = container_from({**SPEC, "name": "db", "networks": [{"name": "lab0", "aliases": ["web"]}]})
+DB = Neighbour(container_from({**SPEC, "name": "db"}), {}, None, None)
 REFUSALS = {
     "a volume over /proc": ({}, {"image": with_volumes("/proc/sys")}, "image: 'busybox': it declares a volume"),
     "a stop signal that is none": (
@@ -340,7 +417,24 @@ REFUSALS = {
     "gateway's address": ({"networks": [{"name": "lab0", "addresses": ["10.88.0.1"]}]}, {}, "gateway address"),
     "unknown user": ({"user": "nobody"}, {"user": "user nobody is not in the image"}, "user: 'nobody'"),
     "limit without controller": ({"limits": {"io_weight": 50}}, {}, "io.weight cannot be set"),
-    "a namespace of nobody": ({"namespaces": {"pid": "container:db"}}, {}, "no container db"),
+    "a namespace of nobody": ({"namespaces": {"pid": "container:db"}}, {}, "namespaces.pid: 'container:db'"),
+    "a user outside the map": ({"user": "70000"}, {"user": (70000, 0, ())}, "user: '70000': the user ID 70000 is not"),
+    "a group outside the map": ({"user": "1:70000"}, {"user": (1, 70000, ())}, "the group ID 70000 is not one of the"),
+    "a user that no kernel has": (
+        {"user": "4294967295", "namespaces": {"user": "host"}},
+        {"user": (4294967295, 0, ())},
+        "not one that the kernel knows",
+    ),
+    "another's name": (
+        {"networks": [{"name": "lab0", "aliases": ["db"]}]},
+        {"host": replace(HOST, neighbours=(DB,))},
+        "networks[0].aliases: 'db': container db on network lab0 has that name",
+    ),
+    "a name that is another's alias": (
+        {},
+        {"host": replace(HOST, neighbours=(replace(DB, container=AS_WEB),))},
+        "name: 'web': container db has that alias",
+    ),
 }
 
 

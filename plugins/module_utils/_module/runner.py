@@ -50,8 +50,10 @@ def run(resource: Resource[Any, Any], **module_arguments: Any) -> None:
     except OptionError as error:
         module.fail_json(msg=str(error), option=error.option)
     except CommandFailed as error:
-        module.fail_json(msg=str(error), **error.values)
-    except (KernelError, ImageError, Refused, NotConverged) as error:
+        module.fail_json(msg=str(error), **({"actions_done": error.done} if error.done else {}), **error.values)
+    except NotConverged as error:
+        module.fail_json(msg=str(error), actions_done=error.done)
+    except (KernelError, ImageError, Refused) as error:
         module.fail_json(msg=str(error))
     for warning in outcome.plan.warnings:
         module.warn(warning)

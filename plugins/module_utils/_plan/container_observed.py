@@ -55,13 +55,23 @@ class Host:
 
 
 @dataclass(frozen=True)
+class Unusable:
+    """An option whose value this host, or the image, cannot do with: no container could be started with it."""
+
+    option: str
+    value: Any
+    why: str
+
+
+@dataclass(frozen=True)
 class ContainerObserved:
     """One container as it is.
 
     ``files`` holds the raw content of what we wrote for it (path -> content, None where missing); ``documents`` the
     parsed config.json and launch.json. ``user`` is what the declared or the image's user is in the image, or the
     reason why it is not. ``root`` is (mode, uid, gid) of the image's root directory. ``directories`` are those of
-    the container's own that exist, ``empty`` those that containers share and that have nothing in them.
+    the container's own that exist, ``empty`` those that containers share and that have nothing in them. ``unusable``
+    is what would keep it from being started.
     """
 
     host: Host
@@ -78,3 +88,4 @@ class ContainerObserved:
     unit_enabled: bool = False
     leftovers: bool = False
     empty: frozenset[str] = frozenset()
+    unusable: tuple[Unusable, ...] = ()

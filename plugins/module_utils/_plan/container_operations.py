@@ -9,21 +9,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from .._runtime.errors import RuntimeFailure
+from .bundle_options import in_words_of_options
 from .operation import Operation
 
 
 @dataclass(frozen=True)
 class StartContainer(Operation):
-    """Start the process; returns when it runs."""
+    """Start the process; returns when it runs. ``options`` are the bundle's properties by their names here."""
 
     name: str
-    why: str = ""
+    options: tuple[tuple[str, str], ...] = ()
 
     def describe(self) -> str:
-        return f"start container {self.name}" + (f" ({self.why})" if self.why else "")
+        return f"start container {self.name}"
 
     def execute(self, kernel: Any) -> None:
-        kernel.runtime.start(self.name)
+        try:
+            kernel.runtime.start(self.name)
+        except RuntimeFailure as error:
+            raise RuntimeFailure(in_words_of_options(str(error), self.options)) from None
 
 
 @dataclass(frozen=True)

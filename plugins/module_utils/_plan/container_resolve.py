@@ -18,6 +18,7 @@ from .errors import OptionError, Refused
 from .ipam import allocate
 from .limits import controllers_of, limits_to_files
 from .network import Network
+from .user_ids import outside_of
 
 
 def resolve(container: Container, observed: ContainerObserved) -> Resolved:
@@ -34,16 +35,25 @@ def resolve(container: Container, observed: ContainerObserved) -> Resolved:
             "Leave the limit out, or set limits_required to false"
         )
     record = observed.record or {}
+    for namespace, value in container.namespaces.items():
+        if value.startswith("container:"):
+            _neighbour_record(host, value, namespace)
+    _check_names(container, host)
+    idmap = _idmap(container, host, record)
+    user = (0, 0, ()) if isinstance(observed.user, str) else observed.user
+    outside = outside_of(user, idmap[1] if idmap else None)
+    if outside:
+        raise OptionError("user", container.user or image.config.get("User"), outside)
     return Resolved(
         image_digest=image.digest,
-        idmap=_idmap(container, host, record),
+        idmap=idmap,
         addresses=tuple(
             _addresses(container, attachment, index, host, record)
             for index, attachment in enumerate(container.networks)
         ),
         files=files,
         unenforced=unenforced,
-        user=(0, 0, ()) if isinstance(observed.user, str) else observed.user,
+        user=user,
     )
 
 
@@ -56,6 +66,26 @@ def _check_process(container: Container, image: Image, user: tuple[int, int, tup
     cwd = container.cwd or image.config.get("WorkingDir") or "/"
     if not cwd.startswith("/"):
         raise Refused(f"image: '{container.image}': its WorkingDir {cwd!r} is not absolute: give one as cwd")
+
+
+def _check_names(container: Container, host: Host) -> None:
+    """No alias is another container's own name on that network, nor the other way round. Raises Refused."""
+    for index, attachment in enumerate(container.networks):
+        for other in (neighbour.container for neighbour in host.neighbours):
+            theirs = next((a for a in other.networks if a.network == attachment.network), None)
+            if theirs is None:
+                continue
+            for alias in attachment.aliases:
+                if alias in (other.name, other.hostname):
+                    raise Refused(
+                        f"networks[{index}].aliases: '{alias}': container {other.name} on network {theirs.network} "
+                        "has that name; choose another alias"
+                    )
+            if container.name in theirs.aliases:
+                raise Refused(
+                    f"name: '{container.name}': container {other.name} has that alias on network {theirs.network}; "
+                    "take the alias from it, or choose another name"
+                )
 
 
 def image_of(container: Container, observed: ContainerObserved) -> Image:

@@ -19,6 +19,8 @@ ID_RANGE = 65536
 #: systemd's range for containers (systemd.io/UIDS-GIDS): nothing else on a well-kept host uses these IDs.
 FIRST_ID = 524288
 LAST_ID = 1878982656
+#: Seconds that a person may have us wait: eleven days, and few enough for poll(2), which counts milliseconds.
+LONGEST = 1_000_000
 #: Stands for the digest of an image that is not made yet (check mode of a whole site): it differs from every digest.
 NOT_YET = "sha256:" + "0" * 64
 

@@ -19,6 +19,8 @@ from .bundle import IDENTITY_FILES
 from .container_spec import NOT_YET
 from .operation import LIVE, RECREATE, RESTART, Change, changes_between
 
+#: The file; ``hostname`` is the name that the kernel tells in the container.
+_HOSTNAME_FILE = "/etc/hostname"
 #: How a changed option is applied; what is not named here needs a restart.
 HOW = {
     "state": LIVE,
@@ -29,7 +31,10 @@ HOW = {
     "networks": LIVE,
     "ports": LIVE,
     "healthcheck": LIVE,
-    **dict.fromkeys(IDENTITY_FILES, LIVE),
+    "labels": LIVE,
+    # Whoever watches the container (the supervisor, systemd after a reload) reads these again when they matter.
+    **dict.fromkeys(("restart_policy", "stop_signal", "stop_timeout", "log_max_size", "log_max_files"), LIVE),
+    **dict.fromkeys(("hosts", _HOSTNAME_FILE, "resolv.conf"), LIVE),
 }
 #: Where every container has a mount.
 _EVERYWHERE = {m["destination"] for m in default_mounts()} | {f"/etc/{name}" for name in IDENTITY_FILES}
@@ -47,9 +52,9 @@ def view(documents: Mapping[str, Any], live: Mapping[str, Any], identity: Mappin
     process, linux = config["process"], config["linux"]
     return {
         **live,
-        **{name: (content or "").splitlines() for name, content in identity.items()},
+        **{_shown(name): (content or "").splitlines() for name, content in identity.items()},
         "image": launch["image"].replace(f"@{NOT_YET}", ", made before this"),
-        "argv": process["args"],
+        "command": process["args"],
         "env": dict(entry.partition("=")[::2] for entry in process["env"]),
         "cwd": process["cwd"],
         "user": process["user"],
@@ -61,15 +66,21 @@ def view(documents: Mapping[str, Any], live: Mapping[str, Any], identity: Mappin
         "namespaces": linux["namespaces"],
         "id_mapping": launch["rootfs"]["idmap"],
         "sysctls": linux["sysctl"],
-        "hostname_option": config.get("hostname"),
+        "hostname": config.get("hostname"),
         "restart_policy": launch["restart"],
-        "stop": launch["stop"],
-        "log": launch["log"],
+        "stop_signal": launch["stop"]["signal"],
+        "stop_timeout": launch["stop"]["timeout"],
+        "log_max_size": launch["log"]["max_size"],
+        "log_max_files": launch["log"]["max_files"],
         "runtime": launch["runtime"],
         "healthcheck": launch.get("healthcheck"),
         # Whatever else the bundle says (seccomp policy, masked paths): seen as one value.
-        "bundle": _digest({**config, "linux": {**linux, "resources": None}}),
+        "bundle": _digest({**config, "annotations": None, "linux": {**linux, "resources": None}}),
     }
+
+
+def _shown(file: str) -> str:
+    return _HOSTNAME_FILE if file == "hostname" else file
 
 
 def _digest(document: Any) -> str:
@@ -88,6 +99,8 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change
             ]
         else:
             found.append(change)
+    if "hostname" in {change.option for change in found}:
+        found = [change for change in found if change.option != _HOSTNAME_FILE]
     others = [change for change in found if change.option != "bundle"]
     explained = any(change.how != LIVE for change in others)
     return tuple(others if explained else found)

@@ -11,6 +11,7 @@ import re
 from .errors import OptionError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_CONTAINER = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}")
 #: IFNAMSIZ is 16 with the final NUL, netdevice(7).
 LINK_NAME_MAX = 15
 RESERVED_LINK_NAMES = ("all", "default", "lo")
@@ -36,4 +37,15 @@ def check_link_name(option: str, value: str) -> str:
         raise OptionError(option, value, "an interface name has no spaces, '/', ':', quotes, braces or '*'")
     if value in RESERVED_LINK_NAMES:
         raise OptionError(option, value, "is a reserved name: loopback's, or that of a directory in /proc/sys/net")
+    return value
+
+
+def container_name(value: str, option: str = "name") -> str:
+    """A name that is safe as a file name, a host name's start and a cgroup's name. Raises OptionError."""
+    if not _CONTAINER.fullmatch(value) or ".." in value:
+        raise OptionError(
+            option,
+            value,
+            "use 1 to 48 lower-case letters, digits, dots, hyphens or underscores, beginning with a letter or digit",
+        )
     return value

@@ -21,11 +21,15 @@ Observed = TypeVar("Observed")
 
 
 class CommandFailed(RuntimeError):
-    """Everything was done as asked, and what was run said no; ``values`` are returned with the failure."""
+    """Everything was done as asked, and what was run said no; ``values`` are returned with the failure.
+
+    ``done`` is what was applied before, which converge knows.
+    """
 
     def __init__(self, message: str, values: Mapping[str, Any]) -> None:
         super().__init__(message)
         self.values = values
+        self.done: list[str] = []
 
 
 class Resource(Generic[Desired, Observed]):

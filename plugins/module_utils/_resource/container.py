@@ -31,6 +31,7 @@ from .base import CommandFailed, Refused
 from .boot import Boot, Restorable
 from .container_facts import facts
 from .container_options import container_from
+from .container_usable import unusable
 from .declared import DeclaredResource
 from .limits import resources_for
 from .networks import host_identity, read_networks
@@ -108,12 +109,13 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
         from .container_assumed import assumed_bridges
 
         network = assumed_bridges(network, host.networks)
+    layers = _layers(image, home, (record or {}).get("image_digest"))
     return ContainerObserved(
         host=host,
         record=record,
         supervised=control.observe(container.name),
         image=image,
-        user=_user(container, image, home, (record or {}).get("image_digest")),
+        user=_user(container, image, layers),
         root=_root(image),
         files=_files(container.name, host.systemd),
         documents=documents,
@@ -123,6 +125,7 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
         unit_enabled=host.systemd and systemd.starts_at_boot(unit.unit_name(container.name)),
         leftovers=_leftovers(container.name, path),
         empty=frozenset(path for path in SHARED if files.is_empty_directory(path)),
+        unusable=unusable(container, image, layers) if container.state != "absent" else (),
     )
 
 
@@ -182,14 +185,18 @@ def _image(container: Container) -> Image | None:
         raise Refused(f"image: '{container.image}': {error}") from None
 
 
-def _user(
-    container: Container, image: Image | None, home: str, digest: str | None
-) -> tuple[int, int, tuple[int, ...]] | str:
+def _layers(image: Image | None, home: str, digest: str | None) -> list[str]:
+    """What the container's root shows, the topmost first."""
+    if image is None:
+        return []
+    # What it wrote goes when another image takes the place of its own.
+    written = [f"{home}/upper"] if digest == image.digest and os.path.isdir(f"{home}/upper") else []
+    return [*written, *image.lowerdirs]
+
+
+def _user(container: Container, image: Image | None, layers: list[str]) -> tuple[int, int, tuple[int, ...]] | str:
     if image is None:
         return (0, 0, ())
-    # What it wrote goes when another image takes the place of its own.
-    written = [f"{home}/upper"] if digest == image.digest else []
-    layers = [*written, *image.lowerdirs]
     try:
         return parse_user(container.user or image.config.get("User") or "0", lambda path: read_file(layers, path))
     except NoSuchUser as error:

@@ -13,12 +13,14 @@ from typing import Any
 
 from .._image.user import NoSuchUser, parse_user
 from .._kernel import files, locations, process_root
+from .._plan.container_spec import LONGEST
 from .._plan.exec import Exec, ExecObserved, plan_exec
+from .._plan.names import container_name
 from .._plan.operation import Plan
+from .._plan.user_ids import outside_of
 from .._runtime import control
 from .base import CommandFailed, OptionError, Resource
 from .container_host import ContainerHost
-from .container_options import container_name
 
 
 class ExecResource(Resource[Exec, ExecObserved]):
@@ -36,8 +38,8 @@ class ExecResource(Resource[Exec, ExecObserved]):
             if value is not None and not value.startswith("/"):
                 raise OptionError(option, value, "must be an absolute path inside the container")
         timeout = params.get("timeout")
-        if timeout is not None and timeout <= 0:
-            raise OptionError("timeout", timeout, "must be more than 0 seconds")
+        if timeout is not None and not 0 < timeout <= LONGEST:
+            raise OptionError("timeout", timeout, f"must be more than 0 and at most {LONGEST} seconds")
         stdin = params.get("stdin")
         if stdin is not None and params.get("stdin_add_newline", True):
             stdin += "\n"
@@ -70,7 +72,7 @@ class ExecResource(Resource[Exec, ExecObserved]):
         return ExecObserved(
             supervised.status,
             config["process"],
-            _user(desired.user, pid),
+            _user(desired.user, pid, (launch.get("rootfs") or {}).get("idmap")),
             created=desired.creates is not None and process_root.exists(pid, desired.creates),
             to_remove=desired.removes is None or process_root.exists(pid, desired.removes),
             runtime=launch.get("runtime", "nsrun"),
@@ -94,10 +96,14 @@ class ExecResource(Resource[Exec, ExecObserved]):
         return ContainerHost()
 
 
-def _user(user: str | None, pid: int) -> tuple[int, int, tuple[int, ...]] | None:
+def _user(user: str | None, pid: int, idmap: Mapping[str, int] | None) -> tuple[int, int, tuple[int, ...]] | None:
     if user is None:
         return None
     try:
-        return parse_user(user, lambda path: process_root.read_file(pid, path))
+        found = parse_user(user, lambda path: process_root.read_file(pid, path))
     except NoSuchUser as error:
         raise OptionError("user", user, str(error)) from None
+    outside = outside_of(found, idmap["size"] if idmap else None)
+    if outside:
+        raise OptionError("user", user, outside)
+    return found

@@ -11,12 +11,13 @@ from typing import Any
 
 from .._image import mount_points
 from .._image.difference import differences
+from .._plan.names import container_name
 from . import container
 from .base import OptionError
 from .container_facts import facts
 from .container_health import health
 from .container_logs import last_lines
-from .container_options import container_from, container_name
+from .container_options import container_from
 
 
 class ContainerInfo:

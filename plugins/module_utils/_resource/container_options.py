@@ -7,25 +7,30 @@
 from __future__ import annotations
 
 import ipaddress
-import posixpath
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from .._plan.container_spec import NAMESPACES, Attachment, Container, ContainerMount
+from .._kernel.sysctl import path_of
+from .._plan.container_spec import LONGEST, NAMESPACES, Attachment, Container
+from .._plan.names import check_link_name, container_name
 from .._plan.publish import parse_ports
 from .._runtime.errors import RuntimeFailure
 from .._runtime.signals import signal_name
 from .base import OptionError
+from .container_mounts import parse_mounts
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,47}\Z")
 _HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\Z")
 _ENV_NAME = re.compile(r"[^=\0]+\Z")
-_INTERFACE = re.compile(r"[^/\s:]{1,15}\Z")
+#: resolv.conf(5): one word of its line, and no character that would end it or begin a comment.
+_SEARCH_DOMAIN = re.compile(r"[A-Za-z0-9_.-]{1,253}\Z")
+_RESOLVER_OPTION = re.compile(r"[A-Za-z0-9_-]+(:[0-9]{1,9})?\Z")
 _RLIMITS = (
     "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack"
 ).split()
-_PROPAGATION = ("private", "rprivate", "slave", "rslave", "shared", "rshared")
+_LARGEST_LOG = 1 << 40
+_MOST_LOGS = 1000
+_MOST_RESTARTS = 1_000_000
 #: Sysctls that belong to a namespace of the container; any other one is the host's.
 _SYSCTL_NAMESPACES = (
     ("net.", "network"),
@@ -37,17 +42,6 @@ _SYSCTL_NAMESPACES = (
 )
 
 
-def container_name(value: str, option: str = "name") -> str:
-    """A name that is safe as a file name, a host name's start and a cgroup's name. Raises OptionError."""
-    if not _NAME.match(value) or ".." in value:
-        raise OptionError(
-            option,
-            value,
-            "use 1 to 48 lower-case letters, digits, dots, hyphens or underscores, beginning with a letter or digit",
-        )
-    return value
-
-
 def container_from(params: Mapping[str, Any]) -> Container:
     """Options as ansible's argument spec leaves them, to a Container. Raises OptionError."""
     state = params["state"]
@@ -55,6 +49,7 @@ def container_from(params: Mapping[str, Any]) -> Container:
         raise OptionError("image", params.get("image"), f"is needed for state {state}; name an image made by oci_image")
     policy, retries = _restart(params)
     namespaces = _namespaces(params)
+    runtime = _runtime(params)
     return Container(
         name=container_name(params["name"]),
         state=state,
@@ -66,7 +61,7 @@ def container_from(params: Mapping[str, Any]) -> Container:
         user=params.get("user"),
         hostname=_hostname(params),
         networks=_networks(params, namespaces),
-        mounts=tuple(_mount(mount, index) for index, mount in enumerate(params.get("mounts") or ())),
+        mounts=parse_mounts(params.get("mounts") or (), runtime),
         limits={name: value for name, value in (params.get("limits") or {}).items() if value is not None},
         limits_required=params.get("limits_required", True),
         namespaces=namespaces,
@@ -77,17 +72,17 @@ def container_from(params: Mapping[str, Any]) -> Container:
         sysctls=_sysctls(params, namespaces),
         rlimits=_rlimits(params),
         dns=_dns(params),
-        dns_search=tuple(params.get("dns_search") or ()),
-        dns_options=tuple(params.get("dns_options") or ()),
+        dns_search=_words(params, "dns_search", _SEARCH_DOMAIN, "is no domain"),
+        dns_options=_words(params, "dns_options", _RESOLVER_OPTION, "is no option of resolv.conf(5), e.g. ndots:2"),
         extra_hosts=_extra_hosts(params),
         stop_signal=_signal(params),
-        stop_timeout=_at_least(params, "stop_timeout", 0, 10),
+        stop_timeout=_within(params, "stop_timeout", 0, LONGEST, 10),
         restart_policy=policy,
         restart_retries=retries,
-        log_max_size=_at_least(params, "log_max_size", 4096, 10 * 1024 * 1024),
-        log_max_files=_at_least(params, "log_max_files", 1, 3),
-        labels={str(name): str(value) for name, value in (params.get("labels") or {}).items()},
-        runtime=_runtime(params),
+        log_max_size=_within(params, "log_max_size", 4096, _LARGEST_LOG, 10 * 1024 * 1024),
+        log_max_files=_within(params, "log_max_files", 1, _MOST_LOGS, 3),
+        labels=_labels(params),
+        runtime=runtime,
         purge_volumes=bool(params.get("purge_volumes")),
         assume=params.get("assume") or {},
         params={name: value for name, value in params.items() if name != "assume"},
@@ -107,8 +102,10 @@ def _argv(params: Mapping[str, Any], option: str) -> tuple[str, ...] | None:
 def _env(params: Mapping[str, Any]) -> dict[str, str]:
     env = {}
     for name, value in (params.get("env") or {}).items():
-        if not _ENV_NAME.match(str(name)) or "\0" in str(value):
+        if not _ENV_NAME.match(str(name)):
             raise OptionError("env", name, "a variable's name cannot be empty or hold '=' or a NUL byte")
+        if "\0" in str(value):
+            raise OptionError(f"env.{name}", value, "a variable's value cannot hold a NUL byte")
         env[str(name)] = "" if value is None else str(value)
     return env
 
@@ -159,11 +156,7 @@ def _networks(params: Mapping[str, Any], namespaces: Mapping[str, str]) -> tuple
     attachments: list[Attachment] = []
     for index, entry in enumerate(listed):
         option = f"networks[{index}]"
-        interface = entry.get("interface") or f"eth{index}"
-        if not _INTERFACE.match(interface) or interface in (".", "..", "lo"):
-            raise OptionError(
-                f"{option}.interface", interface, "an interface name has 1 to 15 bytes, no '/', ':' or space"
-            )
+        interface = check_link_name(f"{option}.interface", entry.get("interface") or f"eth{index}")
         if interface in [a.interface for a in attachments]:
             raise OptionError(f"{option}.interface", interface, "is used by another entry of networks")
         if entry["name"] in [a.network for a in attachments]:
@@ -176,7 +169,7 @@ def _networks(params: Mapping[str, Any], namespaces: Mapping[str, str]) -> tuple
                 network=container_name(entry["name"], f"{option}.name"),
                 interface=interface,
                 addresses=tuple(_address(a, f"{option}.addresses") for a in entry.get("addresses") or ()),
-                mac=entry.get("mac"),
+                mac=_mac(f"{option}.mac", entry.get("mac")),
                 aliases=tuple(entry.get("aliases") or ()),
                 ports=parse_ports(f"{option}.ports", entry.get("ports") or ()),
             )
@@ -192,38 +185,28 @@ def _address(value: str, option: str) -> str:
         raise OptionError(option, value, "is no IPv4 or IPv6 address") from None
 
 
-def _mount(entry: Mapping[str, Any], index: int) -> ContainerMount:
-    option = f"mounts[{index}]"
-    kind, target, source = entry["type"], entry["target"], entry.get("source")
-    if not target.startswith("/") or posixpath.normpath(target) == "/" or ".." in target.split("/"):
-        raise OptionError(f"{option}.target", target, "must be an absolute path below / without '..'")
-    if kind == "tmpfs" and source is not None:
-        raise OptionError(f"{option}.source", source, "a tmpfs has no source")
-    if kind == "bind" and not (source or "").startswith("/"):
-        raise OptionError(f"{option}.source", source, "a bind mount's source is an absolute path on the host")
-    if kind == "volume":
-        container_name(source or "", f"{option}.source")
-    if entry.get("propagation") and entry["propagation"] not in _PROPAGATION:
-        raise OptionError(f"{option}.propagation", entry["propagation"], "must be one of " + ", ".join(_PROPAGATION))
-    return ContainerMount(
-        kind=kind,
-        target=posixpath.normpath(target),
-        source=source,
-        read_only=bool(entry.get("read_only")),
-        propagation=entry.get("propagation"),
-        options=tuple(entry.get("options") or ()),
-    )
+def _mac(option: str, value: str | None) -> str | None:
+    if value is None:
+        return None
+    from .netns_options import parse_mac  # here: it brings all of netns_veth's options along
+
+    return parse_mac(option, value)
 
 
 def _capabilities(params: Mapping[str, Any], option: str) -> tuple[str, ...]:
+    given = params.get(option) or ()
+    if not given:
+        return ()
+    from .._kernel.capabilities import NUMBERS  # here: most containers name none
+
     named = []
-    for value in params.get(option) or ():
+    for value in given:
         name = value.upper()
         if name == "ALL" and option == "cap_drop":
             named.append(name)
             continue
         name = name if name.startswith("CAP_") else f"CAP_{name}"
-        if name not in CAPABILITY_NAMES:
+        if name not in NUMBERS:
             raise OptionError(option, value, "is no capability (capabilities(7))")
         named.append(name)
     return tuple(sorted(set(named)))
@@ -239,7 +222,13 @@ def _sysctls(params: Mapping[str, Any], namespaces: Mapping[str, str]) -> dict[s
             )
         if namespaces.get(owner, "private") != "private":
             raise OptionError("sysctls", name, f"needs a {owner} namespace of the container's own")
-        sysctls[name] = str(value)
+        if isinstance(value, (dict, list)) or value is None or "\0" in str(value):
+            raise OptionError(f"sysctls.{name}", value, "give a number, a boolean or a string")
+        try:
+            path_of(name)
+        except ValueError:
+            raise OptionError("sysctls", name, "is not the name of a kernel parameter") from None
+        sysctls[name] = str(int(value)) if isinstance(value, bool) else str(value)
     return sysctls
 
 
@@ -250,6 +239,9 @@ def _rlimits(params: Mapping[str, Any]) -> dict[str, str]:
             raise OptionError("rlimits", name, "must be one of " + ", ".join(_RLIMITS))
         if not re.match(r"\d{1,19}(:\d{1,19})?\Z", str(value)):
             raise OptionError("rlimits", value, f"{name} takes a number, or SOFT:HARD")
+        soft, _colon, hard = str(value).partition(":")
+        if hard and int(soft) > int(hard):
+            raise OptionError("rlimits", value, f"the soft limit of {name} is above its hard limit")
         rlimits[name.lower()] = str(value)
     return rlimits
 
@@ -276,12 +268,26 @@ def _signal(params: Mapping[str, Any]) -> str | None:
         raise OptionError("stop_signal", value, "is no signal (signal(7)), e.g. SIGTERM") from None
 
 
-def _at_least(params: Mapping[str, Any], option: str, least: int, default: int) -> int:
+def _words(params: Mapping[str, Any], option: str, pattern: re.Pattern[str], problem: str) -> tuple[str, ...]:
+    for word in params.get(option) or ():
+        if not pattern.match(word):
+            raise OptionError(option, word, problem)
+    return tuple(params.get(option) or ())
+
+
+def _labels(params: Mapping[str, Any]) -> dict[str, str]:
+    labels = {str(name): str(value) for name, value in (params.get("labels") or {}).items()}
+    if "" in labels:
+        raise OptionError("labels", "", "a label needs a name")
+    return labels
+
+
+def _within(params: Mapping[str, Any], option: str, least: int, most: int, default: int) -> int:
     value = params.get(option)
     if value is None:
         return default
-    if value < least:
-        raise OptionError(option, value, f"must be at least {least}")
+    if not least <= value <= most:
+        raise OptionError(option, value, f"must be at least {least} and at most {most}")
     return int(value)
 
 
@@ -290,8 +296,9 @@ def _restart(params: Mapping[str, Any]) -> tuple[str, int]:
     name, _colon, retries = policy.partition(":")
     if name not in ("no", "on-failure", "always", "unless-stopped") or (retries and name != "on-failure"):
         raise OptionError("restart_policy", policy, "must be no, on-failure, on-failure:N, always or unless-stopped")
-    if retries and not retries.isdigit():
-        raise OptionError("restart_policy", policy, "the N of on-failure:N is a number of restarts")
+    if retries and not (re.match(r"[0-9]{1,7}\Z", retries) and int(retries) <= _MOST_RESTARTS):
+        message = f"the N of on-failure:N is a number of restarts, at most {_MOST_RESTARTS}"
+        raise OptionError("restart_policy", policy, message)
     return name, int(retries or 0)
 
 
@@ -300,16 +307,3 @@ def _runtime(params: Mapping[str, Any]) -> str:
     if value not in ("nsrun", "crun", "runc") and not value.startswith("/"):
         raise OptionError("runtime", value, "must be nsrun, crun, runc or an absolute path")
     return str(value)
-
-
-#: capabilities(7), in the kernel's order.
-CAPABILITY_NAMES = tuple(
-    "CAP_" + name
-    for name in (
-        "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE "
-        "NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT "
-        "SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL "
-        "SETFCAP "
-        "MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
-    ).split()
-)

@@ -10,26 +10,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._kernel import files
+from .._kernel.errors import KernelError
 from .._plan.operation import Operation, Plan
-from .base import Resource
+from .base import CommandFailed, OptionError, Refused, Resource
 
 
 class Interrupted(RuntimeError):
     """An operation failed half-way. ``done`` is what was applied and kept, ``undone`` what was taken back."""
 
     def __init__(self, failed: Operation, error: Exception, done: list[str], undone: list[str]) -> None:
-        super().__init__(f"could not {failed.describe()}: {error}")
+        super().__init__(f"failed: {failed.describe()}: {error}")
         self.error = error
         self.done = done
         self.undone = undone
 
 
 class NotConverged(RuntimeError):
-    """Everything was applied, yet a second look still finds something to do."""
+    """Everything was applied (``done``), yet a second look finds more to do, or cannot be had."""
 
-    def __init__(self, left: list[str]) -> None:
-        super().__init__("the kernel did not keep what was applied; still to do: " + "; ".join(left))
-        self.left = left
+    def __init__(self, message: str, done: list[str]) -> None:
+        super().__init__(message)
+        self.done = done
 
 
 @dataclass
@@ -66,12 +67,24 @@ def converge_locked(resource: Resource[Any, Any], desired: Any, kernel: Any = No
     if not plan.operations:
         return Outcome(plan, resource.facts(desired, observed))
     returned = apply(plan, kernel if kernel is not None else resource.kernel())
+    try:
+        return Outcome(plan, {**_settled(resource, desired, plan), **resource.results(returned)})
+    except CommandFailed as error:
+        error.done = plan.actions
+        raise
+    except (KernelError, OptionError, Refused) as error:
+        raise NotConverged(f"all was applied, but the second look failed: {error}", plan.actions) from error
+
+
+def _settled(resource: Resource[Any, Any], desired: Any, applied: Plan) -> dict[str, Any]:
+    """The facts of a second look, which must find nothing to do. Raises NotConverged."""
     desired = resource.settled(desired)
     observed = resource.observe(desired)
-    left = _plan(resource, desired, observed)
-    if left.operations:
-        raise NotConverged(left.actions)
-    return Outcome(plan, {**resource.facts(desired, observed), **resource.results(returned)})
+    left = _plan(resource, desired, observed).actions
+    if left:
+        message = "the kernel did not keep what was applied; still to do: " + "; ".join(left)
+        raise NotConverged(message, applied.actions)
+    return resource.facts(desired, observed)
 
 
 def _plan(resource: Resource[Any, Any], desired: Any, observed: Any) -> Plan:
@@ -88,7 +101,7 @@ def apply(plan: Plan, kernel: Any) -> list[Any]:
     for operation in plan.operations:
         try:
             returned.append(operation.execute(kernel))
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError, ArithmeticError) as error:
             undone = _undo(executed, kernel)
             done = [o.describe() for o in executed if o.describe() not in undone]
             raise Interrupted(operation, error, done, undone) from error

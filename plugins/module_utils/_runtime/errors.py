@@ -27,6 +27,7 @@ class BundleError(RuntimeFailure):
         super().__init__(f"{prop}: {value!r}: {message}")
         self.property = prop
         self.value = value
+        self.reason = message
 
 
 class NoSuchContainer(RuntimeFailure):

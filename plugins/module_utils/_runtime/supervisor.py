@@ -33,6 +33,7 @@ class Supervisor:
     def __init__(self, path: str, launch: Launch) -> None:
         self.path = path
         self.launch = launch
+        self.version = (0, 0)
         self.stopping = False
         self.kill_at: float | None = None
         self.tries = 0
@@ -173,6 +174,7 @@ class Supervisor:
             return False
         stream = self.streams[fd]
         if self.log is not None and data:
+            self._reload()
             self.log.feed(stream, data)
         if not data:
             os.close(fd)
@@ -217,7 +219,8 @@ class Supervisor:
             until = time.monotonic() + delay
             while time.monotonic() < until and not self.stopping:
                 self._poll(until - time.monotonic())
-            if self.stopping:
+            self._reload()
+            if self.stopping or self.launch.restart.policy == "no":
                 return False
             self.tries += 1
             try:
@@ -231,9 +234,13 @@ class Supervisor:
         return False
 
     def _reload(self) -> None:
-        """Restart policy, stop signal and log limits may have been changed while it ran."""
-        with contextlib.suppress(RuntimeFailure):
+        """Restart policy, stop signal and log limits may have been changed while it ran: then the file is another."""
+        with contextlib.suppress(RuntimeFailure, OSError):
+            there = os.stat(self.path)
+            if (there.st_ino, there.st_mtime_ns) == self.version:
+                return
             self.launch = launch_.load(self.path)
+            self.version = there.st_ino, there.st_mtime_ns
             if self.log is not None and self.launch.log is not None:
                 self.log.max_size, self.log.max_files = self.launch.log.max_size, max(1, self.launch.log.max_files)
 

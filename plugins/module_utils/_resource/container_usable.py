@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Why a container could not be started as declared: what its options name is looked at before anything is stopped.
+
+Only what is known for sure is listed here; what is not, the runtime finds out.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import stat
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from .._image.find import CannotTell, Found, Stack
+from .._image.store import Image
+from .._kernel import locations
+from .._kernel.errors import KernelError
+from .._plan.bundle import environment, process_args
+from .._plan.container_observed import Unusable
+from .._plan.container_spec import Container
+from .._plan.container_volumes import volumes_of
+from .._plan.errors import Refused
+from .._runtime.defaults import default_mounts
+
+#: Where systemd looks for programs too, systemd.exec(5).
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_NUMBER = re.compile(r"-?[0-9]+")
+#: What can be meant where the kernel shows numbers: numbers, and for a few parameters lists and ranges of them.
+_NUMBERS = re.compile(r"-?(0[xX][0-9a-fA-F]+|[0-9]+)([,-][0-9]+)*")
+
+
+def unusable(container: Container, image: Image | None, layers: Sequence[str]) -> tuple[Unusable, ...]:
+    """All of them. ``layers`` are what the container's root shows, the topmost first, where that is known."""
+    found = [*_sources(container), *_tmpfs(container), *_runtime(container), *_sysctls(container)]
+    if image is not None and image.layers:
+        try:
+            with Stack(layers) as root:
+                found += _inside(container, image, root)
+        except (CannotTell, Refused):  # the planner says what it refuses
+            pass
+    return tuple(found)
+
+
+def _sources(container: Container) -> Iterator[Unusable]:
+    for index, mount in enumerate(container.mounts):
+        if mount.kind == "bind":
+            try:
+                os.stat(mount.source or "")
+            except OSError as error:
+                missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
+                why = "is not on this host: create it first" if missing else f"{error.strerror}"
+                yield Unusable(f"mounts[{index}].source", mount.source, why)
+
+
+def _tmpfs(container: Container) -> Iterator[Unusable]:
+    """The kernel reads a file system's options when they are set, long before anything is mounted."""
+    for index, mount in enumerate(container.mounts):
+        if mount.kind != "tmpfs" or not mount.options or container.runtime != "nsrun":
+            continue
+        from .._kernel import mount as mounting  # here: few containers have any
+        from .._runtime.mount_entry import parse_mount
+
+        entry = {"destination": mount.target, "type": "tmpfs", "options": list(mount.options)}
+        try:
+            context = mounting.fsopen("tmpfs")
+        except KernelError:
+            return
+        try:
+            for word in parse_mount("", entry, "/").data:
+                why = _refused(mounting, context, word)
+                if why:
+                    yield Unusable(f"mounts[{index}].options", word, why)
+        finally:
+            os.close(context)
+
+
+def _refused(mounting: Any, context: int, word: str) -> str:
+    key, separator, value = word.partition("=")
+    try:
+        if separator:
+            mounting.fsconfig_set_string(context, key, value)
+        else:
+            mounting.fsconfig_set_flag(context, key)
+    except KernelError as error:
+        advice = {
+            "size": ": write bytes, with k, m or g for more, or a share of the memory like 50%",
+            "mode": ": write octal digits like 1777",
+        }
+        return f"the kernel does not take it ({error.detail or error.strerror}){advice.get(key, '')}"
+    return ""
+
+
+def _runtime(container: Container) -> Iterator[Unusable]:
+    name = container.runtime
+    if name == "nsrun":
+        return
+    places = (
+        [name] if "/" in name else [f"{d}/{name}" for d in f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}".split(":")]
+    )
+    if not any(os.path.isfile(place) and os.access(place, os.X_OK) for place in places):
+        why = "is no program on this host" if "/" in name else "is not installed on this host"
+        yield Unusable("runtime", name, f"{why}: install it, or use nsrun")
+
+
+def _sysctls(container: Container) -> Iterator[Unusable]:
+    if not container.sysctls:
+        return
+    from .._kernel import sysctl  # here, as the next ones: few containers have any
+    from .._kernel.namespaces import HOST, NetnsRef
+    from .._plan.sysctls import interface_of
+
+    own = f"bk-{container.name}"
+    netns = NetnsRef.named(own) if os.path.exists(f"{locations.NETNS}/{own}") else HOST
+    declared = {attachment.interface for attachment in container.networks}
+    for name, value in container.sysctls.items():
+        interface = interface_of(name) or ""
+        # An interface that is still to come will have what "default" has.
+        known = name.replace(f".{interface}.", ".default.", 1) if interface in declared else name
+        try:
+            now = sysctl.read(known, netns)
+        except KernelError:
+            continue
+        if now is None:
+            yield Unusable(f"sysctls.{name}", value, "the kernel has no such parameter for a container")
+        elif now and all(map(_NUMBER.fullmatch, now.split())) and not all(map(_NUMBERS.fullmatch, value.split())):
+            yield Unusable(f"sysctls.{name}", value, f"takes numbers; the kernel has {now!r} now")
+
+
+def _inside(container: Container, image: Image, root: Stack) -> Iterator[Unusable]:
+    """What is looked for in the root file system: places of mounts, the working directory, the program."""
+    volumes = volumes_of(container, image.config)
+    targets = [mount["destination"] for mount in default_mounts()]
+    targets += [mount.target for mount in (*container.mounts, *volumes)]
+    covered = {root.find(target).path for target in targets}
+    for index, mount in enumerate(container.mounts):
+        there = root.find(mount.target, covered - {root.find(mount.target).path})
+        file = mount.kind == "bind" and os.path.exists(mount.source or "") and not os.path.isdir(mount.source or "")
+        if there.status is not None and stat.S_ISDIR(there.status.st_mode) == file:
+            kinds = ("directory", "file") if file else ("file", "directory")
+            why = f"is a {kinds[0]} in the image, and a {kinds[1]} is to be mounted there"
+            yield Unusable(f"mounts[{index}].target", mount.target, why)
+    cwd = container.cwd or image.config.get("WorkingDir") or "/"
+    place = root.find(cwd, covered)
+    if place.status is not None and not stat.S_ISDIR(place.status.st_mode):
+        yield Unusable("cwd", cwd, "is no directory in the image")
+    yield from _program(container, image, root, covered, cwd)
+
+
+def _program(container: Container, image: Image, root: Stack, covered: set[str], cwd: str) -> Iterator[Unusable]:
+    [name] = process_args(container, image.config)[:1] or [""]
+    if not name:
+        return
+    path = next((e[5:] for e in environment(container, image.config) if e.startswith("PATH=")), "")
+    places = [name] if "/" in name else [f"{directory}/{name}" for directory in path.split(":")]
+    found = [root.find(posixpath.join(cwd, place), covered) for place in places]
+    if any(there.covered or _runs(there) for there in found):
+        return
+    there = any(entry.status is not None and stat.S_ISREG(entry.status.st_mode) for entry in found)
+    where = "" if "/" in name else f" in PATH ({path})"
+    why = "is not executable" if there else f"no such program is in image '{container.image}'{where}"
+    yield Unusable("command" if container.command else "args" if container.args else "image", name, why)
+
+
+def _runs(found: Found) -> bool:
+    mode = found.status.st_mode if found.status is not None else 0
+    return stat.S_ISREG(mode) and bool(mode & 0o111)

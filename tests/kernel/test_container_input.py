@@ -1,0 +1,222 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a running container is asked to become: what cannot work stops nothing, what can be changed live is."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.base import CommandFailed
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.container import ContainerResource
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_exec import ExecResource
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import (
+    Interrupted,
+    converge,
+    predict,
+)
+
+from tests.waiting import until
+
+from . import state
+from .module_process import run_module
+from .test_container import apply, info, parameters, run
+
+NAME = "bktest-web"
+HOME = Path("/var/lib/barekernel/containers") / NAME
+BASE: dict[str, Any] = {
+    "name": NAME,
+    "image": "bktest",
+    "command": ["sh", "-c", "mkfifo /pipe; exec 3<>/pipe; while read word <&3; do echo $word; done"],
+    "networks": [{"name": "bktest0"}],
+    "stop_timeout": 0,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def image_and_network() -> Iterator[None]:
+    build = {
+        "directories": [{"path": path} for path in ("/etc", "/srv")],
+        "copy": [
+            {"src": "/bin/busybox", "dest": "/bin/busybox"},
+            {"src": "/etc/hostname", "dest": "/etc/plain", "mode": "0644"},
+        ],
+        "run": ["/bin/busybox --install -s /bin"],
+    }
+    apply("oci_image", name="bktest", build=build)
+    apply("bridge_network", name="bktest0", addresses=["10.88.7.1/24", "fd88:7::1/64"])
+    yield
+    apply("bridge_network", name="bktest0", state="absent")
+    apply("oci_image", name="bktest", state="absent")
+
+
+@pytest.fixture
+def web() -> Iterator[dict[str, Any]]:
+    try:
+        yield dict(apply("ns_container", **BASE).facts["container"])
+    finally:
+        apply("ns_container", name=NAME, state="absent")
+
+
+@pytest.fixture
+def db() -> Iterator[str]:
+    name = "bktest-db"
+    try:
+        apply("ns_container", **{**BASE, "name": name})
+        yield name
+    finally:
+        apply("ns_container", name=name, state="absent")
+
+
+def taken() -> dict[str, Any]:
+    """The host, without the time at which a lock was made in /run last."""
+    host = state.take()
+    host["files below /run"] = {p: f for p, f in host["files below /run"].items() if p != "/run/barekernel"}
+    return host
+
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"mounts": [{"source": "/nope", "target": "/x"}]}, "mounts[0].source: '/nope': is not on this host"),
+    (
+        {"mounts": [{"source": "/srv", "target": "/x"}, {"source": "/etc/passwd", "target": "/srv"}]},
+        "mounts[1].target: '/srv': is a directory in the image",
+    ),
+    ({"mounts": [{"source": "/srv", "target": "/etc/plain"}]}, "mounts[0].target: '/etc/plain': is a file"),
+    (
+        {"mounts": [{"type": "tmpfs", "target": "/x", "options": ["size=lots"]}]},
+        "mounts[0].options: 'size=lots': the kernel does not take it",
+    ),
+    ({"mounts": [{"type": "tmpfs", "target": "/x", "options": ["mode=99"]}]}, "mounts[0].options: 'mode=99'"),
+    ({"mounts": [{"type": "tmpfs", "target": "/x", "options": ["nope=1"]}]}, "mounts[0].options: 'nope=1'"),
+    ({"mounts": [{"source": "/srv", "target": "/x", "options": ["size=1m"]}]}, "mounts[0].options: 'size=1m'"),
+    ({"mounts": [{"source": "/srv", "target": "/x"}, {"source": "/etc", "target": "/x/"}]}, "mounts[1].target: '/x/'"),
+    ({"sysctls": {"net.ipv4.nope": 1}}, "sysctls.net.ipv4.nope: '1': the kernel has no such parameter"),
+    ({"sysctls": {"net.ipv4.tcp_mem": "1 2 3"}}, "sysctls.net.ipv4.tcp_mem: '1 2 3': the kernel has no such"),
+    ({"sysctls": {"net.ipv4.ip_forward": "abc"}}, "sysctls.net.ipv4.ip_forward: 'abc': takes numbers"),
+    ({"user": "99999999999"}, "user: '99999999999': the user ID 99999999999 is not one"),
+    ({"user": "70000"}, "user: '70000': the user ID 70000 is not one of the container's user namespace (0 to 65535)"),
+    ({"runtime": "/nope"}, "runtime: '/nope': is no program on this host"),
+    ({"command": ["/no/such"]}, "command: '/no/such': no such program is in image 'bktest'"),
+    ({"command": ["no-such"]}, "command: 'no-such': no such program is in image 'bktest' in PATH"),
+    ({"command": ["/etc/plain"]}, "command: '/etc/plain': is not executable"),
+    ({"cwd": "/etc/plain"}, "cwd: '/etc/plain': is no directory in the image"),
+    ({"networks": [{"name": "bktest0", "mac": "zz"}]}, "networks[0].mac: 'zz'"),
+    ({"networks": [{"name": "bktest0", "mac": "01:00:00:00:00:01"}]}, "networks[0].mac: '01:00:00:00:00:01'"),
+    ({"networks": [{"name": "bktest0", "aliases": ["bktest-db"]}]}, "networks[0].aliases: 'bktest-db'"),
+    ({"namespaces": {"ipc": "container:nope"}}, "namespaces.ipc: 'container:nope'"),
+    ({"stop_timeout": 10**9}, "stop_timeout: 1000000000"),
+    ({"rlimits": {"nofile": "2:1"}}, "rlimits: '2:1'"),
+]
+
+
+def test_what_cannot_work_stops_nothing(db: str, web: dict[str, Any]) -> None:
+    """Check mode says the same, and the process and all there is of it stay."""
+    resource = ContainerResource()
+    before = taken()
+    for changes, words in BAD:
+        params = parameters("ns_container", {**BASE, **changes})
+        for attempt in (predict, converge):
+            with pytest.raises((OptionError, Refused)) as refused:
+                attempt(resource, resource.desired(params))
+            assert words in str(refused.value)
+        assert info(NAME)["pid"] == web["pid"], words
+        assert state.differences(before, taken()) == [], words
+
+
+def test_what_comes_with_a_mount_is_looked_for_there_by_the_runtime(web: dict[str, Any], tmp_path: Path) -> None:
+    """What a mount may provide is not refused; what it then does not is told of by the option's name."""
+    tmp_path.chmod(0o755)  # the container's root is nobody here
+    mounts = [{"type": "tmpfs", "target": "/y"}, {"source": str(tmp_path), "target": "/x"}]
+    resource = ContainerResource()
+    params = parameters("ns_container", {**BASE, "mounts": mounts, "command": ["/x/none"]})
+    with pytest.raises(Interrupted) as failed:
+        converge(resource, resource.desired(params))
+    assert str(failed.value).startswith(f"failed: start container {NAME}: command: '/x/none': No such file")
+    assert any(action.startswith(f"stop container {NAME}") for action in failed.value.done)
+    os.symlink("/bin/busybox", tmp_path / "sleep")
+    apply("ns_container", **{**BASE, "mounts": mounts, "command": ["/x/sleep", "1000"]})
+
+
+def test_a_program_of_its_own_and_one_behind_links_are_found(web: dict[str, Any]) -> None:
+    run(NAME, "sh", "-c", "mkdir /own; cp /bin/busybox /own/sleep; ln -s ../own /srv/link")
+    apply("ns_container", **{**BASE, "command": ["/srv/link/sleep", "1000"]})
+    run(NAME, "rm", "-r", "/own")
+    resource, params = ContainerResource(), parameters("ns_container", {**BASE, "command": ["/own/sleep", "1"]})
+    with pytest.raises(OptionError, match="command: '/own/sleep'"):
+        converge(resource, resource.desired(params))
+
+
+def test_parameters_of_an_interface_that_is_still_to_come(web: dict[str, Any]) -> None:
+    named = [{"name": "bktest0", "interface": "lan0"}]
+    apply("ns_container", **{**BASE, "networks": named, "sysctls": {"net.ipv4.conf.lan0.rp_filter": 2}})
+    assert run(NAME, "cat", "/proc/sys/net/ipv4/conf/lan0/rp_filter")["stdout"] == "2"
+
+
+LIVE: list[dict[str, Any]] = [
+    {"labels": {"a": "b"}},
+    {"restart_policy": "always"},
+    {"stop_signal": "SIGINT"},
+    {"stop_timeout": 3},
+    {"log_max_size": 4096},
+    {"log_max_files": 2},
+]
+
+
+def test_what_can_be_changed_live_is(web: dict[str, Any]) -> None:
+    """One after the other: the process is the same one throughout, and each change is what is then on the disk."""
+    given = dict(BASE)
+    for change in LIVE:
+        given.update(change)
+        plan = apply("ns_container", **given).plan
+        assert {(c.option, c.how) for c in plan.changes} == {(option, "live") for option in change}
+        assert info(NAME)["pid"] == web["pid"]
+    assert json.loads((HOME / "bundle/config.json").read_text())["annotations"]["a"] == "b"
+    assert info(NAME)["labels"] == {"a": "b"}
+    # The supervisor goes by what it reads now.
+    os.kill(web["pid"], signal.SIGKILL)
+    until("it runs again", lambda: info(NAME)["restarts"] == 1 and info(NAME)["status"] == "running")
+    apply("ns_container", **{**given, "stop_signal": "SIGTERM", "stop_timeout": 0})
+
+
+def test_log_limits_hold_at_once(web: dict[str, Any]) -> None:
+    apply("ns_container", **{**BASE, "log_max_size": 4096, "log_max_files": 2})
+    until("it reads", lambda: run(NAME, "ls", "/")["stdout"].find("pipe") >= 0)
+    run(NAME, "sh", "-c", "i=0; while [ $i -lt 200 ]; do echo word-$i; i=$((i+1)); done > /pipe")
+    until("the last word is there", lambda: any("word-199" in line for line in info(NAME, 5)["logs"]))
+    assert info(NAME)["pid"] == web["pid"]
+    assert max(file.stat().st_size for file in (HOME / "log").iterdir()) <= 4096
+    assert len(list((HOME / "log").iterdir())) == 2
+
+
+def test_a_container_that_dies_at_once_lists_what_was_done() -> None:
+    try:
+        result = run_module("ns_container", {**BASE, "command": ["false"]})
+        assert result["failed"] and result["actions_done"][-1] == f"start container {NAME}"
+        resource, params = ContainerResource(), parameters("ns_container", {**BASE, "command": ["false"]})
+        with pytest.raises(CommandFailed) as failed:
+            converge(resource, resource.desired(params))
+        assert failed.value.done[-1] == f"start container {NAME}"
+    finally:
+        apply("ns_container", name=NAME, state="absent")
+
+
+def test_numbers_beyond_all_bounds_in_exec(web: dict[str, Any]) -> None:
+    resource = ExecResource()
+    for options, words in (
+        ({"timeout": 1e12}, "timeout: 1000000000000.0: must be more than 0 and at most 1000000 seconds"),
+        ({"timeout": float("nan")}, "timeout: nan"),
+        ({"user": "5000000000"}, "user: '5000000000': the user ID 5000000000 is not one"),
+        ({"user": "70000"}, "user: '70000': the user ID 70000 is not one of the container's"),
+    ):
+        params = parameters("ns_container_exec", {"name": NAME, "argv": ["true"], **options})
+        with pytest.raises(OptionError) as refused:
+            converge(resource, resource.desired(params))
+        assert words in str(refused.value)
