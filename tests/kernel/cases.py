@@ -171,7 +171,6 @@ CASES: tuple[Case, ...] = (
             **{f"ends[0].{o}": "live" for o in ("addresses", "impairment", "interface", "mac", "mtu", "netns")},
             **{f"ends[0].{o}": "live" for o in ("routes", "sysctls")},
             **{f"ends[1].{o}": "live" for o in ("addresses", "up")},
-            **{f"netns bktest-b.{o}": "live" for o in ("loopback_up", "owner", "sysctls")},
         },
         remove={"name": "bktest", "state": "absent", "namespaces": [{"name": "bktest-a"}]},
         info={"name": "bktest"},
