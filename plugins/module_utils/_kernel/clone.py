@@ -66,7 +66,7 @@ def clone3(flags: int = 0, cgroup_fd: int | None = None) -> tuple[int, int]:
     try:
         pid = libc.syscall("clone3", libc.NR_clone3, ctypes.byref(args), ctypes.sizeof(args))
     except KernelError as error:
-        error.hint = _ADVICE.get(error.errno or 0, "")
+        error.hint = _ADVICE.get(error.errno or 0, error.hint)
         raise
     finally:
         if pid == 0:
@@ -94,7 +94,6 @@ _ADVICE = {
     errno.EUSERS: "User namespaces are nested too deep",
     errno.EAGAIN: "The limit of processes (RLIMIT_NPROC, pids.max or kernel.pid_max) is reached",
     errno.EPERM: "Making namespaces needs root, and user namespaces need user.max_user_namespaces above 0",
-    errno.ENOSYS: "clone3 needs Linux 5.3",
     errno.EBUSY: "The cgroup has enabled controllers for its children, so it cannot hold processes itself",
     errno.EOPNOTSUPP: "The cgroup is in an invalid domain state: see its cgroup.type",
 }

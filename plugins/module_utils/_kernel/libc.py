@@ -36,6 +36,20 @@ _PER_MACHINE = {
 }
 
 
+_ENOSYS = 38
+#: Since when Linux has what is younger than the oldest kernels around, syscalls(2).
+_SINCE = {
+    **dict.fromkeys(("fsopen", "fsconfig", "fsmount", "move_mount", "open_tree"), "5.2"),
+    "pidfd_send_signal": "5.1",
+    "clone3": "5.3",
+    "pidfd_open": "5.3",
+    "openat2": "5.6",
+    "pidfd_getfd": "5.6",
+    "close_range": "5.9",
+    "mount_setattr": "5.12",
+}
+
+
 def number(name: str) -> int:
     """The number of a system call that differs between machines.
 
@@ -44,7 +58,7 @@ def number(name: str) -> int:
     try:
         return _PER_MACHINE[os.uname().machine][name]
     except KeyError:
-        raise KernelError(38, name, hint=f"machine {os.uname().machine} is not supported") from None
+        raise KernelError(_ENOSYS, name, hint=f"machine {os.uname().machine} is not supported") from None
 
 
 def syscall(name: str, nr: int, *args: object, path: str | bytes | None = None, hint: str = "") -> int:
@@ -54,8 +68,14 @@ def syscall(name: str, nr: int, *args: object, path: str | bytes | None = None, 
     """
     result = int(_libc.syscall(ctypes.c_long(nr), *(_argument(a) for a in args)))
     if result == -1:
-        raise KernelError(ctypes.get_errno(), name, path, hint)
+        refused = ctypes.get_errno()
+        raise KernelError(refused, name, path, hint or (_too_old(name) if refused == _ENOSYS else ""))
     return result
+
+
+def _too_old(name: str) -> str:
+    since = f" Linux {_SINCE[name]} or later" if name in _SINCE else " a later Linux"
+    return f"This kernel ({os.uname().release}) is too old for it, or a filter denies it: use{since}"
 
 
 def call(name: str, *args: object, path: str | bytes | None = None, hint: str = "") -> int:
