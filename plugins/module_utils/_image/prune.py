@@ -13,6 +13,7 @@ from typing import Any
 
 from .._kernel import files, locations
 from . import digest as digests
+from . import progress
 from .errors import ImageError
 from .store import Image, Store, diff_ids_of, parse_document, reference_of, source_of
 
@@ -46,7 +47,7 @@ def unused(store: Store, without: str = "") -> Garbage:
 
 def half_made(store: Store) -> bool:
     """Whether an interrupted run left something that no name leads to."""
-    if os.path.isdir(locations.PROGRESS):
+    if progress.left():
         return True
     places = [store.root, f"{store.root}/blobs/sha256", f"{store.root}/layers"]
     names = [name for place in places if os.path.isdir(place) for name in os.listdir(place)]

@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
 from .._kernel import files
+from .._kernel.errors import KernelError
 from .._plan.operation import Operation, Plan
-from .base import Resource
+from .base import Refused, Resource
 
 
 class Interrupted(RuntimeError):
@@ -46,7 +49,9 @@ class Outcome:
 
 def predict(resource: Resource[Any, Any], desired: Any) -> Outcome:
     """Observe and plan, change nothing: what check mode is. No lock is taken either, as that would create a file."""
-    observed = resource.observe(desired)
+    observed = resource.glance(desired) if files.is_locked(*resource.locks(desired)) else None
+    if observed is None:
+        observed = resource.observe(desired)
     return Outcome(_plan(resource, desired, observed), resource.facts(desired, observed))
 
 
@@ -55,8 +60,29 @@ def converge(resource: Resource[Any, Any], desired: Any, kernel: Any = None) -> 
 
     Raises Refused (nothing was changed), KernelError (while observing), Interrupted, NotConverged, CommandFailed.
     """
-    with files.locked(*resource.locks(desired)):
+    locks = resource.locks(desired)
+    if files.is_locked(*locks) and (outcome := _as_declared(resource, desired)) is not None:
+        return outcome
+    shown = contextlib.ExitStack()
+
+    def wait() -> None:
+        shown.enter_context(resource.waiting(desired))
+
+    with shown, files.locked(*locks, when_busy=wait):
+        shown.close()
         return converge_locked(resource, desired, kernel)
+
+
+def _as_declared(resource: Resource[Any, Any], desired: Any) -> Outcome | None:
+    """The outcome where nothing has to be done, so that nobody waits for another one's long change for nothing."""
+    try:
+        observed = resource.glance(desired)
+        if observed is None:
+            return None
+        plan = _plan(resource, desired, observed)
+        return None if plan.operations else Outcome(plan, resource.facts(desired, observed))
+    except (KernelError, Refused):
+        return None  # it may have gone while it was read: under the locks it is an error, or none
 
 
 def converge_locked(resource: Resource[Any, Any], desired: Any, kernel: Any = None) -> Outcome:
@@ -71,6 +97,9 @@ def converge_locked(resource: Resource[Any, Any], desired: Any, kernel: Any = No
     left = _plan(resource, desired, observed)
     if left.operations:
         raise NotConverged(left.actions)
+    # What only can be told of an object that is there.
+    warnings = tuple(dict.fromkeys((*plan.warnings, *left.warnings)))
+    plan = dataclasses.replace(plan, warnings=warnings)
     return Outcome(plan, {**resource.facts(desired, observed), **resource.results(returned)})
 
 
