@@ -37,8 +37,11 @@ CONNECTIONS = ("local", "ansible.builtin.local", "ssh", "ansible.builtin.ssh")
 #: Callbacks whose standard output is read by people.
 CALLBACKS = ("default", "yaml", "debug", "dense", "unixy", "diy", "community.general.yaml", "community.general.unixy")
 EVERY = 1.0
-#: A line even when nothing but the numbers has changed.
+#: Seconds after which a line follows even when nothing but the numbers, or the text, has changed: at the earliest, and
+#: at the latest where the numbers have moved by less than so many hundredths since.
 AT_LEAST = 5.0
+SLOWLY = 30.0
+STEP = 10
 
 
 class ActionModule(ActionBase):
@@ -139,6 +142,7 @@ class Watcher(threading.Thread):
         self._shown = ""
         self._phase = ""
         self._when = 0.0
+        self._hundredths = 0
 
     def run(self) -> None:
         while not self._end.wait(EVERY):
@@ -156,12 +160,17 @@ class Watcher(threading.Thread):
         self.join(timeout=10)
 
     def _show(self, state: dict[str, Any]) -> None:
-        line = sentence(state)
-        now = time.monotonic()
-        moved = state.get("phase") != self._phase or now - self._when >= AT_LEAST
-        if line != self._shown and moved:
-            self._shown, self._phase, self._when = line, str(state.get("phase")), now
-            tell(self._title, line)
+        line, now = sentence(state), time.monotonic()
+        if line == self._shown or not (state.get("phase") != self._phase or self._due(state, now - self._when)):
+            return
+        self._shown, self._phase, self._when = line, str(state.get("phase")), now
+        self._hundredths = hundredths(state)
+        tell(self._title, line)
+
+    def _due(self, state: dict[str, Any], passed: float) -> bool:
+        """Many images on many hosts are to leave a log that can be read."""
+        far = not state.get("total") or hundredths(state) - self._hundredths >= STEP
+        return passed >= (AT_LEAST if far else SLOWLY)
 
 
 def tell(title: str, text: str) -> None:
@@ -170,11 +179,16 @@ def tell(title: str, text: str) -> None:
 
 def sentence(state: dict[str, Any]) -> str:
     """``unpacking 45% (50 of 110 MB)``"""
-    phase, done, total = str(state.get("phase")), int(state.get("done") or 0), int(state.get("total") or 0)
-    parts = [phase]
+    done, total = int(state.get("done") or 0), int(state.get("total") or 0)
+    parts = [str(state.get("phase"))]
     if total:
-        parts.append(f"{100 * done // total}% ({done >> 20} of {total >> 20} MB)")
+        parts.append(f"{hundredths(state)}% ({done >> 20} of {total >> 20} MB)")
     text = "".join(c if c.isprintable() else "?" for c in str(state.get("text") or ""))
     if text:
         parts.append(text[:100])
     return " ".join(parts)
+
+
+def hundredths(state: dict[str, Any]) -> int:
+    done, total = int(state.get("done") or 0), int(state.get("total") or 0)
+    return 100 * min(done, total) // total if total else 0

@@ -25,7 +25,10 @@ options:
         type: str
       platform:
         description:
-          - The platform to choose from an index, as C(OS/ARCHITECTURE) with an optional C(/VARIANT). Unset, the host's.
+          - The platform to choose from an index, as C(OS/ARCHITECTURE) with an optional C(/VARIANT), which is then
+            taken exactly. Unset, the host's, in the highest variant that it runs.
+          - An image for another platform is refused, also where there is no index. One for another architecture than
+            the host's is taken where it is named here; its programs run only with C(qemu-user-static).
         type: str
       auth_file:
         description:
@@ -53,7 +56,8 @@ options:
         type: path
   archive:
     description:
-      - Loads the image from what C(docker save), C(podman save), C(skopeo copy) or C(buildah push) wrote.
+      - Loads the image from what C(docker save), C(podman save), C(skopeo copy) or C(buildah push) wrote. One for
+        another architecture than the host's is taken with a warning.
       - Looked at as O(rootfs) is.
     type: dict
     suboptions:
@@ -91,10 +95,13 @@ options:
     type: str
   pull:
     description:
-      - When an image that is there is asked for at its registry. V(missing) does not ask. V(newer) and V(always) ask
-        for the digest, and pull where it differs; with V(newer) an image that is there stays, with a warning, where
-        the registry cannot be asked. V(never) fails where the image is not there.
+      - When an image that is there is asked for at its registry. V(missing) does not ask, unless the image was made
+        from something else than is declared now, which is another kind of source, O(registry.reference) or
+        O(registry.platform). V(newer) and V(always) ask for the manifest, a few kB, and pull where its digest differs;
+        with V(newer) an image that is there stays, with a warning, where the registry cannot be asked. V(never) takes
+        what is there, whatever it was made from, and fails where nothing is.
       - Check mode asks too.
+      - A registry that takes a connection and then sends nothing is given up after six minutes.
     type: str
     choices: [missing, newer, always, never]
     default: missing

@@ -24,7 +24,8 @@ author:
 options:
   name:
     description:
-      - Name of the image, as every engine writes it. V(debian) is V(docker.io/library/debian:latest).
+      - Name of the image, as every engine writes it. V(debian) is V(docker.io/library/debian:latest). A name with a
+        digest is given only to the image that has it, or that was chosen from the index that has it.
       - The image of that name is replaced where it differs. Containers keep the layers they were made from until they
         are made anew.
     type: str

@@ -9,7 +9,6 @@ Nothing here needs Ansible's controller code, so the unit tests run on every Pyt
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -158,9 +157,10 @@ class FromController(Giver):
     def offer(self, wanted: Mapping[str, Any], check_mode: bool) -> Offer:
         if shutil.which("skopeo") is None:
             raise ImageError("it pulls with skopeo, which is not installed there", "Install it, or name a host as seed")
-        platform = self._registry.platform or wanted["platform"]
-        self._registry = Registry(self._registry.reference, platform, self._registry.access)
-        digest = self._cache.once(f"manifest {self._task} {self._registry.reference} {platform}", self._ask)
+        asked, runs = self._registry, tuple(wanted["runs"])
+        self._registry = Registry(asked.reference, asked.platform, asked.access, runs=runs)
+        what = f"{asked.reference} {asked.platform} {' '.join(runs)}"
+        digest = self._cache.once(f"manifest {self._task} {what}", self._ask)
         self._offer = self._of(digest)
         return self._offer
 
@@ -195,13 +195,13 @@ class FromController(Giver):
         try:
             total = sum(blob.size for blob in self._offer.blobs)
             shown = time.monotonic()
-            blobs, target = f"{layout}/blobs", f"oci:{layout}/layout:image"
-            with pull.copying(self._registry, self._offer.digest, blobs, target) as copying:
+            blobs = f"{layout}/blobs"
+            with pull.copying(self._registry, self._offer.digest, blobs, f"{layout}/layout") as copying:
                 while copying.going():
                     time.sleep(0.1)
                     if time.monotonic() - shown >= EVERY:
                         shown = time.monotonic()
-                        self._say(amount("pulling", bytes_below(layout), total))
+                        self._say(amount("pulling", copying.arrived, total))
             for blob in self._offer.blobs:
                 path = f"{layout}/blobs/{blob.digest.replace(':', '/')}"
                 if os.path.exists(path):
@@ -283,15 +283,6 @@ def registry_of(arguments: Mapping[str, Any]) -> Registry:
     if result.error_messages:
         raise ImageError("; ".join(result.error_messages))
     return registry_source(result.validated_parameters)
-
-
-def bytes_below(directory: str) -> int:
-    total = 0
-    for base, _directories, names in os.walk(directory):
-        for name in names:
-            with contextlib.suppress(OSError):  # skopeo renames it at this moment
-                total += os.stat(f"{base}/{name}").st_size
-    return total
 
 
 def amount(what: str, done: int, total: int) -> str:

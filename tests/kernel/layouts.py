@@ -57,6 +57,7 @@ class Layout:
     layers: list[dict[str, Any]] = field(default_factory=list)
     diff_ids: list[str] = field(default_factory=list)
     architecture: str = "amd64"
+    system: str = "linux"
 
     def blob(self, content: bytes, name: str = "") -> str:
         name = name or digest(content)
@@ -81,7 +82,7 @@ class Layout:
     def write(self, reference: str = "image") -> Path:
         document = {
             "architecture": self.architecture,
-            "os": "linux",
+            "os": self.system,
             "config": self.config,
             "rootfs": {"type": "layers", "diff_ids": self.diff_ids},
         }

@@ -8,21 +8,38 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.action import oci_image as action
 from ansible_collections.barekernel.containers.plugins.action.oci_image import sentence
+from ansible_collections.barekernel.containers.plugins.module_utils._image.config import host_platform
+
+from tests.kernel.layouts import Layout, tar
+from tests.kernel.test_image_hostile import Faulty
+
+#: Bytes that come slowly.
+SLOW = 8 << 20
 
 
 def play(tmp_path: Path, *options: str, seconds: int = 5, **environment: str) -> str:
     """The output of a play that makes an image, which takes so long, and removes it."""
     copy = [{"src": "/bin/busybox", "dest": "/bin/busybox"}]
     slow = {"name": "slow", "build": {"copy": copy, "run": [f"/bin/busybox sleep {seconds}"]}}
+    return made(tmp_path, slow, *options, **environment)
+
+
+def made(tmp_path: Path, image: dict[str, Any], *options: str, **environment: str) -> str:
+    """The output of a play that makes an image and removes it."""
     tasks = [
-        {"name": "Make it", "barekernel.containers.oci_image": slow},
-        {"name": "Remove it", "barekernel.containers.oci_image": {"name": "slow", "state": "absent"}},
+        {"name": "Make it", "barekernel.containers.oci_image": image},
+        {"name": "Remove it", "barekernel.containers.oci_image": {"name": image["name"], "state": "absent"}},
     ]
     playbook = tmp_path / "play.yml"
     playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
@@ -65,3 +82,54 @@ def test_quiet_where_asked(tmp_path: Path, options: tuple[str, ...], environment
 def test_sentences() -> None:
     assert sentence({"phase": "unpacking", "done": 50 << 20, "total": 110 << 20}) == "unpacking 45% (50 of 110 MB)"
     assert sentence({"phase": "building", "text": "I: \x1b[31mred"}) == "building I: ?[31mred"
+
+
+def test_a_download_is_seen_to_move(tmp_path: Path) -> None:
+    """One layer that comes slowly: each line is further than the one before, and they are few."""
+    layout = Layout(tmp_path / "layout", architecture=host_platform()[0]).add(tar(("big", os.urandom(SLOW))), "")
+    layout.write()
+    with Faulty(layout) as faulty:
+        faulty.faults["/blobs/" + layout.layers[0]["digest"]] = trickle(layout, 20)
+        output = made(tmp_path, {"name": "slow", "registry": faulty.source()})
+    lines = re.findall(r"\[localhost: image slow: pulling (\d+)% \((\d+) of 8 MB\)\]", output)
+    assert 2 <= len(lines) <= 5
+    assert [int(share) for share, _amount in lines] == sorted({int(share) for share, _amount in lines})
+    assert 0 < int(lines[-1][1]) < 8
+
+
+def trickle(layout: Layout, seconds: float) -> Callable[[Any], bool]:
+    """A registry that needs so long for the first layer."""
+    content = (layout.path / "blobs/sha256" / layout.layers[0]["digest"][7:]).read_bytes()
+    pieces = 100
+
+    def answer(request: Any) -> bool:
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(content)))
+        request.end_headers()
+        size = len(content) // pieces + 1
+        for start in range(0, len(content) if request.command == "GET" else 0, size):
+            request.wfile.write(content[start : start + size])
+            time.sleep(seconds / pieces)
+        return True
+
+    return answer
+
+
+def test_lines_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A download of ten minutes, looked at every second."""
+    told: list[tuple[float, str]] = []
+    now = 0.0
+    monkeypatch.setattr(action.time, "monotonic", lambda: now)
+    monkeypatch.setattr(action, "tell", lambda _title, text: told.append((now, text)))
+    watcher = action.Watcher(None, "/x", "app")
+    for second in range(600):
+        now = float(second)
+        watcher._show({"phase": "pulling", "done": second << 20, "total": 600 << 20})
+    times = [when for when, _text in told]
+    assert len(told) <= 21 and max(b - a for a, b in zip(times, times[1:])) <= 30
+    # A quick one is not told every second either, and another phase at once.
+    told.clear()
+    for second in range(600, 610):
+        now = float(second)
+        watcher._show({"phase": "unpacking", "done": (second - 600) << 20, "total": 10 << 20})
+    assert [text.split()[1] for _when, text in told] == ["0%", "50%"]

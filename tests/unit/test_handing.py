@@ -37,7 +37,7 @@ HERE = "linux/amd64"
 
 
 def wants(key: str = "", *blobs: Blob) -> dict[str, Any]:
-    return {"key": key, "blobs": [blob.digest for blob in blobs], "platform": HERE}
+    return {"key": key, "blobs": [blob.digest for blob in blobs], "platform": HERE, "runs": [HERE]}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import os
 from .._kernel.errors import KernelError
 from . import config as configs
 from . import digest as digests
-from . import disk
+from . import disk, platforms
 from .errors import ImageError
 from .handed import Seeded, file_name
 from .incoming import Incoming
@@ -33,13 +33,15 @@ def take_in(source: Seeded, writer: Writer, seen: Seen, policy: Policy, progress
     document = parse_document(manifest, "manifest")
     check_manifest(document, source.reference, len(manifest))
     config = arrived.read(document["config"]["digest"])
-    layers = layers_of(document, diff_ids_of(configs.parse(config)))
+    parsed = configs.parse(config)
+    platforms.check(parsed, source.platform, f"image {source.reference}")
+    layers = layers_of(document, diff_ids_of(parsed))
     incoming = Incoming(writer)
     incoming.offer([layer.digest for layer in layers])
     disk.check_room(writer.store.root, incoming.missing(layers), f"image {source.reference}")
     for layer in layers:
         arrived.take(layer.digest, incoming.path(layer.digest))
-    incoming.take(layers, policy, progress, lambda: False)
+    incoming.take(layers, policy, progress)
     incoming.keep(layers)
     return writer.put_image(manifest, config)
 

@@ -21,7 +21,7 @@ from .errors import ImageError
 from .manifest import layers_of
 from .policy import Policy
 from .progress import Progress
-from .source import Seen, Source
+from .source import Seen, Source, check_pin
 from .store import CONTAINERS_LOCK, Store, parse_document
 from .unpack import Unpacking
 from .write import Writer
@@ -48,7 +48,9 @@ class Images:
         with Writer(self._store, self._kernel) as writer, contextlib.closing(shown):
             recorded = {"kind": source.kind, "parts": source.parts(), "key": seen.key, "stamp": seen.stamp}
             try:
-                self._name(writer, reference, source.obtain(writer, seen, policy, shown), recorded, overrides)
+                digest = source.obtain(writer, seen, policy, shown)
+                check_pin(reference, source, seen, digest)
+                self._name(writer, reference, digest, recorded, overrides)
             except BaseException:
                 self._drop_unnamed()
                 raise

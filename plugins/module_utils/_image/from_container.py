@@ -33,6 +33,7 @@ class Container(Source):
 
     name: str = ""
     kind = "container"
+    holds_still = True
 
     def describe(self) -> str:
         return f"container {self.name}"

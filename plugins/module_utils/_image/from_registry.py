@@ -14,7 +14,7 @@ from . import digest as digests
 from . import reference as references
 from .access import Access
 from .errors import ImageError, Unreachable
-from .source import Seen, Source
+from .source import Seen, Source, parts_differ
 from .store import Store, parse_document
 
 if TYPE_CHECKING:
@@ -24,36 +24,57 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What a registry said: a manifest or an index."""
+
+    digest: str
+    content: bytes
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Registry(Source):
-    """``platform`` is OS/ARCHITECTURE[/VARIANT], empty for the host's own. ``tolerant`` keeps what is there where the
-    registry cannot be asked."""
+    """``platform`` is OS/ARCHITECTURE[/VARIANT], empty for what ``runs`` on the host (empty: on this one). ``tolerant``
+    keeps what is there where the registry cannot be asked."""
 
     reference: str = ""
     platform: str = ""
     access: Access = field(default_factory=Access)
     tolerant: bool = False
     forbidden: bool = False
+    runs: tuple[str, ...] = ()
     kind = "registry"
 
     def describe(self) -> str:
         return f"docker://{self.reference}"
 
     def parts(self) -> tuple[str, ...]:
-        return (self.describe(), *([f"platform {self.platform}"] if self.platform else []))
+        return pulled_parts(self.reference, self.platform)
+
+    def redeclared(self, recorded: Mapping[str, Any]) -> bool:
+        return super().redeclared(recorded) or parts_differ(recorded, self.parts())
+
+    def gives(self, digest: str, seen: Seen, pinned: str) -> bool:
+        """By the digest of an index too: that is the registry's own (the stamp), or was asked for."""
+        return pinned in (digest, seen.stamp, references.parse(self.reference).digest)
 
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
-        """Asks the registry for the manifest and for nothing else. The key is its digest."""
+        """Asks the registry for the manifest and for nothing else. The key is its digest; the stamp that of the index
+        which it was chosen from: as long as that is the same, so is the choice."""
         if self.forbidden:
             raise ImageError(f"{self.reference} is not on this host, and pull is never", "Pull it, or load it")
         try:
-            manifest = self.manifest()
+            answer = self._ask("")
+            if recorded.get("key") and recorded.get("stamp") == answer.digest:
+                return Seen(str(recorded["key"]), str(recorded["key"]), answer.digest)
+            manifest = self._chosen(answer)
         except Unreachable as error:
             if self.tolerant and recorded.get("key"):
                 warning = f"kept as it is: {error}"
                 return Seen(str(recorded["key"]), str(recorded.get("base", "")), warning=warning)
             raise
-        digest = digests.of_bytes(manifest)
-        return Seen(digest, digest, carried=manifest)
+        index = "" if manifest is answer else answer.digest
+        return Seen(manifest.digest, manifest.digest, index, carried=manifest.content)
 
     def obtain(self, writer: Writer, seen: Seen, policy: Policy, progress: Progress) -> str:
         from . import pull  # here, as each source does: most tasks find their image in the store and make none
@@ -62,19 +83,33 @@ class Registry(Source):
 
     def manifest(self) -> bytes:
         """The manifest for the platform. Raises Unreachable, ImageError."""
+        return self._chosen(self._ask("")).content
+
+    def _ask(self, digest: str) -> Answer:
+        """A manifest or index, which is a GET of a few kB, as skopeo has no HEAD. Raises Unreachable, ImageError."""
         from . import transport
-        from .manifest import check_manifest, choose
 
         name = references.parse(self.reference)
-        content = transport.inspect(f"docker://{name}", self.access, name.domain)
-        if name.digest and digests.of_bytes(content) != name.digest:
-            raise ImageError(f"{self.reference}: the registry answered with another digest")
-        document = parse_document(content, f"manifest of {self.reference}")
-        if "manifests" in document:
-            wanted = choose(document, self.platform, self.reference)
-            content = transport.inspect(f"docker://{name.at(wanted)}", self.access, name.domain)
-            if digests.of_bytes(content) != wanted:
-                raise ImageError(f"{self.reference}: the registry answered with another digest than {wanted}")
-            document = parse_document(content, f"manifest of {self.reference}")
-        check_manifest(document, self.reference, len(content))
-        return content
+        asked = name.at(digest) if digest else name
+        content = transport.inspect(f"docker://{asked}", self.access, name.domain)
+        got = digests.of_bytes(content)
+        if asked.digest and asked.digest != got:
+            raise ImageError(f"{self.reference}: the registry answered with another digest than {asked.digest}")
+        return Answer(got, content, parse_document(content, f"manifest of {self.reference}"))
+
+    def _chosen(self, answer: Answer) -> Answer:
+        """The manifest itself, or out of an index the one for the platform. Raises Unreachable, ImageError."""
+        from . import platforms
+        from .manifest import check_manifest, choose
+
+        if "manifests" in answer.document:
+            own = tuple(map(platforms.parse, self.runs)) or platforms.of_host()
+            wanted = platforms.wanted(self.platform, own)
+            answer = self._ask(choose(answer.document, wanted, self.reference))
+        check_manifest(answer.document, self.reference, len(answer.content))
+        return answer
+
+
+def pulled_parts(reference: str, platform: str) -> tuple[str, ...]:
+    """What is declared of an image of a registry, whoever brings it."""
+    return (f"docker://{reference}", *([f"platform {platform}"] if platform else []))

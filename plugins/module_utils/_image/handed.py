@@ -11,14 +11,16 @@ with Wanted, having changed nothing; the action plugin then brings what the host
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._kernel.errors import KernelError
 from . import digest as digests
+from . import reference as references
 from .errors import ImageError
-from .source import Seen, Source
+from .from_registry import pulled_parts
+from .source import Seen, Source, parts_differ
 from .store import Store
 
 if TYPE_CHECKING:
@@ -72,13 +74,21 @@ class Seeded(Source):
     seed: str = ""
     handed: Handed = Handed()
     forbidden: bool = False
+    platform: str = ""
     kind = "registry"
 
     def describe(self) -> str:
         return f"docker://{self.reference} by way of {self.seed}"
 
     def parts(self) -> tuple[str, ...]:
-        return (f"docker://{self.reference}",)
+        return pulled_parts(self.reference, self.platform)
+
+    def redeclared(self, recorded: Mapping[str, Any]) -> bool:
+        return super().redeclared(recorded) or parts_differ(recorded, self.parts())
+
+    def gives(self, digest: str, seen: Seen, pinned: str) -> bool:
+        """By the digest of an index, whoever has pulled it took care of that."""
+        return pinned in (digest, references.parse(self.reference).digest)
 
     def look(self, store: Store, recorded: Any) -> Seen:
         if self.forbidden:
@@ -99,11 +109,13 @@ def file_name(digest: str) -> str:
 
 def wanted(store: Store, key: str, rotten: tuple[str, ...]) -> dict[str, Any]:
     """What the action plugin needs to know of this host: the key of the image as it is, the blobs there are, and for
-    which platform it takes images."""
-    from . import config
+    which platform it takes images: ``runs`` is what it runs, the best first."""
+    from . import config, platforms
 
     directory = f"{store.root}/blobs/sha256"
     names = os.listdir(directory) if os.path.isdir(directory) else []
     blobs = sorted(digest for digest in (f"sha256:{name}" for name in names) if digests.is_digest(digest))
     platform = "/".join(filter(None, ("linux", *config.host_platform())))
-    return {"key": key, "blobs": [digest for digest in blobs if digest not in rotten], "platform": platform}
+    runs = [str(each) for each in platforms.of_host()]
+    has = [digest for digest in blobs if digest not in rotten]
+    return {"key": key, "blobs": has, "platform": platform, "runs": runs}

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Protocol
 
 from . import digest as digests
 from .errors import ImageError
@@ -21,6 +21,15 @@ from .write import Writer
 COPY_OPTIONS = ["--quiet", "--dest-oci-accept-uncompressed-layers", "--remove-signatures"]
 
 
+class Coming(Protocol):
+    """A transport: whether it goes on, and the bytes it has brought."""
+
+    def going(self) -> bool: ...
+
+    @property
+    def arrived(self) -> int: ...
+
+
 class Incoming:
     """Where skopeo, or who else brings them, writes blobs."""
 
@@ -28,7 +37,8 @@ class Incoming:
         self._writer = writer
         self._store = writer.store
         self.blobs = writer.path("blobs")
-        self.target = f"oci:{writer.path('layout')}:image"
+        self.layout = writer.path("layout")
+        self.target = f"oci:{self.layout}:image"
         os.makedirs(self.blobs + "/sha256")
 
     def offer(self, wanted: list[str]) -> None:
@@ -41,19 +51,32 @@ class Incoming:
         return f"{self.blobs}/{digests.check(digest).replace(':', '/')}"
 
     def missing(self, layers: tuple[Layer, ...]) -> int:
-        """Bytes that have to come."""
-        return sum(layer.size for layer in layers if not self._store.has_blob(layer.digest))
+        """Bytes that have to come: an image may hold the same layer twice."""
+        sizes = {layer.digest: layer.size for layer in layers if not self._store.has_blob(layer.digest)}
+        return sum(sizes.values())
 
     def find(self, layer: Layer) -> str | None:
         """A layer's blob once it is complete: skopeo renames it to its name only then."""
         path = self.path(layer.digest)
         return path if os.path.exists(path) else None
 
-    def take(self, layers: tuple[Layer, ...], policy: Policy, progress: Progress, coming: Any) -> None:
-        """Unpack each layer as soon as its blob has come."""
+    def take(self, layers: tuple[Layer, ...], policy: Policy, progress: Progress, coming: Coming | None = None) -> None:
+        """Unpack each layer as soon as its blob has come; ``coming`` is None where all have."""
+        total = self.missing(layers)
+
+        def going() -> bool:
+            return coming is not None and coming.going()
+
+        def told() -> bool:
+            """How far the transport is, which is what one waits for until it has ended."""
+            if coming is None or coming.arrived >= total:
+                return False
+            progress.update("pulling", coming.arrived, total)
+            return True
+
         unpacking = Unpacking(self._writer, layers, policy, progress)
-        unpacking.run(self.find, coming)
-        while coming():
+        unpacking.run(self.find, going, told)
+        while going():
             unpacking.rest()
         unpacking.place(self.find)
 

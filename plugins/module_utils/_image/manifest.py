@@ -6,14 +6,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import config as configs
 from . import digest as digests
-from . import shapes
+from . import platforms, shapes
 from .errors import ImageError
+from .platforms import Platform
 from .store import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 
 _LIMIT = 4 << 20
@@ -62,21 +62,39 @@ def check_manifest(document: Mapping[str, Any], what: str, size: int) -> None:
         raise ImageError(f"{what}: its manifest has {size} bytes, more than {_LIMIT}")
 
 
-def choose(index: Mapping[str, Any], platform: str, what: str) -> str:
-    """The digest for a platform out of an index, image-index.md. Raises ImageError that lists what there is."""
-    if index.get("mediaType", OCI_INDEX) not in (OCI_INDEX, DOCKER_LIST):
-        raise ImageError(f"{what}: an index of the type {index.get('mediaType')!r}")
-    architecture, variant = configs.host_platform()
-    parts = platform.split("/") if platform else ["linux", architecture, variant]
-    offered = []
-    found = []
-    for entry in shapes.entries_of(index, f"the index of {what}"):
-        its = entry.get("platform") or {}
-        offered.append("/".join(filter(None, (its.get("os"), its.get("architecture"), its.get("variant")))))
-        if [its.get("os"), its.get("architecture")] == parts[:2]:
-            found.append(((its.get("variant") or "") == (parts[2] if len(parts) > 2 else ""), entry))
-    if not found:
-        wanted = "/".join(filter(None, parts))
-        raise ImageError(f"{what} has no image for {wanted}, only for {', '.join(sorted(set(offered))) or 'nothing'}")
-    # The exact variant where there is one, else the first of the architecture.
-    return digests.check(max(found, key=lambda pair: pair[0])[1].get("digest"), "manifest")
+def choose(index: Mapping[str, Any], wanted: Sequence[Platform], what: str) -> str:
+    """The digest of the image for the first of these platforms that there is one for, image-index.md.
+
+    Raises ImageError that lists what there is.
+    """
+    kind = index.get("mediaType", OCI_INDEX)
+    if kind not in (OCI_INDEX, DOCKER_LIST):
+        raise ImageError(f"{what}: an index of the type {kind!r}")
+    entries = shapes.entries_of(index, f"the index of {what}")
+    for platform in wanted:
+        for entry in entries:
+            if _platform(entry).meets(platform):
+                return _image(entry, platform, what)
+    offered = sorted({str(_platform(entry)) for entry in entries} - {"", "unknown/unknown"})
+    if not offered:
+        hint = "Give the one to take by its digest, as registry.reference"
+        raise ImageError(f"{what} is an index that says of no image which platform it is for", hint)
+    hint = "Name a platform that it has as registry.platform, or use another image"
+    raise ImageError(f"{what} has no image for {_named(wanted)}, only for {', '.join(offered)}", hint)
+
+
+def _platform(entry: Mapping[str, Any]) -> Platform:
+    return platforms.of(entry.get("platform") or {})
+
+
+def _named(wanted: Sequence[Platform]) -> str:
+    """A host's many variants are one platform to whoever reads of them."""
+    return str(wanted[0]) if len(wanted) == 1 else f"{wanted[0].os}/{wanted[0].architecture}"
+
+
+def _image(entry: Mapping[str, Any], platform: Platform, what: str) -> str:
+    digest = digests.check(entry.get("digest"), "manifest")
+    if entry.get("mediaType") in (OCI_INDEX, DOCKER_LIST):
+        hint = f"Give that as registry.reference: the same repository, with @{digest} for the tag"
+        raise ImageError(f"{what}: for {platform} its index has another index", hint)
+    return digest

@@ -11,11 +11,13 @@ import json
 import os
 import time
 
+from .._kernel import locations
+
 _EVERY = 0.2
 
 
 class Progress:
-    """Writes {"phase", "done", "total", "text"} to ``path``; does nothing where there is no path."""
+    """Writes {"phase", "done", "total", "text", "pid"} to ``path``; does nothing where there is no path."""
 
     def __init__(self, path: str = "") -> None:
         self._path = path
@@ -28,7 +30,7 @@ class Progress:
         if not self._path or (phase == self._phase and now - self._last < _EVERY):
             return
         self._last, self._phase = now, phase
-        state = {"phase": phase, "done": done, "total": total, "text": text}
+        state = {"phase": phase, "done": done, "total": total, "text": text, "pid": os.getpid()}
         with contextlib.suppress(OSError):
             os.makedirs(os.path.dirname(self._path), mode=0o755, exist_ok=True)
             # For everyone to read: the watcher comes without root's rights, and there is nothing to hide.
@@ -44,3 +46,22 @@ class Progress:
                 os.unlink(self._path)
             with contextlib.suppress(OSError):
                 os.rmdir(os.path.dirname(self._path))
+
+
+def left() -> tuple[str, ...]:
+    """The files of those who are no more: killed before they could close()."""
+    try:
+        names = sorted(os.listdir(locations.PROGRESS))
+    except FileNotFoundError:
+        return ()
+    paths = (f"{locations.PROGRESS}/{name}" for name in names)
+    return tuple(path for path in paths if not _lives(path))
+
+
+def _lives(path: str) -> bool:
+    """Whether the writer does. A file that is being written cannot be read, and one that has gone is nobody's fault."""
+    try:
+        with open(path, "rb") as handle:
+            return os.path.exists(f"/proc/{int(json.load(handle)['pid'])}")
+    except (OSError, ValueError, TypeError, KeyError):
+        return path.endswith(".new") or not os.path.lexists(path)

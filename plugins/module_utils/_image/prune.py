@@ -13,7 +13,7 @@ from typing import Any
 
 from .._kernel import files, locations
 from . import digest as digests
-from . import replaced
+from . import progress, replaced
 from .errors import ImageError
 from .store import Image, Store, reference_of, source_of
 
@@ -52,7 +52,7 @@ def unused(store: Store, without: str = "") -> Garbage:
 
 def half_made(store: Store) -> bool:
     """Whether an interrupted run left something that no name leads to, or a layer was replaced whose users ended."""
-    if os.path.isdir(locations.PROGRESS) or replaced.over(store):
+    if progress.left() or replaced.over(store):
         return True
     places = [store.root, f"{store.root}/blobs/sha256", f"{store.root}/layers"]
     names = [name for place in places if os.path.isdir(place) for name in os.listdir(place)]

@@ -7,13 +7,15 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from . import config as configs
 from . import digest as digests
-from . import disk, transport
+from . import disk, platforms, transport
 from . import reference as references
 from .errors import ImageError, Unreachable
 from .from_registry import Registry
@@ -27,6 +29,7 @@ from .transport import Skopeo
 from .write import Writer
 
 _BEFORE_RETRY = 1.0
+_LOOK_EVERY = 0.2
 
 
 def pull(source: Registry, writer: Writer, seen: Seen, policy: Policy, progress: Progress) -> str:
@@ -36,23 +39,26 @@ def pull(source: Registry, writer: Writer, seen: Seen, policy: Policy, progress:
     progress.update("asking", text=source.reference)
     incoming = Incoming(writer)
     incoming.offer([layer["digest"] for layer in document["layers"]])
-    with copying(source, seen.key, incoming.blobs, incoming.target) as copy:
+    with copying(source, seen.key, incoming.blobs, incoming.layout) as copy:
         config = _config(source, seen.key, document)
-        layers = layers_of(document, diff_ids_of(configs.parse(config)))
+        parsed = configs.parse(config)
+        platforms.check(parsed, source.platform, f"image {source.reference}")
+        layers = layers_of(document, diff_ids_of(parsed))
         disk.check_room(writer.store.root, incoming.missing(layers), f"image {source.reference}")
-        incoming.take(layers, policy, progress, copy.going)
+        incoming.take(layers, policy, progress, copy)
     incoming.keep(layers)
     return writer.put_image(manifest, config)
 
 
 @contextlib.contextmanager
-def copying(source: Registry, digest: str, blobs: str, target: str) -> Iterator[Copying]:
-    """Has skopeo bring the image with that manifest: what is not in the directory ``blobs`` appears there."""
+def copying(source: Registry, digest: str, blobs: str, layout: str) -> Iterator[Copying]:
+    """Has skopeo bring the image with that manifest: what is not in the directory ``blobs`` appears there, and is in
+    ``layout`` until it is complete."""
     name, access = references.parse(source.reference), source.access
     with access.options("src-", name.domain) as (options, fds):
         command = [*access.global_options(), "copy", *options, *COPY_OPTIONS]
-        command += [f"--dest-shared-blob-dir={blobs}", f"docker://{name.at(digest)}", target]
-        process = Copying(command, source.reference, fds, access.retries)
+        command += [f"--dest-shared-blob-dir={blobs}", f"docker://{name.at(digest)}", f"oci:{layout}:image"]
+        process = Copying(command, source.reference, fds, access.retries, (blobs, layout))
         try:
             yield process
         finally:
@@ -69,31 +75,70 @@ def _config(source: Registry, digest: str, manifest: Mapping[str, Any]) -> bytes
 
 
 class Copying:
-    """A copy that is started again where it broke off; the blobs that have come by then stay.
+    """A copy that is started again where it broke off, or nothing came any more; the blobs that have come by then stay.
 
-    skopeo's own retries do not cover a connection that ends in the middle of a blob.
+    skopeo's own retries do not cover a connection that ends in the middle of a blob, and it waits without end.
     """
 
-    def __init__(self, command: list[str], what: str, fds: tuple[int, ...], retries: int) -> None:
+    def __init__(
+        self, command: list[str], what: str, fds: tuple[int, ...], retries: int, directories: tuple[str, str]
+    ) -> None:
+        """``directories`` are those in which it arrives: complete, and not yet."""
         self._start: Callable[[], Skopeo] = lambda: Skopeo(command, what, fds)
-        self._left = retries
+        self._what, self._left, self._directories = what, retries, directories
+        self._before = bytes_below(*directories)
+        self._arrived, self._looked = 0, 0.0
+        self._moved = time.monotonic()
         self._process = self._start()
 
     def going(self) -> bool:
         """Whether more may come. Raises Unreachable where it has failed for good."""
-        if self._process.running:
-            return True
         try:
+            if self._process.running:
+                self._watch()
+                return True
             self._process.check()
         except Unreachable as error:
             if error.missing or not self._left:
                 raise
             self._left -= 1
-            self._process.close()
-            time.sleep(_BEFORE_RETRY)
-            self._process = self._start()
+            self._again()
             return True
         return False
 
+    @property
+    def arrived(self) -> int:
+        """Bytes that have come, as of a moment ago."""
+        now = time.monotonic()
+        if now - self._looked >= _LOOK_EVERY:
+            self._looked = now
+            arrived = bytes_below(*self._directories) - self._before
+            if arrived != self._arrived:
+                self._arrived, self._moved = arrived, now
+        return self._arrived
+
+    def _watch(self) -> None:
+        """Raises Unreachable where the registry has fallen silent."""
+        arrived = self.arrived
+        if time.monotonic() - self._moved >= transport.SILENCE:
+            raise transport.silent(self._what, f"nothing has come after {arrived >> 20} MB")
+
+    def _again(self) -> None:
+        self._process.close()
+        shutil.rmtree(self._directories[1], ignore_errors=True)  # what will never be complete
+        time.sleep(_BEFORE_RETRY)
+        self._moved = time.monotonic()
+        self._process = self._start()
+
     def close(self) -> None:
         self._process.close()
+
+
+def bytes_below(*directories: str) -> int:
+    total = 0
+    for directory in directories:
+        for base, _directories, names in os.walk(directory):
+            for name in names:
+                with contextlib.suppress(OSError):  # it is renamed at this moment
+                    total += os.stat(f"{base}/{name}").st_size
+    return total

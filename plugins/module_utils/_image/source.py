@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._kernel.errors import KernelError
 from . import digest as digests
+from . import reference as references
 from .errors import ImageError
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Source:
     """A way to come by an image. Frozen: planners compare them."""
 
     kind = ""
+    #: Whether look() keeps something from changing meanwhile, which two at once cannot.
+    holds_still = False
 
     def describe(self) -> str:
         """What the image is made from, as a sentence's end: ``directory /srv/root``."""
@@ -56,6 +59,14 @@ class Source:
     def parts(self) -> tuple[str, ...]:
         """What goes in, one declared value each: so that a diff names the value where ``Seen.key`` only differs."""
         return (self.describe(),)
+
+    def redeclared(self, recorded: Mapping[str, Any]) -> bool:
+        """Whether an image that is recorded like that was declared to come from elsewhere, whatever is there now."""
+        return bool(recorded.get("kind", self.kind) != self.kind)
+
+    def gives(self, digest: str, seen: Seen, pinned: str) -> bool:
+        """Whether an image with that manifest is the one that NAME@``pinned`` means."""
+        return digest == pinned
 
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
         """Look without changing anything; ``recorded`` is what was written down when it was last used ({} if never).
@@ -70,6 +81,21 @@ class Source:
         Raises ImageError, KernelError.
         """
         raise NotImplementedError
+
+
+def parts_differ(recorded: Mapping[str, Any], parts: Sequence[str]) -> bool:
+    """Whether other values are recorded; of an image that has none nobody can tell."""
+    return bool(recorded.get("parts")) and list(recorded["parts"]) != list(parts)
+
+
+def check_pin(reference: str, source: Source, seen: Seen, digest: str) -> None:
+    """Raises ImageError where a name with a digest would be given to another image."""
+    pinned = references.parse(reference).digest
+    if pinned and not source.gives(digest, seen, pinned):
+        raise ImageError(
+            f"name: {reference} is the image with the digest {pinned}, and {source.describe()} is {digest}",
+            "Give it a name with a tag, or the digest that it has",
+        )
 
 
 def key_of(*parts: Any) -> str:

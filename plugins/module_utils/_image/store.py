@@ -155,6 +155,13 @@ class Store:
         """Reference to manifest digest, for every named image."""
         return {reference_of(d): str(d["digest"]) for d in self.descriptors() if reference_of(d)}
 
+    def named(self, reference: str) -> Image | None:
+        """The image that bears this name in full; None where none does. Raises ImageError as resolve() does."""
+        for descriptor in self.descriptors():
+            if reference_of(descriptor) == reference:
+                return self.image(str(descriptor["digest"]), reference, source_of(descriptor))
+        return None
+
     def resolve(self, name: str) -> Image | None:
         """The image of that name, ``NAME@DIGEST`` or digest; None where the store has none.
 
@@ -162,11 +169,13 @@ class Store:
         """
         wanted = name if digests.is_digest(name) else str(references.parse(name))
         by_digest = wanted.rpartition("@")[2] if "@" in wanted or digests.is_digest(name) else ""
+        if (named := self.named(wanted)) is not None or not by_digest:
+            return named
         for descriptor in self.descriptors():
-            if reference_of(descriptor) == wanted or (by_digest and descriptor.get("digest") == by_digest):
-                return self.image(str(descriptor["digest"]), reference_of(descriptor), source_of(descriptor))
+            if descriptor.get("digest") == by_digest:
+                return self.image(by_digest, reference_of(descriptor), source_of(descriptor))
         # An image whose name has moved on stays as long as a container is made from it.
-        return self.image(by_digest) if by_digest and self.has_blob(by_digest) else None
+        return self.image(by_digest) if self.has_blob(by_digest) else None
 
     def image(self, digest: str, reference: str = "", source: Mapping[str, Any] | None = None) -> Image:
         """The image with that manifest. Raises ImageError where blobs of it are missing or damaged."""

@@ -34,6 +34,18 @@ _HINTS = (
 )
 
 
+#: Seconds in which a registry says nothing, and no byte comes, after which it is not waited for any longer: what it may
+#: ask a client to wait because of too many requests is less.
+SILENCE = 360.0
+
+
+def silent(what: str, how: str) -> Unreachable:
+    hint = (
+        "See whether it, or a proxy or firewall before it, is overloaded or loses connections, and run the task again"
+    )
+    return Unreachable(f"{what}: {how} for {SILENCE:.0f} seconds, although the registry took the connection", hint)
+
+
 class Skopeo:
     """One skopeo process, which ends with this one. Its last error line is the error."""
 
@@ -60,7 +72,10 @@ class Skopeo:
 
     def output(self) -> bytes:
         """Wait for its end. Raises Unreachable."""
-        output, _nothing = self._process.communicate()
+        try:
+            output, _nothing = self._process.communicate(timeout=SILENCE)
+        except subprocess.TimeoutExpired:
+            raise silent(self._what, "no answer") from None
         self.check()
         return bytes(output)
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tarfile
 from collections.abc import Mapping
@@ -13,16 +14,19 @@ from typing import Any
 
 from . import config as configs
 from . import digest as digests
-from . import disk
-from .errors import ImageError
+from . import disk, platforms
+from .errors import ImageError, Unreachable
 from .from_archive import Archive
 from .incoming import COPY_OPTIONS, Incoming
 from .manifest import check_manifest, layers_of
 from .policy import Policy
 from .progress import Progress
-from .store import diff_ids_of, parse_document
+from .store import diff_ids_of, parse_document, reference_of
 from .transport import Skopeo
 from .write import Writer
+
+#: Bytes of what lists an archive's images, of which more are not honest.
+_LISTING = 4 << 20
 
 
 def unarchive(source: Archive, writer: Writer, policy: Policy, progress: Progress) -> str:
@@ -38,6 +42,8 @@ def unarchive(source: Archive, writer: Writer, policy: Policy, progress: Progres
     copying = Skopeo([*command, f"--dest-shared-blob-dir={incoming.blobs}", name, incoming.target], source.path)
     try:
         copying.check()
+    except Unreachable as error:
+        raise _with_names(error, source, form, path) from None
     finally:
         copying.close()
     manifest = _read(incoming, _only_manifest(writer))
@@ -46,10 +52,43 @@ def unarchive(source: Archive, writer: Writer, policy: Policy, progress: Progres
     config = _read(incoming, document["config"]["digest"])
     if form in ("docker-archive", "dir"):
         manifest, config = _as_it_was(source, name, document)
-    layers = layers_of(document, diff_ids_of(configs.parse(config)))
-    incoming.take(layers, policy, progress, lambda: False)
+    parsed = configs.parse(config)
+    platforms.check_system(parsed, f"archive {source.path}")
+    layers = layers_of(document, diff_ids_of(parsed))
+    incoming.take(layers, policy, progress)
     incoming.keep(layers)
     return writer.put_image(manifest, config)
+
+
+def _with_names(error: Unreachable, source: Archive, form: str, path: str) -> ImageError:
+    """The error, and what there is to choose from where skopeo did not know which image is meant."""
+    names = _names(form, path)
+    if source.reference in names or len(names) < (1 if source.reference else 2):
+        return error
+    return ImageError(str(error), f"Set archive.reference to one of {', '.join(names)}")
+
+
+def _names(form: str, path: str) -> list[str]:
+    """The names of the images in it; empty where there are none, or it cannot be read."""
+    listing = "manifest.json" if form == "docker-archive" else "index.json"
+    try:
+        content = json.loads(_listing(form, path, listing))
+        if form == "docker-archive":
+            return sorted(tag for entry in content for tag in entry.get("RepoTags") or ())
+        return sorted(filter(None, map(reference_of, content["manifests"])))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, tarfile.TarError):
+        return []
+
+
+def _listing(form: str, path: str, name: str) -> bytes:
+    if os.path.isdir(path):
+        with open(f"{path}/{name}", "rb") as listing:
+            return listing.read(_LISTING)
+    with tarfile.open(path) as archive:
+        for member in archive:
+            if member.name.removeprefix("./") == name and (content := archive.extractfile(member)):
+                return content.read(_LISTING)
+    return b""
 
 
 def _as_it_was(source: Archive, name: str, document: Mapping[str, Any]) -> tuple[bytes, bytes]:

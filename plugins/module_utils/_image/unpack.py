@@ -137,8 +137,16 @@ class Unpacking:
         self._pool = Pool()
         self._ahead = Ahead(writer)
 
-    def run(self, blob_of: Callable[[Layer], str | None], still_coming: Callable[[], bool]) -> None:
-        """Unpack what the store does not have. Raises HostileLayer, ImageError, KernelError."""
+    def run(
+        self,
+        blob_of: Callable[[Layer], str | None],
+        still_coming: Callable[[], bool],
+        told: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Unpack what the store does not have; ``told`` is whether somebody else has said how far the image is.
+
+        Raises HostileLayer, ImageError, KernelError.
+        """
         wanted = {layer.diff_id: layer for layer in self._layers if not self._unpacked(layer)}
         total = sum(layer.size for layer in wanted.values())
         waiting = dict(wanted)
@@ -154,7 +162,8 @@ class Unpacking:
                         self._ahead.unpacked(int(record["tar_size"]))
                     if not pool.busy and waiting:
                         time.sleep(_POLL)
-                    self._report(wanted, total)
+                    if not told():
+                        self._report(wanted, total)
             except KernelError as error:
                 self._writer.explain(error, f"about {4 * total}")
                 raise

@@ -18,7 +18,7 @@ from typing import Any
 from .._kernel import libc, locations
 from .._kernel.errors import KernelError
 from . import digest as digests
-from . import disk
+from . import disk, progress
 from . import store as stores
 from .errors import ImageError
 from .store import Store
@@ -94,7 +94,9 @@ class Writer:
         """What an interrupted run left: nobody else can be at work, as the caller holds the lock."""
         self.kernel.build_cgroup.clear()  # what runs there could write on in what goes next
         self.kernel.files.remove_tree(self.staging)
-        self.kernel.files.remove_tree(locations.PROGRESS)
+        for path in progress.left():
+            self.kernel.files.remove_file(path)
+        self.kernel.files.remove_if_empty(locations.PROGRESS)
         for directory in ("/blobs/sha256", "/layers", ""):
             path = self.store.root + directory
             for name in os.listdir(path) if os.path.isdir(path) else ():

@@ -18,8 +18,9 @@ from .._image.store import Image
 from .errors import Refused
 from .operation import RECREATE, Change, Operation, Plan
 
-#: When the source is looked at although the image is there.
-IF_MISSING, IF_CHANGED, ALWAYS = "missing", "changed", "always"
+#: When the source is looked at although the image is there: never, where another one is declared than it was made
+#: from, to see whether it has changed, or to make it anew whatever is seen.
+IF_MISSING, IF_REDECLARED, IF_CHANGED, ALWAYS = "missing", "redeclared", "changed", "always"
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ def plan(desired: Desired, observed: Observed) -> Plan:
 def _changed(source: Source | None, current: Image, seen: Seen | None) -> bool:
     if source is None or seen is None:
         return False
-    return current.source.get("kind") != source.kind or current.source.get("key") != seen.key
+    return source.redeclared(current.source) or current.source.get("key") != seen.key
 
 
 def _configuration(desired: Desired, current: Image, observed: Observed, before: Mapping[str, Any]) -> Plan:

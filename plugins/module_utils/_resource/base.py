@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -36,6 +37,7 @@ class Resource(Generic[Desired, Observed]):
     """A kind of object. Stateless: one instance serves any number of objects.
 
     The order of calls is always desired(), then under the locks observe(), plan(), the operations, observe(), plan().
+    Where somebody else holds them, glance() and plan() come first, and are all if they find nothing to do.
     """
 
     #: The module's name.
@@ -56,6 +58,15 @@ class Resource(Generic[Desired, Observed]):
     def observe(self, desired: Desired) -> Observed:
         """Read the live state of what ``desired`` is about. Changes nothing. Raises KernelError."""
         raise NotImplementedError
+
+    def glance(self, desired: Desired) -> Observed | None:
+        """The same while somebody else holds the locks, where it can be told then: what another one is about to change
+        is taken as it is, and what he has half-made as not there. None where it cannot, as by default."""
+        return None
+
+    def waiting(self, desired: Desired) -> contextlib.AbstractContextManager[object]:
+        """Entered while somebody else holds the locks and something has to be done: to say so."""
+        return contextlib.nullcontext()
 
     def plan(self, desired: Desired, observed: Observed) -> Plan:
         """Pure. Raises Refused."""

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,7 +49,9 @@ class Outcome:
 
 def predict(resource: Resource[Any, Any], desired: Any) -> Outcome:
     """Observe and plan, change nothing: what check mode is. No lock is taken either, as that would create a file."""
-    observed = resource.observe(desired)
+    observed = resource.glance(desired) if files.is_locked(*resource.locks(desired)) else None
+    if observed is None:
+        observed = resource.observe(desired)
     return Outcome(_plan(resource, desired, observed), resource.facts(desired, observed))
 
 
@@ -56,8 +60,29 @@ def converge(resource: Resource[Any, Any], desired: Any, kernel: Any = None) -> 
 
     Raises Refused (nothing was changed), KernelError (while observing), Interrupted, NotConverged, CommandFailed.
     """
-    with files.locked(*resource.locks(desired)):
+    locks = resource.locks(desired)
+    if files.is_locked(*locks) and (outcome := _as_declared(resource, desired)) is not None:
+        return outcome
+    shown = contextlib.ExitStack()
+
+    def wait() -> None:
+        shown.enter_context(resource.waiting(desired))
+
+    with shown, files.locked(*locks, when_busy=wait):
+        shown.close()
         return converge_locked(resource, desired, kernel)
+
+
+def _as_declared(resource: Resource[Any, Any], desired: Any) -> Outcome | None:
+    """The outcome where nothing has to be done, so that nobody waits for another one's long change for nothing."""
+    try:
+        observed = resource.glance(desired)
+        if observed is None:
+            return None
+        plan = _plan(resource, desired, observed)
+        return None if plan.operations else Outcome(plan, resource.facts(desired, observed))
+    except (KernelError, Refused):
+        return None  # it may have gone while it was read: under the locks it is an error, or none
 
 
 def converge_locked(resource: Resource[Any, Any], desired: Any, kernel: Any = None) -> Outcome:
@@ -68,7 +93,8 @@ def converge_locked(resource: Resource[Any, Any], desired: Any, kernel: Any = No
         return Outcome(plan, resource.facts(desired, observed))
     returned = apply(plan, kernel if kernel is not None else resource.kernel())
     try:
-        return Outcome(plan, {**_settled(resource, desired, plan), **resource.results(returned)})
+        outcome = _settled(resource, desired, plan)
+        return Outcome(outcome.plan, {**outcome.facts, **resource.results(returned)})
     except CommandFailed as error:
         error.done = plan.actions
         raise
@@ -76,15 +102,17 @@ def converge_locked(resource: Resource[Any, Any], desired: Any, kernel: Any = No
         raise NotConverged(f"all was applied, but the second look failed: {error}", plan.actions) from error
 
 
-def _settled(resource: Resource[Any, Any], desired: Any, applied: Plan) -> dict[str, Any]:
-    """The facts of a second look, which must find nothing to do. Raises NotConverged."""
+def _settled(resource: Resource[Any, Any], desired: Any, applied: Plan) -> Outcome:
+    """What was applied, and the facts of a second look, which must find nothing to do. Raises NotConverged."""
     desired = resource.settled(desired)
     observed = resource.observe(desired)
-    left = _plan(resource, desired, observed).actions
-    if left:
-        message = "the kernel did not keep what was applied; still to do: " + "; ".join(left)
+    left = _plan(resource, desired, observed)
+    if left.operations:
+        message = "the kernel did not keep what was applied; still to do: " + "; ".join(left.actions)
         raise NotConverged(message, applied.actions)
-    return resource.facts(desired, observed)
+    # What only can be told of an object that is there.
+    warnings = tuple(dict.fromkeys((*applied.warnings, *left.warnings)))
+    return Outcome(dataclasses.replace(applied, warnings=warnings), resource.facts(desired, observed))
 
 
 def _plan(resource: Resource[Any, Any], desired: Any, observed: Any) -> Plan:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 from .._image import handed, prune, replaced
 from .._image.damage import Damage
 from .._image.errors import ImageError
-from .._image.source import Seen
+from .._image.progress import Progress
+from .._image.source import Seen, check_pin
 from .._image.store import LOCK, Image, Store
 from .._kernel.errors import KernelError
 from .._plan import image as planner
@@ -51,19 +53,35 @@ class ImageResource(Resource[Desired, Observed]):
             return dataclasses.replace(desired, refresh=planner.IF_MISSING)
         return desired
 
+    def waiting(self, desired: Desired) -> contextlib.AbstractContextManager[object]:
+        shown = Progress(desired.progress)
+        shown.update("waiting", text="for another task that changes images on this host")
+        return contextlib.closing(shown)
+
     def observe(self, desired: Desired) -> Observed:
         """Raises KernelError, Refused (a source that cannot be read), CommandFailed (it must be handed over first)."""
+        return self._observe(desired, half_made(self.store))
+
+    def glance(self, desired: Desired) -> Observed | None:
+        """Every change of the store is one rename, and what is in staging is another one's."""
+        if desired.source is not None and desired.source.holds_still:
+            return None
+        try:
+            return self._observe(desired, False)
+        except ImageError as error:
+            raise Refused(str(error)) from error
+
+    def _observe(self, desired: Desired, left: bool) -> Observed:
         current, damage = self._current(desired.reference)
-        left = half_made(self.store)
         if not desired.present:
             users = self.store.users(self.store.names().get(desired.reference, current.digest if current else ""))
             garbage = prune.unused(self.store, without=desired.reference)
-            warnings = planner.kept_for(garbage.unknown)
+            warnings = tuple(planner.kept_for(garbage.unknown))
             return Observed(current, damage, users=users, garbage=garbage, half_made=left, warnings=warnings)
+        missing = current.missing if current else ()
         rotten = self._rotten(current) if current is not None and desired.verify else Damage()
         seen = self._seen(desired, current, rotten)
-        warnings = (seen.warning,) if seen and seen.warning else ()
-        missing = current.missing if current else ()
+        told = [seen.warning] if seen and seen.warning else []
         return Observed(
             current,
             damage,
@@ -71,7 +89,7 @@ class ImageResource(Resource[Desired, Observed]):
             missing=missing,
             half_made=left,
             rotten=rotten,
-            warnings=(*warnings, *self._on_damaged(rotten)),
+            warnings=(*told, *self._strange(desired, current), *self._on_damaged(rotten)),
         )
 
     def plan(self, desired: Desired, observed: Observed) -> Plan:
@@ -89,7 +107,7 @@ class ImageResource(Resource[Desired, Observed]):
         except ImageError as error:
             raise Refused(str(error)) from error
         try:
-            image = self.store.resolve(reference)
+            image = self.store.named(reference)
         except ImageError as error:
             return None, f"it is damaged: {error}"
         if image is not None and image.missing and not self._whole(image):
@@ -110,6 +128,15 @@ class ImageResource(Resource[Desired, Observed]):
 
         return verify.check(self.store, image)
 
+    def _strange(self, desired: Desired, image: Image | None) -> list[str]:
+        """What a registry is asked for by its platform, and no archive."""
+        if image is None or desired.source is None or desired.source.kind != "archive":
+            return []
+        from .._image import platforms  # here, as most images come from registries
+
+        said = platforms.stranger(image.document)
+        return [f"image {image.reference} {said}"] if said else []
+
     def _whole(self, image: Image) -> bool:
         return all(self.store.has_blob(str(layer["digest"])) for layer in image.manifest["layers"])
 
@@ -118,17 +145,25 @@ class ImageResource(Resource[Desired, Observed]):
 
         Raises OptionError, Refused, KernelError, CommandFailed (it must be handed over first).
         """
-        needed = current is None or desired.refresh != planner.IF_MISSING or bool(rotten.blobs)
-        if desired.source is None or not needed:
+        source = desired.source
+        if source is None:
             return None
-        recorded = current.source if current is not None and current.source.get("kind") == desired.source.kind else {}
+        redeclared = current is not None and source.redeclared(current.source)
+        looks = desired.refresh in (planner.IF_CHANGED, planner.ALWAYS)
+        looks = looks or (desired.refresh == planner.IF_REDECLARED and redeclared)
+        if current is not None and not looks and not rotten.blobs:
+            return None
+        recorded = current.source if current is not None and not redeclared else {}
         try:
-            return desired.source.look(self.store, {} if rotten.blobs else recorded)
+            seen = source.look(self.store, {} if rotten.blobs else recorded)
+            if seen.digest:
+                check_pin(desired.reference, source, seen, seen.digest)
+            return seen
         except handed.Wanted as error:
             key = "" if rotten.blobs else str(recorded.get("key", ""))
             raise CommandFailed(str(error), {"wanted": handed.wanted(self.store, key, rotten.blobs)}) from error
         except (ImageError, KernelError) as error:
-            option, value = desired.source.given()
+            option, value = source.given()
             if option:
                 raise OptionError(option, value, str(error)) from error
             if isinstance(error, KernelError):

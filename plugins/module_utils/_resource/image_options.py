@@ -19,12 +19,12 @@ from .._image.handed import Handed, Seeded
 from .._image.policy import Limits, Policy
 from .._image.source import Source
 from .._plan.errors import OptionError
-from .._plan.image import ALWAYS, IF_CHANGED, IF_MISSING, Desired
+from .._plan.image import ALWAYS, IF_CHANGED, IF_MISSING, IF_REDECLARED, Desired
 
 _SIZE = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,6}))?([KMGT]?)(?:i?B)?", re.IGNORECASE)
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9]+(/[a-z0-9.]+)?")
-_PULL = {"missing": IF_MISSING, "newer": IF_CHANGED, "always": IF_CHANGED, "never": IF_MISSING}
+_PULL = {"missing": IF_REDECLARED, "newer": IF_CHANGED, "always": IF_CHANGED, "never": IF_MISSING}
 _SOURCES = ("archive", "image", "container", "directory", "rootfs", "debootstrap", "build")
 _REBUILD = {"changed": IF_CHANGED, "always": ALWAYS, "never": IF_MISSING}
 
@@ -35,11 +35,15 @@ def desired_image(params: Mapping[str, Any]) -> Desired:
     if params["state"] == "absent":
         return Desired(name, present=False, force=bool(params.get("force")))
     source = _source(params)
+    overrides = _overrides(params.get("config") or {})
+    if overrides and reference.parse(name).digest:
+        hint = "an image that is configured here has a digest of its own: give it a name with a tag"
+        raise OptionError("config", overrides, hint)
     return Desired(
         reference=name,
         source=source,
         refresh=_PULL[params["pull"]] if source.kind == Registry.kind else _REBUILD[params["rebuild"]],
-        overrides=_overrides(params.get("config") or {}),
+        overrides=overrides,
         policy=policy(params.get("policy") or {}),
         verify=bool(params.get("verify")),
         progress=params.get("progress_file") or "",
@@ -79,7 +83,7 @@ def _source(params: Mapping[str, Any]) -> Source:
             return source_of(option, params[option], handed)
     pulled = registry_source(params)
     if params.get("seed"):
-        return Seeded(pulled.reference, params["seed"], handed, pulled.forbidden)
+        return Seeded(pulled.reference, params["seed"], handed, pulled.forbidden, pulled.platform)
     return pulled
 
 
