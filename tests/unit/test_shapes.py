@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._image import config, digest, shapes
 from ansible_collections.barekernel.containers.plugins.module_utils._image.errors import ImageError
 from ansible_collections.barekernel.containers.plugins.module_utils._image.manifest import choose
+from ansible_collections.barekernel.containers.plugins.module_utils._image.platforms import Platform
 
 DIGEST = "sha256:" + "1" * 64
 LAYER = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": DIGEST, "size": 1}
@@ -53,7 +54,7 @@ KINDS: dict[str, tuple[Any, Any]] = {
     "manifest": (MANIFEST, lambda d: shapes.check_manifest(d, "the thing")),
     "config": ({**CONFIG, "config": {}, "history": [{}]}, lambda d: shapes.check_config(d, "the thing")),
     "index": (INDEX, lambda d: shapes.entries_of(d, "the thing")),
-    "choice": (INDEX, lambda d: choose(d, "linux/amd64", "the thing")),
+    "choice": (INDEX, lambda d: choose(d, [Platform("linux", "amd64")], "the thing")),
     "parsed": ({**CONFIG, "config": {"Env": ["A=1"]}, "history": [{}]}, lambda d: parsed(d)),
 }
 
