@@ -15,7 +15,7 @@ from .._image import handed, prune, replaced
 from .._image.damage import Damage
 from .._image.errors import ImageError
 from .._image.progress import Progress
-from .._image.source import Seen, check_pin
+from .._image.source import Seen, Source, check_pin
 from .._image.store import LOCK, Image, Store
 from .._kernel.errors import KernelError
 from .._plan import image as planner
@@ -60,19 +60,21 @@ class ImageResource(Resource[Desired, Observed]):
 
     def observe(self, desired: Desired) -> Observed:
         """Raises KernelError, Refused (a source that cannot be read), CommandFailed (it must be handed over first)."""
-        return self._observe(desired, half_made(self.store))
+        return self._observe(desired, undisturbed=True)
 
     def glance(self, desired: Desired) -> Observed | None:
         """Every change of the store is one rename, and what is in staging is another one's."""
         if desired.source is not None and desired.source.holds_still:
             return None
         try:
-            return self._observe(desired, False)
+            return self._observe(desired, undisturbed=False)
         except ImageError as error:
             raise Refused(str(error)) from error
 
-    def _observe(self, desired: Desired, left: bool) -> Observed:
+    def _observe(self, desired: Desired, undisturbed: bool) -> Observed:
+        """``undisturbed``: nobody changes the store meanwhile, so what is half-made was left."""
         current, damage = self._current(desired.reference)
+        left = undisturbed and half_made(self.store)
         if not desired.present:
             users = self.store.users(self.store.names().get(desired.reference, current.digest if current else ""))
             garbage = prune.unused(self.store, without=desired.reference)
@@ -154,11 +156,17 @@ class ImageResource(Resource[Desired, Observed]):
         if current is not None and not looks and not rotten.blobs:
             return None
         recorded = current.source if current is not None and not redeclared else {}
+        seen = self._look(source, recorded, rotten)
         try:
-            seen = source.look(self.store, {} if rotten.blobs else recorded)
             if seen.digest:
                 check_pin(desired.reference, source, seen, seen.digest)
-            return seen
+        except ImageError as error:
+            raise Refused(str(error)) from error
+        return seen
+
+    def _look(self, source: Source, recorded: Mapping[str, Any], rotten: Damage) -> Seen:
+        try:
+            return source.look(self.store, {} if rotten.blobs else recorded)
         except handed.Wanted as error:
             key = "" if rotten.blobs else str(recorded.get("key", ""))
             raise CommandFailed(str(error), {"wanted": handed.wanted(self.store, key, rotten.blobs)}) from error
