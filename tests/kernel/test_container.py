@@ -197,7 +197,7 @@ def test_an_image_cannot_name_a_program_of_the_host(way: str) -> None:
     given = {"name": "bktest-hostile", "image": "bktest-hostile", "namespaces": {"user": "host"}, "stop_timeout": 0}
     try:
         apply("oci_image", name="bktest-hostile", build={"directories": [{"path": "/etc"}]}, config=config)
-        with pytest.raises(Interrupted, match=r"process\.args: '(sh'|/proc/self/fd/3/)"):
+        with pytest.raises(Interrupted, match=r"command: '(sh'|/proc/self/fd/3/)"):
             apply("ns_container", **given)
     finally:
         apply("ns_container", name="bktest-hostile", state="absent", purge_volumes=True)

@@ -101,7 +101,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"sysctls": {"net.ipv4.nope": 1}}, "sysctls.net.ipv4.nope: '1': the kernel has no such parameter"),
     ({"sysctls": {"net.ipv4.tcp_mem": "1 2 3"}}, "sysctls.net.ipv4.tcp_mem: '1 2 3': the kernel has no such"),
     ({"sysctls": {"net.ipv4.ip_forward": "abc"}}, "sysctls.net.ipv4.ip_forward: 'abc': takes numbers"),
-    ({"user": "99999999999"}, "user: '99999999999': the user ID 99999999999 is not one"),
+    ({"user": "99999999999"}, "user: '99999999999': user 99999999999 is no ID"),
     ({"user": "70000"}, "user: '70000': the user ID 70000 is not one of the container's user namespace (0 to 65535)"),
     ({"runtime": "/nope"}, "runtime: '/nope': is no program on this host"),
     ({"command": ["/no/such"]}, "command: '/no/such': no such program is in image 'bktest'"),
@@ -213,7 +213,7 @@ def test_numbers_beyond_all_bounds_in_exec(web: dict[str, Any]) -> None:
     for options, words in (
         ({"timeout": 1e12}, "timeout: 1000000000000.0: must be more than 0 and at most 1000000 seconds"),
         ({"timeout": float("nan")}, "timeout: nan"),
-        ({"user": "5000000000"}, "user: '5000000000': the user ID 5000000000 is not one"),
+        ({"user": "5000000000"}, "user: '5000000000': user 5000000000 is no ID"),
         ({"user": "70000"}, "user: '70000': the user ID 70000 is not one of the container's"),
     ):
         params = parameters("ns_container_exec", {"name": NAME, "argv": ["true"], **options})
