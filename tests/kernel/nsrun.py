@@ -112,6 +112,12 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(base / "nsrun")
 
 
+def forget_compiled() -> None:
+    """Used alone, nsrun keeps what it has compiled."""
+    files.remove_tree(locations.CACHE)
+    files.remove_if_empty(locations.RUN)
+
+
 @pytest.fixture
 def nsrun(program: str) -> Iterator[Nsrun]:
     """With a --root of its own; whatever a failed test left is deleted."""
@@ -121,8 +127,7 @@ def nsrun(program: str) -> Iterator[Nsrun]:
     for name in [p.name for p in root.iterdir()] if root.exists() else []:
         runtime("delete", "--force", name, rc=None)
     shutil.rmtree(root, ignore_errors=True)
-    files.remove_tree(locations.CACHE)  # used alone, nsrun keeps what it has compiled
-    files.remove_if_empty(locations.RUN)
+    forget_compiled()
 
 
 @pytest.fixture

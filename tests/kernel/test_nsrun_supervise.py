@@ -25,7 +25,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._runtime.err
 
 from tests import waiting
 
-from .nsrun import HOST_ID, Bundle, program
+from .nsrun import HOST_ID, Bundle, forget_compiled, program
 
 __all__ = ["program"]
 
@@ -94,6 +94,7 @@ def declared(program: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Declared
     container.write()
     control.clear(NAME)
     shutil.rmtree(directory.parent)
+    forget_compiled()
 
 
 def status_is(*wanted: str) -> control.Supervised:

@@ -252,7 +252,7 @@ def test_stacked_mounts_of_ours_become_one_and_then_none(place):
     os.close(tree)
     assert [m.source for m in place.mounts()] == [source] * 2
     outcome = apply(**place.writable())
-    assert [c.option for c in outcome.plan.changes] == ["stacked"]
+    assert outcome.plan.actions and outcome.plan.changes == ()  # no option says how many there are
     assert len(place.mounts()) == 1
     tree = mount.open_tree(mount.AT_FDCWD, place.raw("t"))
     mount.move_mount(tree, b"", mount.AT_FDCWD, place.raw("t"))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import importlib.util
-import os
 from functools import lru_cache
 
 from .._kernel import files, locations
@@ -60,11 +59,9 @@ def install(root: str = locations.LIBRARY) -> None:
 
 
 def remove(root: str = locations.LIBRARY) -> None:
-    """Take all versions off the host, with what they keep to be quick unless builds of images use that too; processes
-    keep what they have loaded."""
+    """Take all versions off the host, with what they keep to be quick; processes keep what they have loaded."""
     _code(root).remove()
-    if not os.path.exists(f"{locations.IMAGES}/oci-layout"):  # else it goes with the last image
-        files.remove_tree(locations.CACHE)
+    files.remove_tree(locations.CACHE)
 
 
 def _code(root: str) -> HostCode:
