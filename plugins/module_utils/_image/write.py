@@ -66,13 +66,13 @@ class Writer:
             os.close(self._root)
         self.kernel.build_cgroup.clear()
         self.kernel.files.remove_tree(self.staging)
+        if not os.path.isdir(locations.LIBRARY):  # steps ran and there is no container, with the last of which it goes
+            self.kernel.files.remove_tree(locations.CACHE)
         if not self.store.descriptors() and not any(self._contents()):
             self._remove_store()
 
     def _remove_store(self) -> None:
         """Nothing is left in it. A file system of its own that is mounted there stays."""
-        if not os.path.isdir(locations.LIBRARY):  # with it goes the last container, and then the cache
-            self.kernel.files.remove_tree(locations.CACHE)
         if not os.path.ismount(self.store.root):
             self.kernel.files.remove_tree(self.store.root)
             if os.path.dirname(self.store.root) == locations.STATE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from .._kernel import files, locations, seccomp
@@ -42,8 +43,9 @@ def program(policy: Mapping[str, Any], cache: str = CACHE) -> bytes:
     except OSError as error:
         raise KernelError.wrap(error, "open", path) from None
     compiled = compile_policy(policy)
-    files.make_directory(cache, 0o700)
-    files.write_atomically(path, compiled, 0o600)
+    with suppress(KernelError):  # not kept (no space, removed by who builds an image) it costs the next start some time
+        files.make_directory(cache, 0o700)
+        files.write_atomically(path, compiled, 0o600)
     return compiled
 
 
