@@ -25,9 +25,9 @@ from ansible_collections.barekernel.containers.plugins.module_utils._resource.im
 )
 
 from tests.kernel import images
+from tests.kernel.faulty import Faulty
 from tests.kernel.images import apply
 from tests.kernel.layouts import Layout, tar
-from tests.kernel.test_image_hostile import Faulty
 from tests.kernels import Watched
 
 STATE = "/var/lib/barekernel/images"

@@ -21,8 +21,8 @@ from ansible_collections.barekernel.containers.plugins.action import oci_image a
 from ansible_collections.barekernel.containers.plugins.action.oci_image import sentence
 from ansible_collections.barekernel.containers.plugins.module_utils._image.config import host_platform
 
+from tests.kernel.faulty import Faulty
 from tests.kernel.layouts import Layout, tar
-from tests.kernel.test_image_hostile import Faulty
 
 #: Bytes that come slowly.
 SLOW = 8 << 20

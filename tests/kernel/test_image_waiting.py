@@ -24,9 +24,9 @@ from ansible_collections.barekernel.containers.plugins.module_utils._kernel impo
 
 from tests import waiting
 from tests.kernel import images
+from tests.kernel.faulty import Faulty
 from tests.kernel.images import apply, checked
 from tests.kernel.layouts import Layout, tar
-from tests.kernel.test_image_hostile import Faulty
 
 BUILD = {"directories": [{"path": "/made"}]}
 

@@ -105,7 +105,9 @@ def netns_sysctl(path):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-@pytest.mark.parametrize(("change", "holds"), CHANGES, ids=lambda value: str(value)[:60] if isinstance(value, dict) else None)
+@pytest.mark.parametrize(
+    ("change", "holds"), CHANGES, ids=lambda value: str(value)[:60] if isinstance(value, dict) else None
+)
 def test_a_change_is_made_on_the_living_link_and_taken_back(change, holds):
     task(*BASE)
     before, original = link()["ifindex"], state.take()
