@@ -174,6 +174,7 @@ class Watcher(threading.Thread):
 
 
 def tell(title: str, text: str) -> None:
+    """A line of progress, on the controller's terminal."""
     display.display(f"  [{title}: {text}]", color=C.COLOR_VERBOSE)
 
 

@@ -7,14 +7,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.barekernel.containers.tests.vm import __main__, instances, prerequisites, scenarios
+from ansible_collections.barekernel.containers.tests.vm import __main__, instances, prerequisites, process, scenarios
 from ansible_collections.barekernel.containers.tests.vm.errors import VmError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -136,12 +134,12 @@ def test_molecule_is_told_the_names_also_of_those_that_failed(
     calls: list[tuple[str, str]] = []
     ended: list[str] = []
 
-    def molecule(command: list[str], env: dict[str, str], **_rest: Any) -> subprocess.CompletedProcess[str]:
+    def molecule(command: list[str], _cwd: str, environment: dict[str, str]) -> int:
         name = command[command.index("--scenario-name") + 1]
-        calls.append((name, env["SCENARIO"]))
+        calls.append((name, environment["SCENARIO"]))
         os.makedirs(scenarios.RESULTS, exist_ok=True)
         Path(scenarios.RESULTS, f"molecule-{name}-tests.xml").touch()
-        return subprocess.CompletedProcess(command, name == "site")
+        return int(name == "site")
 
     def absent(_say: object, only: object = (), label: str = "") -> bool:
         ended.append(label)
@@ -149,7 +147,7 @@ def test_molecule_is_told_the_names_also_of_those_that_failed(
 
     monkeypatch.setattr(prerequisites, "ensure", lambda _say: None)
     monkeypatch.setattr(instances, "absent", absent)
-    monkeypatch.setattr(subprocess, "run", molecule)
+    monkeypatch.setattr(process, "run_group", molecule)
     scenarios.remember(["platforms", "site"])
     assert scenarios.run("failed", skip_allowed=False, say=said.append) == 1
     assert calls == [("site", "site platforms"), ("platforms", "site platforms")]

@@ -12,9 +12,12 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .errors import VmError
+
+#: Seconds that a program has to end what it started.
+_GRACE = 10.0
 
 
 def start_time(stat: bytes) -> int:
@@ -117,3 +120,23 @@ def end(pid: int, started: int, argv: Sequence[str]) -> bool:
         raise VmError(f"QEMU (pid {pid}) does not end, not even by SIGKILL: it hangs in the kernel")
     finally:
         os.close(handle)
+
+
+def run_group(command: Sequence[str], cwd: str, environment: Mapping[str, str]) -> int:
+    """Run a program and wait for it; the exit status.
+
+    It and what it starts are one process group, which ends when this process is interrupted or told to end (an
+    exception on the way out): SIGTERM, and SIGKILL for what is still there after a moment.
+    """
+    running = subprocess.Popen(
+        command, cwd=cwd, env=dict(environment), stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        return running.wait()
+    except BaseException:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(running.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                running.wait(_GRACE)
+        raise

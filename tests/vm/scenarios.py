@@ -11,11 +11,10 @@ import dataclasses
 import glob
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from . import build, instances, prerequisites, record, store
+from . import build, instances, prerequisites, process, record, store
 from .errors import VmError
 from .recipe import RECIPES, Recipe
 from .store import Say
@@ -178,8 +177,7 @@ def _molecule(name: str, ephemeral: str, names: Sequence[str]) -> bool:
     for old in _results(name):
         os.unlink(old)
     try:
-        done = subprocess.run(command, cwd=record.CHECKOUT, env=environment, check=False)
-        return done.returncode == 0 and bool(_results(name))
+        return process.run_group(command, record.CHECKOUT, environment) == 0 and bool(_results(name))
     except FileNotFoundError as error:
         raise VmError(f"molecule is not on PATH: {error}") from error
 

@@ -145,6 +145,7 @@ def new_manifest(document: Mapping[str, Any], layers: Sequence[Mapping[str, Any]
 
 
 def descriptor(layer: LayerBlob) -> dict[str, Any]:
+    """What a manifest says of a layer (OCI image-spec, descriptor.md)."""
     return {"mediaType": layer.media_type, "digest": layer.digest, "size": layer.size}
 
 

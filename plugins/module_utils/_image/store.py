@@ -218,11 +218,13 @@ def _seen(layers: Sequence[str]) -> tuple[str, ...]:
 
 
 def reference_of(descriptor: Mapping[str, Any]) -> str:
+    """The name of the image that a descriptor of index.json is for (OCI image-spec, annotations.md); empty: none."""
     annotations = descriptor.get("annotations") or {}
     return str(annotations.get(REF_NAME, ""))
 
 
 def source_of(descriptor: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the image was made from, as it was declared then; empty where that is not known."""
     annotations = descriptor.get("annotations") or {}
     try:
         source = json.loads(annotations.get(SOURCE, "{}"))

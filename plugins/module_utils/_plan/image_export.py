@@ -36,6 +36,7 @@ class PruneStore(Operation):
 
 
 def plan_prune(garbage: Garbage) -> Plan:
+    """Remove what nothing uses; the change is what goes, with its size in bytes."""
     warnings = kept_for(garbage.unknown)
     if not garbage:
         return Plan(warnings=warnings)
