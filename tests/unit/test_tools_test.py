@@ -19,7 +19,9 @@ TOOL = Path(__file__).resolve().parents[2] / "tools" / "test"
 MAKE = """#!/bin/sh
 [ "$1" = --no-print-directory ] && shift
 echo "$@" >>calls
-result=kernel bad=0 status=0
+[ "$1" != "${SLOW-}" ] || sleep 0.5
+echo "$1 speaks"
+result=$1 bad=0 status=0
 for argument; do case $argument in RESULT=*) result=${argument#RESULT=} ;; esac; done
 [ "$(grep -c "^$1" calls)" -le "$FAILING" ] && bad=$BAD status=1
 mkdir -p build/results
@@ -37,7 +39,7 @@ exit $status
 LEFT_OUT = [f"--skip={stage}" for stage in ("lint", "unit", "integration", "sanity", "molecule")]
 
 
-def run(directory: Path, failing: int, bad: int) -> tuple[int, list[str], list[str]]:
+def run(directory: Path, failing: int, bad: int, left_out: list[str] | None = None) -> tuple[int, list[str], list[str]]:
     """Status, make's calls, and the lines that the tool ended with."""
     for name, source in (("tools/test", TOOL.read_text()), ("bin/make", MAKE)):
         (directory / name).parent.mkdir()
@@ -45,7 +47,7 @@ def run(directory: Path, failing: int, bad: int) -> tuple[int, list[str], list[s
         (directory / name).chmod(0o755)
     path = f"{directory}/bin:{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "FAILING": str(failing), "BAD": str(bad)}
-    command = [sys.executable, str(directory / "tools/test"), *LEFT_OUT]
+    command = [sys.executable, str(directory / "tools/test"), *(LEFT_OUT if left_out is None else left_out)]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
     return done.returncode, (directory / "calls").read_text().splitlines(), lines
@@ -110,3 +112,19 @@ def test_an_unknown_stage_is_named(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (1, "there is no stage none\n")
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_stage_that_runs_beside_another_is_shown_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    monkeypatch.setenv("SLOW", "integration")
+    left_out = [argument for argument in LEFT_OUT if not argument.endswith(("integration", "sanity"))]
+    status, calls, lines = run(tmp_path, failing, 1, [*left_out, "--skip=kernel"])
+    assert sorted(calls) == ["integration", "sanity"]
+    shown = [line for line in lines if "speaks" in line or line.startswith("==")]
+    assert shown == ["== integration", "integration speaks", "== sanity", "sanity speaks"]
+    assert status == failing
+    table = [line.split()[:2] for line in lines if line.split()[:1] in (["integration"], ["sanity"])][-2:]
+    word = "FAILED" if failing else "passed"
+    assert table == [["integration", word], ["sanity", word]]
