@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 
-#: In every guest from the start: what a minimal server installation has, and what Ansible needs on a host.
+#: In every guest from the start: what a minimal server installation has, what Ansible needs on a host, and the registry
+#: of the scenarios that want one, which does not run until then. To install a package takes up to a minute there.
 BASE = (
     "systemd",
     "systemd-sysv",
@@ -24,6 +25,8 @@ BASE = (
     "linux-image-cloud-amd64",
     "e2fsprogs",
     "ca-certificates",
+    "gnupg",
+    "docker-registry",
 )
 
 #: In the guest's package repository, with everything they depend on: what role `host` may install, and what images
@@ -35,7 +38,6 @@ REPOSITORY = (
     "curl",
     "debootstrap",
     "dnsutils",
-    "docker-registry",
     "ethtool",
     "iptables",
     "libcap2-bin",

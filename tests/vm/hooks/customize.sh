@@ -50,6 +50,7 @@ install -m 644 "$(dirname "$0")/zipimport_cache.py" "$python/zipimport_cache.py"
 echo 'import zipimport_cache' >"$python/zipimport_cache.pth"
 mkdir -p "$tree/var/cache/zipimport"
 systemctl --quiet --root="$tree" enable systemd-networkd.service ssh.service
+systemctl --quiet --root="$tree" disable docker-registry.service
 systemctl --quiet --root="$tree" mask apt-daily.timer apt-daily-upgrade.timer fstrim.timer dpkg-db-backup.timer \
     e2scrub_all.timer e2scrub_reap.service systemd-timesyncd.service systemd-networkd-wait-online.service \
     getty@tty1.service serial-getty@ttyS0.service
