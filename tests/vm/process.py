@@ -126,7 +126,7 @@ def run_group(command: Sequence[str], cwd: str, environment: Mapping[str, str]) 
     """Run a program and wait for it; the exit status.
 
     It and what it starts are one process group, which ends when this process is interrupted or told to end (an
-    exception on the way out): SIGTERM, and SIGKILL for what is still there after a moment.
+    exception on the way out): SIGTERM, and SIGKILL for what is left once the program itself has ended or had its time.
     """
     running = subprocess.Popen(
         command, cwd=cwd, env=dict(environment), stdin=subprocess.DEVNULL, start_new_session=True
