@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from . import namespaces
+from . import namespaces, pyroute2_parts
 from .errors import KernelError
 from .namespaces import HOST, NamespaceId, NetnsRef
 
@@ -33,13 +33,12 @@ def handle(netns: NetnsRef = HOST) -> Any:
 def _connect(fd: int) -> Any:
     # pyroute2's own way into a namespace forks a server process (13-20 ms); a socket made while the thread is inside
     # belongs to that namespace as well (0.2 ms).
-    from pyroute2 import IPRoute
-
+    socket = pyroute2_parts.iproute()
     home = namespaces.open_netns(HOST)
     try:
         namespaces.setns(fd, namespaces.CLONE_NEWNET)
         try:
-            return IPRoute(ext_ack=True)
+            return socket(ext_ack=True)
         finally:
             namespaces.setns(home, namespaces.CLONE_NEWNET)
     finally:
