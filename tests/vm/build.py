@@ -27,6 +27,19 @@ HOOKS = ("hooks/customize.sh", "hooks/repository.sh")
 #: Everything in this package that decides what an image holds.
 SOURCES = (*HOOKS, "hooks/zipimport_cache.py", "build.py", "initrd.py")
 
+#: What no container of the scenarios reads, and thousands of files that each of them would unpack.
+NOT_IN_CONTAINERS = (
+    *(f"/usr/share/{part}" for part in ("bash-completion", "doc", "info", "lintian", "locale", "man", "zoneinfo")),
+    "/usr/lib/*/gconv",
+    "/usr/lib/*/perl-base/unicore",
+)
+
+#: apt then takes usr-is-merged in its place, as debootstrap does: usrmerge needs all of Perl.
+NO_USRMERGE = (
+    'mkdir -p "$1/etc/apt/preferences.d"; '
+    r'printf "Package: usrmerge\nPin: release *\nPin-Priority: -1\n" >"$1/etc/apt/preferences.d/no-usrmerge"'
+)
+
 LIMIT = 1800.0  #: seconds for mmdebstrap; a slow mirror on a busy machine needs minutes, nothing needs this
 
 
@@ -97,7 +110,7 @@ def _file_tree(recipe: Recipe, tree: str, host_key: str, temporary: str, say: Sa
     """The guest's file tree, and in it the root file system that containers in the guest are made from."""
     rootfs = f"{tree}.tar"
     say(f"{recipe.name}: a root file system for containers in the guest")
-    thin = [f"--dpkgopt=path-exclude=/usr/share/{part}/*" for part in ("doc", "man", "locale", "info")]
+    thin = [f"--dpkgopt=path-exclude={part}/*" for part in NOT_IN_CONTAINERS]
     _mmdebstrap(
         recipe, ["--format=tar", f"--include={','.join(recipe.rootfs)}", *thin], rootfs, {"TMPDIR": temporary}, say
     )
@@ -133,7 +146,8 @@ def _mmdebstrap(recipe: Recipe, options: list[str], target: str, environment: Ma
         "private",
     ]
     command += ["mmdebstrap", "--mode=root", "--variant=minbase", f"--components={recipe.components}"]
-    command += ['--aptopt=APT::Install-Recommends "false"', "--dpkgopt=force-unsafe-io", *options]
+    command += ['--aptopt=APT::Install-Recommends "false"', "--dpkgopt=force-unsafe-io"]
+    command += ["--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr", f"--setup-hook={NO_USRMERGE}", *options]
     _with_progress([*command, recipe.suite, target, recipe.mirror], environment, recipe.name, say)
 
 
