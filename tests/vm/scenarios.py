@@ -32,11 +32,11 @@ class Scenario:
 SCENARIOS = {
     "default": Scenario("machines of their own that reach each other and nothing else; bad luck survived", 2),
     "primitives": Scenario("each primitive module on real cgroup v2: what the kernel then does", 5),
-    "seed": Scenario("one pull for two hosts: beta runs what alpha has pulled from a registry", 6),
-    "site": Scenario("site.yml on two hosts: predicted, applied, seen from outside, changed live, removed", 14),
-    "reboot": Scenario("what was declared is back after a reboot and after a power cut", 11),
+    "seed": Scenario("one pull for two hosts: beta runs what alpha has pulled from a registry", 4),
+    "site": Scenario("site.yml on two hosts: predicted, applied, seen from outside, changed live, removed", 11),
+    "reboot": Scenario("what was declared is back after a reboot and after a power cut", 9),
     "platforms": Scenario(
-        "the site on Debian 13, and on a host without cgroup v2 controllers", 9, ("debian12", "debian13")
+        "the site on Debian 13, and on a host without cgroup v2 controllers", 7, ("debian12", "debian13")
     ),
 }
 
