@@ -33,12 +33,12 @@ def handle(netns: NetnsRef = HOST) -> Any:
 def _connect(fd: int) -> Any:
     # pyroute2's own way into a namespace forks a server process (13-20 ms); a socket made while the thread is inside
     # belongs to that namespace as well (0.2 ms).
-    socket = pyroute2_parts.iproute()
+    iproute = pyroute2_parts.iproute()
     home = namespaces.open_netns(HOST)
     try:
         namespaces.setns(fd, namespaces.CLONE_NEWNET)
         try:
-            return socket(ext_ack=True)
+            return iproute(ext_ack=True)
         finally:
             namespaces.setns(home, namespaces.CLONE_NEWNET)
     finally:
