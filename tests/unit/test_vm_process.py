@@ -6,15 +6,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from ansible_collections.barekernel.containers.tests.vm import process
-from ansible_collections.barekernel.containers.tests.waiting import until
 
 ARGV = ("qemu-system-x86_64", "-name", "alpha", "-qmp", "unix:qmp.sock")
 CMDLINE = b"qemu-system-x86_64\0-name\0alpha\0-qmp\0unix:qmp.sock\0"
@@ -113,24 +110,5 @@ def test_a_qemu_that_nobody_recorded_is_found_by_its_directory(tmp_path) -> None
             child.stdout.close()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_who_is_told_to_end_ends_what_it_runs(tmp_path: Path, number: int) -> None:
-    """With what that has started, which may not want to."""
-    stubborn = "trap '' TERM INT; echo $$ >pid; while :; do sleep 0.1; done"
-    script = f"""
-import signal, sys
-from ansible_collections.barekernel.containers.tests.vm.process import run_group
-signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
-signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.exit(run_group(["sh", "-c", "sh -c \\"$0\\" & wait", {stubborn!r}], {str(tmp_path)!r}, {{"PATH": "/usr/bin:/bin"}}))
-"""
-    with subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": ":".join(sys.path)}) as run:
-        until("it runs", lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().strip())
-        run.send_signal(number)
-        assert run.wait() != 0
-    inner = (tmp_path / "pid").read_text().strip()
-    until("it is gone", lambda: not Path(f"/proc/{inner}").exists())
-
-
 def test_the_status_of_what_is_run(tmp_path: Path) -> None:
-    assert process.run_group(["sh", "-c", "exit 7"], str(tmp_path), {"PATH": "/usr/bin:/bin"}) == 7
+    assert process.Group(["sh", "-c", "exit 7"], str(tmp_path), {"PATH": "/usr/bin:/bin"}).wait() == 7

@@ -7,13 +7,19 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 import yaml
 from ansible_collections.barekernel.containers.tests.vm import __main__, instances, prerequisites, process, scenarios
 from ansible_collections.barekernel.containers.tests.vm.errors import VmError
+
+from tests.waiting import until
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 INVENTORY = yaml.safe_load((CHECKOUT / "molecule/inventory/hosts.yml").read_text())["all"]["children"]
@@ -64,12 +70,13 @@ def test_those_that_failed_can_be_run_again() -> None:
 )
 def test_the_machines_of_scenarios_are_those_of_their_groups(wanted: str, machines: list[str]) -> None:
     scenarios.remember(["platforms"])
-    assert scenarios.machines(wanted, GROUPS) == machines
+    assert scenarios.machines(wanted) == machines
 
 
-def test_each_scenario_has_a_group_and_boots_the_images_that_it_says() -> None:
+def test_each_scenario_has_a_group_and_boots_the_machines_and_images_that_it_says() -> None:
     for name, scenario in scenarios.SCENARIOS.items():
         assert (CHECKOUT / "molecule" / name / "molecule.yml").is_file()
+        assert GROUPS[name] == list(scenario.machines)
         assert sorted({MACHINES[one]["image"] for one in GROUPS[name]}) == sorted(scenario.images)
 
 
@@ -82,6 +89,26 @@ def test_the_forecast_counts_the_images_that_these_scenarios_need_and_that_are_n
     assert "building images first (debian13)" in one and f"about {platforms + building} minutes" in one
     other = scenarios.forecast(["primitives"], lambda recipe: False)
     assert "building images first (debian12)" in other and f"about {primitives + building} minutes" in other
+
+
+def test_what_runs_beside_others_has_other_machines_than_all_that_run_until_its_turn_comes() -> None:
+    order = list(scenarios.SCENARIOS)
+    pairs = [(name, one.beside) for name, one in scenarios.SCENARIOS.items() if one.beside]
+    assert pairs == [("platforms", "primitives")]
+    for name, host in pairs:
+        for other in order[order.index(host) : order.index(name)]:
+            assert not set(GROUPS[other]) & set(GROUPS[name])
+
+
+def test_the_forecast_counts_what_runs_beside_others_by_what_it_costs_them() -> None:
+    minutes = {name: one.minutes for name, one in scenarios.SCENARIOS.items()}
+    costs = scenarios.SCENARIOS["platforms"].minutes_beside
+    assert f"about {sum(minutes.values()) - minutes['platforms'] + costs} minutes" in scenarios.forecast(
+        list(minutes), lambda _: True
+    )
+    # The first boots the machines of all, and is alone.
+    alone = scenarios.forecast(["primitives", "platforms"], lambda _: True)
+    assert f"about {minutes['primitives'] + minutes['platforms']} minutes" in alone
 
 
 def no_qemu(_say: Callable[[str], None]) -> None:
@@ -129,30 +156,123 @@ def test_prerequisites_say_why_they_can_not_be_had(monkeypatch: pytest.MonkeyPat
         prerequisites.ensure(print)
 
 
-def test_molecule_is_told_the_names_also_of_those_that_failed(
-    said: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """What failed is kept and said where; its machines are not used for the next one."""
-    calls: list[tuple[str, str]] = []
-    ended: list[str] = []
+class Programs:
+    """Stands in for Molecule's process groups: what was started and ended, in order; one scenario can fail."""
 
-    def molecule(command: list[str], _cwd: str, environment: dict[str, str]) -> int:
+    def __init__(self, failing: str = "") -> None:
+        self.failing = failing
+        self.events: list[tuple[str, ...]] = []
+
+    def __call__(self, command: list[str], _cwd: str, environment: dict[str, str], output: IO[bytes] | None) -> Program:
         name = command[command.index("--scenario-name") + 1]
-        calls.append((name, environment["SCENARIO"]))
-        os.makedirs(scenarios.RESULTS, exist_ok=True)
-        Path(scenarios.RESULTS, f"molecule-{name}-tests.xml").touch()
-        return int(name == "site")
+        ephemeral = os.path.basename(environment["MOLECULE_EPHEMERAL_DIRECTORY"])
+        self.events.append(("starts", name, environment["SCENARIO"], ephemeral))
+        if output:
+            output.write(f"{name} speaks\n".encode())
+        return Program(self, name)
 
-    def absent(_say: object, only: object = (), label: str = "") -> bool:
-        ended.append(label)
+    def absent(self, _say: object, only: object = (), label: str = "") -> bool:
+        assert not only or only == scenarios.SCENARIOS[label].machines
+        self.events.append(("forgotten", label))
         return True
 
+
+class Program:
+    def __init__(self, all_of_them: Programs, name: str) -> None:
+        self.programs, self.name = all_of_them, name
+
+    def wait(self) -> int:
+        os.makedirs(scenarios.RESULTS, exist_ok=True)
+        Path(scenarios.RESULTS, f"molecule-{self.name}-tests.xml").touch()
+        return int(self.name == self.programs.failing)
+
+    def end(self) -> None:
+        """It has ended."""
+
+
+@pytest.fixture(name="programs")
+def programs_instead_of_molecule(monkeypatch: pytest.MonkeyPatch) -> Programs:
+    programs = Programs()
     monkeypatch.setattr(prerequisites, "ensure", lambda _say: None)
-    monkeypatch.setattr(instances, "absent", absent)
-    monkeypatch.setattr(process, "run_group", molecule)
-    scenarios.remember(["platforms", "site"])
+    monkeypatch.setattr(instances, "absent", programs.absent)
+    monkeypatch.setattr(process, "Group", programs)
+    return programs
+
+
+def test_molecule_is_told_the_names_also_of_those_that_failed(programs: Programs, said: list[str]) -> None:
+    """What failed is kept and said where; its machines are not used for the next one."""
+    programs.failing = "site"
+    scenarios.remember(["reboot", "site"])
     assert scenarios.run("failed", skip_allowed=False, say=said.append) == 1
-    assert calls == [("site", "site platforms"), ("platforms", "site platforms")]
-    assert ended == ["", "site", ""]
+    assert programs.events == [
+        ("forgotten", ""),
+        ("starts", "site", "site reboot", "front"),
+        ("forgotten", "site"),
+        ("starts", "reboot", "site reboot", "front"),
+        ("forgotten", ""),
+    ]
     assert scenarios.failed_last() == ["site"]
-    assert [line.split()[:2] for line in said[-2:]] == [["site", "FAILED"], ["platforms", "passed"]]
+    assert [line.split()[:2] for line in said[-2:]] == [["site", "FAILED"], ["reboot", "passed"]]
+
+
+def test_one_that_runs_beside_others_is_shown_when_its_turn_comes(
+    programs: Programs, said: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert scenarios.run("default primitives site platforms", skip_allowed=False, say=said.append) == 0
+    assert programs.events == [
+        ("forgotten", ""),
+        ("starts", "default", "default primitives site platforms", "front"),
+        ("starts", "platforms", "platforms", "platforms"),
+        ("starts", "primitives", "default primitives site", "front"),
+        ("starts", "site", "default primitives site", "front"),
+        ("forgotten", ""),
+    ]
+    assert capsys.readouterr().out == "platforms speaks\n"
+    assert any("platforms runs beside primitives; what it says is shown when its turn comes" in one for one in said)
+    assert [line.split()[0] for line in said[-4:]] == ["default", "primitives", "site", "platforms"]
+
+
+def test_one_that_fails_beside_others_is_looked_at_when_its_turn_comes(programs: Programs, said: list[str]) -> None:
+    programs.failing = "platforms"
+    assert scenarios.run("", skip_allowed=False, say=said.append) == 1
+    assert programs.events[-3:] == [
+        ("starts", "reboot", "default primitives seed site reboot", "front"),
+        ("forgotten", "platforms"),
+        ("forgotten", ""),
+    ]
+    assert scenarios.failed_last() == ["platforms"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_is_told_to_end_ends_what_it_runs_in_front_and_beside(tmp_path: Path, number: int) -> None:
+    """With what that has started, which may not want to."""
+    molecule = tmp_path / "bin" / "molecule"
+    molecule.parent.mkdir()
+    molecule.write_text(
+        """#!/bin/sh
+        [ "$4" != default ] || { mkdir -p "$RESULTS"; echo >"$RESULTS/molecule-default-tests.xml"; exit; }
+        sh -c 'trap "" TERM INT; echo $$ >"$PIDS/$0"; while :; do sleep 0.1; done' "$4" &
+        wait
+        """
+    )
+    molecule.chmod(0o755)
+    script = """
+import os, signal, sys
+from ansible_collections.barekernel.containers.tests.vm import __main__, prerequisites, scenarios
+signal.signal(signal.SIGINT, signal.default_int_handler)
+scenarios.RESULTS, prerequisites.ensure = os.environ["RESULTS"], lambda _say: None
+sys.exit(__main__.test([]))
+"""
+    environment = {
+        **os.environ,
+        "PATH": f"{molecule.parent}:{os.environ['PATH']}",
+        "PYTHONPATH": ":".join(sys.path),
+        "RESULTS": str(tmp_path / "results"),
+        "PIDS": str(tmp_path),
+    }
+    pids = [tmp_path / name for name in ("primitives", "platforms")]
+    with subprocess.Popen([sys.executable, "-c", script], env=environment) as run:
+        until("both run", lambda: all(pid.exists() and pid.read_text().strip() for pid in pids))
+        run.send_signal(number)
+        assert run.wait() != 0
+    until("they are gone", lambda: not any(Path(f"/proc/{pid.read_text().strip()}").exists() for pid in pids))

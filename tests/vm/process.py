@@ -13,6 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from typing import IO
 
 from .errors import VmError
 
@@ -122,21 +123,36 @@ def end(pid: int, started: int, argv: Sequence[str]) -> bool:
         os.close(handle)
 
 
-def run_group(command: Sequence[str], cwd: str, environment: Mapping[str, str]) -> int:
-    """Run a program and wait for it; the exit status.
+class Group:
+    """A program and what it starts, as one process group, which can be ended as a whole."""
 
-    It and what it starts are one process group, which ends when this process is interrupted or told to end (an
-    exception on the way out): SIGTERM, and SIGKILL for what is left once the program itself has ended or had its time.
-    """
-    running = subprocess.Popen(
-        command, cwd=cwd, env=dict(environment), stdin=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        return running.wait()
-    except BaseException:
+    def __init__(
+        self, command: Sequence[str], cwd: str, environment: Mapping[str, str], output: IO[bytes] | None = None
+    ) -> None:
+        """Start it, with its output in a file or, without one, where this process has its own. Raises OSError."""
+        self._program = subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT if output else None,
+            start_new_session=True,
+        )
+
+    def wait(self) -> int:
+        """Until the program ends; its exit status."""
+        return self._program.wait()
+
+    def end(self) -> None:
+        """SIGTERM, and SIGKILL for what is left once the program itself has ended or had its time.
+
+        Where the program has ended by itself nothing is done: its number may be someone else's by now.
+        """
+        if self._program.poll() is not None:
+            return
         for number in (signal.SIGTERM, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(running.pid, number)
+                os.killpg(self._program.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                running.wait(_GRACE)
-        raise
+                self._program.wait(_GRACE)

@@ -8,35 +8,47 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import glob
 import os
 import shutil
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from . import build, instances, prerequisites, process, record, store
+from . import build, instances, prerequisites, record, store
 from .errors import VmError
+from .molecule_run import Run
 from .recipe import RECIPES, Recipe
 from .store import Say
 
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
-    """What a scenario proves, its minutes here (two cores under emulation, all in the cache), the images it boots."""
+    """What a scenario proves, its minutes here (two cores under emulation, all in the cache), what it boots.
+
+    The inventory has a group of the same name with the same machines.
+    """
 
     proves: str
     minutes: int
+    machines: tuple[str, ...] = ("alpha", "beta")
     images: tuple[str, ...] = ("debian12",)
+    #: One that leaves a CPU idle and has other machines, as have all that follow it: this one starts together with it.
+    beside: str = ""
+    #: How much longer those then take.
+    minutes_beside: int = 0
 
 
 SCENARIOS = {
     "default": Scenario("machines of their own that reach each other and nothing else; bad luck survived", 2),
-    "primitives": Scenario("each primitive module on real cgroup v2: what the kernel then does", 5),
+    "primitives": Scenario("each primitive module on real cgroup v2: what the kernel then does", 5, ("alpha",)),
     "seed": Scenario("one pull for two hosts: beta runs what alpha has pulled from a registry", 4),
     "site": Scenario("site.yml on two hosts: predicted, applied, seen from outside, changed live, removed", 11),
     "reboot": Scenario("what was declared is back after a reboot and after a power cut", 9),
     "platforms": Scenario(
-        "the site on Debian 13, and on a host without cgroup v2 controllers", 7, ("debian12", "debian13")
+        "the site on Debian 13, and on a host without cgroup v2 controllers",
+        7,
+        ("gamma", "delta"),
+        ("debian12", "debian13"),
+        beside="primitives",
+        minutes_beside=4,
     ),
 }
 
@@ -57,7 +69,9 @@ def forecast(names: Sequence[str], cached: Callable[[Recipe], bool] = build.is_c
     """The sentence before anything starts."""
     images = sorted({image for name in names for image in SCENARIOS[name].images})
     lacking = [image for image in images if not cached(RECIPES[image])]
-    minutes = sum(SCENARIOS[name].minutes for name in names) + IMAGE_MINUTES * len(lacking)
+    front = _front(names)
+    taken = [SCENARIOS[name].minutes if name in front else SCENARIOS[name].minutes_beside for name in names]
+    minutes = sum(taken) + IMAGE_MINUTES * len(lacking)
     what = ", ".join(f"{name} ({SCENARIOS[name].proves})" for name in names)
     first = f", building images first ({', '.join(lacking)})" if lacking else ""
     return f"Boots real machines in QEMU{first} and runs {what}: about {minutes} minutes on two cores without KVM."
@@ -87,9 +101,9 @@ def chosen(wanted: str) -> list[str]:
     return [name for name in SCENARIOS if name in names]
 
 
-def machines(wanted: str, groups: Mapping[str, Sequence[str]]) -> list[str]:
-    """Names of the machines for these scenarios; the inventory has a group for each. Raises VmError."""
-    return list(dict.fromkeys(name for scenario in chosen(wanted) for name in groups[scenario]))
+def machines(wanted: str) -> list[str]:
+    """Names of the machines for these scenarios (see chosen). Raises VmError."""
+    return list(dict.fromkeys(name for scenario in chosen(wanted) for name in SCENARIOS[scenario].machines))
 
 
 def failed_last() -> list[str]:
@@ -142,52 +156,59 @@ def _not_run(what: str, skip_allowed: bool, say: Say) -> int:
 
 def _all(names: Sequence[str], say: Say) -> list[Outcome]:
     """One Molecule run for each scenario, on the same machines; after a failure the next scenario gets new ones."""
-    ephemeral = os.path.join(store.root(), "molecule", os.path.basename(record.run_directory()))
     keep = bool(os.environ.get("KEEP_VM"))
     outcomes: list[Outcome] = []
+    runs: dict[str, Run] = {}
+    front = _front(names)
     if not keep:
-        _forget(ephemeral, say)  # what a run that was killed believes to exist
+        _forget_all(say)  # what a run that was killed believes to exist
     try:
         for name in names:
-            started = time.monotonic()
-            passed = _molecule(name, ephemeral, names)
-            outcomes.append(Outcome(name, passed, time.monotonic() - started))
-            if not passed and not keep:
-                _forget(ephemeral, say, label=name)
+            for other in _beside(name, names):
+                runs[other] = _start(other, [other], say)
+            if name not in runs:
+                runs[name] = _start(name, front if runs else names)
+            outcomes.append(Outcome(name, *runs[name].finished()))
+            if not outcomes[-1].passed and not keep:
+                instances.absent(say, SCENARIOS[name].machines, label=name)
+                shutil.rmtree(_ephemeral(name), ignore_errors=True)
     finally:
+        for run in runs.values():
+            run.end()
         if not keep:
-            _forget(ephemeral, say)
+            _forget_all(say)
     return outcomes
 
 
-def _molecule(name: str, ephemeral: str, names: Sequence[str]) -> bool:
-    """One scenario of those that this run is about, whose machines the first of them boots. True if it passed."""
-    environment = {
-        **os.environ,
-        "SCENARIO": " ".join(names),
-        "MOLECULE_EPHEMERAL_DIRECTORY": ephemeral,
-        "MOLECULE_COMMAND_BORDERS": "false",
-        "PYTHONUNBUFFERED": "1",
-        # A test that finds no machine fails instead of being skipped.
-        "PYTEST_ADDOPTS": "-o empty_parameter_set_mark=fail_at_collect",
-    }
-    # Without it Molecule looks for the file in a git repository, and has no machines where there is none.
-    base = os.path.join(record.CHECKOUT, ".config", "molecule", "config.yml")
-    command = ["molecule", f"--base-config={base}", "test", "--scenario-name", name, "--destroy=never"]
-    for old in _results(name):
-        os.unlink(old)
-    try:
-        return process.run_group(command, record.CHECKOUT, environment) == 0 and bool(_results(name))
-    except FileNotFoundError as error:
-        raise VmError(f"molecule is not on PATH: {error}") from error
+def _beside(name: str, names: Sequence[str]) -> list[str]:
+    """Those that start together with this one. The first scenario has the machines of all to boot, and is alone."""
+    return [other for other in names if SCENARIOS[other].beside == name != names[0]]
 
 
-def _results(name: str) -> list[str]:
-    """What the verifier wrote (see molecule/conftest.py): nothing where no test was run, which is no success."""
-    return glob.glob(os.path.join(RESULTS, f"molecule-{name}-*.xml"))
+def _front(names: Sequence[str]) -> list[str]:
+    """Those that are started one after the other."""
+    beside = {other for name in names for other in _beside(name, names)}
+    return [name for name in names if name not in beside]
 
 
-def _forget(ephemeral: str, say: Say, label: str = "") -> None:
-    """End the machines, and with them what Molecule knows about them."""
-    instances.absent(say, label=label)
-    shutil.rmtree(ephemeral, ignore_errors=True)
+def _start(name: str, names: Sequence[str], say: Say | None = None) -> Run:
+    """Start a scenario of ``names``, whose machines it boots; with ``say`` beside another one, which it says."""
+    ephemeral = _ephemeral(name)
+    if say is None:
+        return Run(name, ephemeral, names, RESULTS)
+    log = os.path.join(RESULTS, f"molecule-{name}.log")
+    os.makedirs(RESULTS, exist_ok=True)
+    say(f"{name} runs beside {SCENARIOS[name].beside}; what it says is shown when its turn comes, and now in {log}")
+    return Run(name, ephemeral, names, RESULTS, log)
+
+
+def _ephemeral(name: str = "") -> str:
+    """Molecule's own directory, in which it keeps that there are machines: of one that runs beside others its own."""
+    everything = os.path.join(store.root(), "molecule", os.path.basename(record.run_directory()))
+    return os.path.join(everything, name if SCENARIOS[name].beside else "front") if name else everything
+
+
+def _forget_all(say: Say) -> None:
+    """End this checkout's machines, and with them what Molecule knows about them."""
+    instances.absent(say)
+    shutil.rmtree(_ephemeral(), ignore_errors=True)

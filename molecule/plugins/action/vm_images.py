@@ -24,7 +24,7 @@ class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         try:
-            names = scenarios.machines(os.environ.get("SCENARIO", ""), task_vars["groups"])
+            names = scenarios.machines(os.environ.get("SCENARIO", ""))
             wanted = [Wanted(name=name, **task_vars["hostvars"][name]["vm"]) for name in names]
             made = instances.prepare(wanted, self._display.display)
         except VmError as error:

@@ -31,7 +31,7 @@ class ActionModule(ActionBase):
         return {**result, "changed": changed}
 
     def present(self, _names, task_vars):
-        names = scenarios.machines(os.environ.get("SCENARIO", ""), task_vars["groups"])
+        names = scenarios.machines(os.environ.get("SCENARIO", ""))
         wanted = [Wanted(name=name, **task_vars["hostvars"][name]["vm"]) for name in names]
         return instances.present(wanted, self._display.display)[0]
 

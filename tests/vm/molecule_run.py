@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One scenario, run by Molecule: in front, with its output where ours goes, or beside others, with it in a file."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Sequence
+
+from . import process, record
+from .errors import VmError
+
+
+class Run:
+    """A scenario that was started; it is waited for, or ended with all that it started."""
+
+    def __init__(self, name: str, ephemeral: str, names: Sequence[str], results: str, log: str = "") -> None:
+        """Start it: one of the scenarios ``names``, whose machines the first of them boots. Raises VmError.
+
+        ``ephemeral`` is Molecule's own directory, ``results`` the one for what the verifier writes, ``log`` the file
+        for what Molecule says.
+        """
+        self.log = log
+        self._results = os.path.join(results, f"molecule-{name}-*.xml")
+        self._seconds = 0.0
+        self._status = -1
+        for old in glob.glob(self._results):
+            os.unlink(old)
+        with contextlib.ExitStack() as stack:
+            output = stack.enter_context(open(log, "wb")) if log else None
+            self._started = time.monotonic()
+            try:
+                self._group = process.Group(_command(name), record.CHECKOUT, _environment(ephemeral, names), output)
+            except FileNotFoundError as error:
+                raise VmError(f"molecule is not on PATH: {error}") from error
+        # Its end is noted when it comes, not when somebody asks.
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._watcher.start()
+
+    def _watch(self) -> None:
+        self._status = self._group.wait()
+        self._seconds = time.monotonic() - self._started
+
+    def finished(self) -> tuple[bool, float]:
+        """Wait for it, and show what went into its log. Whether it passed, and how many seconds it took."""
+        self._watcher.join()
+        if self.log:
+            with open(self.log, encoding="utf-8", errors="replace") as stream:
+                shutil.copyfileobj(stream, sys.stdout)
+            sys.stdout.flush()
+        # The verifier writes nothing (see molecule/conftest.py) where no test was run, which is no success.
+        return self._status == 0 and bool(glob.glob(self._results)), self._seconds
+
+    def end(self) -> None:
+        """End it, unless it has ended."""
+        self._group.end()
+        self._watcher.join()
+
+
+def _command(name: str) -> list[str]:
+    # Without it Molecule looks for the file in a git repository, and has no machines where there is none.
+    base = os.path.join(record.CHECKOUT, ".config", "molecule", "config.yml")
+    return ["molecule", f"--base-config={base}", "test", "--scenario-name", name, "--destroy=never"]
+
+
+def _environment(ephemeral: str, names: Sequence[str]) -> dict[str, str]:
+    return {
+        **os.environ,
+        "SCENARIO": " ".join(names),
+        "MOLECULE_EPHEMERAL_DIRECTORY": ephemeral,
+        "MOLECULE_COMMAND_BORDERS": "false",
+        "PYTHONUNBUFFERED": "1",
+        # A test that finds no machine fails instead of being skipped.
+        "PYTEST_ADDOPTS": "-o empty_parameter_set_mark=fail_at_collect",
+    }
