@@ -81,8 +81,9 @@ def container(name):
 
 
 def pullers():
-    """Who asked a registry in this machine for blobs."""
-    log = run("journalctl", "-b", "-u", "docker-registry", "-o", "cat", "--no-pager")
+    """Who asked a registry in this machine for blobs since it was started."""
+    start = run("systemctl", "show", "docker-registry", "-p", "InvocationID", "--value")
+    log = run("journalctl", f"_SYSTEMD_INVOCATION_ID={start}", "-o", "cat", "--no-pager")
     return sorted(set(re.findall(r'^(\S+) - - .*"GET /v2/\S*/blobs/\S* HTTP', log, re.MULTILINE)))
 
 

@@ -14,11 +14,12 @@ LOOK = """
 import glob, json, os, shutil, subprocess
 def run(*command):
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
+start = run("systemctl", "show", "docker-registry", "-p", "InvocationID", "--value").strip()
 index = "/var/lib/barekernel/images/index.json"
 print(json.dumps({
     "images": [d["digest"] for d in json.load(open(index))["manifests"]],
     "skopeo": shutil.which("skopeo"),
-    "log": run("journalctl", "-u", "docker-registry", "-o", "cat", "--no-pager"),
+    "log": run("journalctl", "_SYSTEMD_INVOCATION_ID=" + start, "-o", "cat", "--no-pager"),
     "active": run("systemctl", "is-active", "barekernel-app").strip(),
     "left": glob.glob("/root/.ansible/tmp/*"),
 }))
@@ -35,10 +36,10 @@ def both_machines(host, name):
 
 
 def requests(log):
-    """(who, method, path) of what the registry was asked after the image had been pushed."""
+    """(who, method, path) of what the registry was asked since its start, or after the image had been pushed to it."""
     found = re.findall(r'^(\S+) - - .*"(GET|HEAD|PUT|POST|PATCH) (/v2/\S*) HTTP', log, re.MULTILINE)
-    pushed = max(n for n, (_who, method, path) in enumerate(found) if method == "PUT" and "/manifests/" in path)
-    return found[pushed + 1 :]
+    pushed = [n for n, (_who, method, path) in enumerate(found) if method == "PUT" and "/manifests/" in path]
+    return found[max(pushed, default=-1) + 1 :]
 
 
 def test_the_registry_was_pulled_from_once(machines, name):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A limit, then a variable of the environment was changed, and each was applied the way the diff said.
+"""A limit was changed, on beta then a variable of the environment too, and each was applied the way the diff said.
 
 Web ran on alpha; on beta it had been stopped, so the first change came with its start.
 """
@@ -41,20 +41,23 @@ def after_a_daemon_reload(host):
 
 
 def test_the_diff_names_the_option_and_how(web, name):
-    limit, environment = ({change["option"]: change["how"] for change in entry["changes"]} for entry in web)
-    assert limit == {"limits.memory.max": "live", **({} if name == "alpha" else {"state": "live"})}
-    assert environment == {"env.PAGE": "restart"}
+    how = [{change["option"]: change["how"] for change in entry["changes"]} for entry in web]
+    if name == "alpha":
+        assert how == [{"limits.memory.max": "live"}]
+    else:
+        assert how == [{"limits.memory.max": "live", "state": "live"}, {"env.PAGE": "restart"}]
 
 
 def test_only_web_changed(web, actions):
-    assert [entry["changed"] for entry in web] == [True, True]
+    assert all(entry["changed"] for entry in web)
     others = [entry for entry in actions("apply") if entry["item"] not in ("web", "")]
-    assert [entry["item"] for entry in others if entry["changed"]] == []
+    assert others and [entry["item"] for entry in others if entry["changed"]] == []
 
 
-def test_it_runs_on_both_hosts_with_the_new_environment(seen, siblings):
+def test_each_host_serves_the_page_that_it_was_given_last(seen, siblings):
     assert seen["containers"]["web"]["active"] == "active"
-    assert set(seen["pages"].values()) == {f"Hello again from {one}." for one in siblings}
+    assert set(siblings) == {"alpha", "beta"}
+    assert set(seen["pages"].values()) == {"Hello from alpha.", "Hello again from beta."}
 
 
 def test_the_kernel_has_the_new_limit_also_after_systemd_has_reloaded(seen, reloaded):
@@ -68,8 +71,10 @@ def test_the_limit_was_changed_under_the_running_process(reloaded, name):
     assert before == (after if name == "alpha" else "0")
 
 
-def test_the_environment_was_changed_by_a_restart(reloaded, seen):
-    assert str(seen["containers"]["web"]["pid"]) not in {*reloaded["pids"], "0"}
+def test_only_the_environment_was_changed_by_a_restart(reloaded, seen, name):
+    before = reloaded["pids"][-1]
+    assert (str(seen["containers"]["web"]["pid"]) == before) == (name == "alpha")
+    assert seen["containers"]["web"]["pid"] != 0
 
 
 def test_systemd_had_nothing_to_restart_by_itself(reloaded):
