@@ -4,6 +4,7 @@
 
 """What the tests of all scenarios share: one long look into each machine, because each login costs seconds there."""
 
+import concurrent.futures
 import json
 import os
 import sys
@@ -36,10 +37,16 @@ def machines_of_this_scenario(host, request):
     return {one: inventory["_meta"]["hostvars"][one] for one in inventory[group]["hosts"]}
 
 
+@pytest.fixture(name="answers", scope="module")
+def answers_of_all_machines():
+    """{program: {name: what it printed}} for everywhere(); new for each file of tests."""
+    return {}
+
+
 @pytest.fixture(name="seen", scope="module")
-def long_look(host, siblings):
+def long_look(host, name, siblings, answers):
     targets = [target for one in siblings for target in (one, siblings[one]["vm_address6"])]
-    return run_in(host, "look.py", *targets, "127.0.0.1")
+    return everywhere(host, answers, "look.py", dict.fromkeys(siblings, (*targets, "127.0.0.1")))[name]
 
 
 @pytest.fixture(name="left", scope="module")
@@ -49,11 +56,27 @@ def what_is_left(host):
 
 
 @pytest.fixture(name="did", scope="module")
-def what_an_administrator_did(host, name, hybrid):
+def what_an_administrator_did(host, name, hybrid, siblings, answers):
     """With the unit of the container web; leaves beta's stopped, for the next playbook run to see."""
     if hybrid:
         pytest.skip("what systemctl does to a unit is looked at where cgroup v2 has its controllers")
-    return run_in(host, "administrator.py", "stop" if name == "beta" else "status")
+    machines = [one for one in siblings if not siblings[one]["vm"].get("hybrid", False)]
+    last = {one: ("stop" if one == "beta" else "status",) for one in machines}
+    return everywhere(host, answers, "administrator.py", last)[name]
+
+
+def everywhere(host, answers, program, arguments):
+    """What a program prints in each of these machines ({name: its arguments}), in which it runs at the same time.
+
+    It is run for the first test that asks; ``answers`` keeps what it said for the others.
+    """
+    if program not in answers:
+        inventory = host.backend.ansible_inventory
+        hosts = [host.get_host(f"ansible://{one}", ansible_inventory=inventory) for one in arguments]
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            said = list(pool.map(lambda one, given: run_in(one, program, *given), hosts, arguments.values()))
+        answers[program] = dict(zip(arguments, said))
+    return answers[program]
 
 
 def run_in(host, program, *arguments):

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -112,3 +113,24 @@ def test_a_qemu_that_nobody_recorded_is_found_by_its_directory(tmp_path) -> None
 
 def test_the_status_of_what_is_run(tmp_path: Path) -> None:
     assert process.Group(["sh", "-c", "exit 7"], str(tmp_path), {"PATH": "/usr/bin:/bin"}).wait() == 7
+
+
+def test_every_thread_gives_way() -> None:
+    script = """if True:
+        import os, sys, threading
+        stop = threading.Event()
+        other = threading.Thread(target=stop.wait)
+        other.start()
+        print("runs", flush=True)
+        sys.stdin.readline()
+        stop.set()
+        print(*(os.getpriority(os.PRIO_PROCESS, number) for number in (os.getpid(), other.native_id)))
+    """
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        process.give_way(child.pid)
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        said, _ = child.communicate(b"\n", timeout=60)
+    assert said.split() == [str(process.NICE).encode()] * 2 and own != process.NICE
+    process.give_way(child.pid)  # it is gone

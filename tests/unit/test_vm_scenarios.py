@@ -167,6 +167,7 @@ class Programs:
         name = command[command.index("--scenario-name") + 1]
         ephemeral = os.path.basename(environment["MOLECULE_EPHEMERAL_DIRECTORY"])
         self.events.append(("starts", name, environment["SCENARIO"], ephemeral))
+        assert (command[:3] == ["nice", "-n", str(process.NICE)]) == bool(output)
         if output:
             output.write(f"{name} speaks\n".encode())
         return Program(self, name)

@@ -26,7 +26,7 @@ class Run:
         """Start it: one of the scenarios ``names``, whose machines the first of them boots. Raises VmError.
 
         ``ephemeral`` is Molecule's own directory, ``results`` the one for what the verifier writes, ``log`` the file
-        for what Molecule says.
+        for what Molecule says; with it, the run gets what others leave of the CPUs.
         """
         self.log = log
         self._results = os.path.join(results, f"molecule-{name}-*.xml")
@@ -37,8 +37,9 @@ class Run:
         with contextlib.ExitStack() as stack:
             output = stack.enter_context(open(log, "wb")) if log else None
             self._started = time.monotonic()
+            command = [*(["nice", "-n", str(process.NICE)] if log else []), *_command(name)]
             try:
-                self._group = process.Group(_command(name), record.CHECKOUT, _environment(ephemeral, names), output)
+                self._group = process.Group(command, record.CHECKOUT, _environment(ephemeral, names), output)
             except FileNotFoundError as error:
                 raise VmError(f"molecule is not on PATH: {error}") from error
         # Its end is noted when it comes, not when somebody asks.

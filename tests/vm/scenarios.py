@@ -198,6 +198,7 @@ def _start(name: str, names: Sequence[str], say: Say | None = None) -> Run:
         return Run(name, ephemeral, names, RESULTS)
     log = os.path.join(RESULTS, f"molecule-{name}.log")
     os.makedirs(RESULTS, exist_ok=True)
+    instances.give_way(SCENARIOS[name].machines)
     say(f"{name} runs beside {SCENARIOS[name].beside}; what it says is shown when its turn comes, and now in {log}")
     return Run(name, ephemeral, names, RESULTS, log)
 
