@@ -167,7 +167,6 @@ class Programs:
         name = command[command.index("--scenario-name") + 1]
         ephemeral = os.path.basename(environment["MOLECULE_EPHEMERAL_DIRECTORY"])
         self.events.append(("starts", name, environment["SCENARIO"], ephemeral))
-        assert (command[:3] == ["nice", "-n", str(process.NICE)]) == bool(output)
         if output:
             output.write(f"{name} speaks\n".encode())
         return Program(self, name)
@@ -186,6 +185,9 @@ class Program:
         os.makedirs(scenarios.RESULTS, exist_ok=True)
         Path(scenarios.RESULTS, f"molecule-{self.name}-tests.xml").touch()
         return int(self.name == self.programs.failing)
+
+    def give_way(self) -> None:
+        self.programs.events.append(("gives way", self.name))
 
     def end(self) -> None:
         """It has ended."""
@@ -224,6 +226,7 @@ def test_one_that_runs_beside_others_is_shown_when_its_turn_comes(
         ("forgotten", ""),
         ("starts", "default", "default primitives site platforms", "front"),
         ("starts", "platforms", "platforms", "platforms"),
+        ("gives way", "platforms"),
         ("starts", "primitives", "default primitives site", "front"),
         ("starts", "site", "default primitives site", "front"),
         ("forgotten", ""),

@@ -37,11 +37,12 @@ class Run:
         with contextlib.ExitStack() as stack:
             output = stack.enter_context(open(log, "wb")) if log else None
             self._started = time.monotonic()
-            command = [*(["nice", "-n", str(process.NICE)] if log else []), *_command(name)]
             try:
-                self._group = process.Group(command, record.CHECKOUT, _environment(ephemeral, names), output)
+                self._group = process.Group(_command(name), record.CHECKOUT, _environment(ephemeral, names), output)
             except FileNotFoundError as error:
                 raise VmError(f"molecule is not on PATH: {error}") from error
+        if log:
+            self._group.give_way()
         # Its end is noted when it comes, not when somebody asks.
         self._watcher = threading.Thread(target=self._watch, daemon=True)
         self._watcher.start()
