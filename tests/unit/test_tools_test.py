@@ -84,7 +84,8 @@ def test_a_stage_that_may_run_nothing_is_skipped_with_its_reason(
     assert (status, calls) == (0, ["kernel"])
     row = next(line for line in lines if line.startswith("kernel skipped"))
     assert row.endswith("s not run: site: no QEMU")
-    assert lines[-1] == "all stages passed: 0 passed; left out: integration, kernel, lint, molecule, sanity, unit"
+    left_out = "integration, kernel, lint, molecule, sanity, unit, vm-images"
+    assert lines[-1] == f"all stages passed: 0 passed; left out: {left_out}"
 
 
 @pytest.mark.parametrize(("failing", "skip"), [(0, "silently"), (9, "not run: site: no QEMU")])
@@ -112,6 +113,19 @@ def test_an_unknown_stage_is_named(tmp_path: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (1, "there is no stage none\n")
+
+
+@pytest.mark.parametrize(
+    ("skip", "made"), [("", ["integration", "molecule", "vm-images"]), ("no QEMU", ["integration", "molecule"])]
+)
+def test_images_are_made_beside_unless_there_can_be_no_machines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, skip: str, made: list[str]
+) -> None:
+    monkeypatch.setenv("SKIP_VM", skip)
+    left_out = [argument for argument in LEFT_OUT if not argument.endswith(("integration", "molecule"))]
+    _status, calls, lines = run(tmp_path, 0, 0, [*left_out, "--skip=kernel"])
+    assert sorted(calls) == made
+    assert ("vm-images" in lines[-1]) == bool(skip)
 
 
 @pytest.mark.parametrize("failing", [0, 1])

@@ -222,15 +222,16 @@ def test_one_that_runs_beside_others_is_shown_when_its_turn_comes(
     programs: Programs, said: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert scenarios.run("default primitives site platforms", skip_allowed=False, say=said.append) == 0
-    assert programs.events == [
+    assert programs.events[:2] == [
         ("forgotten", ""),
         ("starts", "default", "default primitives site platforms", "front"),
+    ]
+    assert set(programs.events[2:-2]) == {
         ("starts", "platforms", "platforms", "platforms"),
         ("gives way", "platforms"),
         ("starts", "primitives", "default primitives site", "front"),
-        ("starts", "site", "default primitives site", "front"),
-        ("forgotten", ""),
-    ]
+    }
+    assert programs.events[-2:] == [("starts", "site", "default primitives site", "front"), ("forgotten", "")]
     assert capsys.readouterr().out == "platforms speaks\n"
     assert any("platforms runs beside primitives; what it says is shown when its turn comes" in one for one in said)
     assert [line.split()[0] for line in said[-4:]] == ["default", "primitives", "site", "platforms"]

@@ -20,40 +20,58 @@ from .errors import VmError
 
 
 class Run:
-    """A scenario that was started; it is waited for, or ended with all that it started."""
+    """A scenario to be run: started, then waited for, or ended with all that it started."""
 
     def __init__(self, name: str, ephemeral: str, names: Sequence[str], results: str, log: str = "") -> None:
-        """Start it: one of the scenarios ``names``, whose machines the first of them boots. Raises VmError.
+        """One of the scenarios ``names``, whose machines the first of them boots.
 
         ``ephemeral`` is Molecule's own directory, ``results`` the one for what the verifier writes, ``log`` the file
         for what Molecule says; with it, the run gets what others leave of the CPUs.
         """
         self.log = log
+        self._command = _command(name)
+        self._environment = _environment(ephemeral, names)
         self._results = os.path.join(results, f"molecule-{name}-*.xml")
+        self._group: process.Group | None = None
+        self._error: OSError | None = None
         self._seconds = 0.0
         self._status = -1
+        self._starting = threading.Lock()
+        self._over = False
+        # Its end is noted when it comes, not when somebody asks. And ^C, which interrupts the main thread anywhere,
+        # can not come between its start and the note of it.
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        """Begin, and go on."""
         for old in glob.glob(self._results):
             os.unlink(old)
-        with contextlib.ExitStack() as stack:
-            output = stack.enter_context(open(log, "wb")) if log else None
-            self._started = time.monotonic()
-            try:
-                self._group = process.Group(_command(name), record.CHECKOUT, _environment(ephemeral, names), output)
-            except FileNotFoundError as error:
-                raise VmError(f"molecule is not on PATH: {error}") from error
-        if log:
-            self._group.give_way()
-        # Its end is noted when it comes, not when somebody asks.
-        self._watcher = threading.Thread(target=self._watch, daemon=True)
-        self._watcher.start()
+        self._thread.start()
 
-    def _watch(self) -> None:
+    def _run(self) -> None:
+        started = time.monotonic()
+        try:
+            with self._starting, contextlib.ExitStack() as stack:
+                if self._over:
+                    return
+                output = stack.enter_context(open(self.log, "wb")) if self.log else None
+                self._group = process.Group(self._command, record.CHECKOUT, self._environment, output)
+        except OSError as error:
+            self._error = error
+            return
+        if self.log:
+            self._group.give_way()
         self._status = self._group.wait()
-        self._seconds = time.monotonic() - self._started
+        self._seconds = time.monotonic() - started
 
     def finished(self) -> tuple[bool, float]:
-        """Wait for it, and show what went into its log. Whether it passed, and how many seconds it took."""
-        self._watcher.join()
+        """Wait for it, and show what went into its log. Whether it passed, and how many seconds it took.
+
+        Raises VmError where it could not be started.
+        """
+        self._thread.join()
+        if self._error:
+            raise VmError(f"molecule can not be run: {self._error}") from self._error
         if self.log:
             with open(self.log, encoding="utf-8", errors="replace") as stream:
                 shutil.copyfileobj(stream, sys.stdout)
@@ -62,9 +80,13 @@ class Run:
         return self._status == 0 and bool(glob.glob(self._results)), self._seconds
 
     def end(self) -> None:
-        """End it, unless it has ended."""
-        self._group.end()
-        self._watcher.join()
+        """End it, whether it was started, still runs, or has ended."""
+        with self._starting:
+            self._over = True
+        if self._group:
+            self._group.end()
+        if self._thread.is_alive():
+            self._thread.join()
 
 
 def _command(name: str) -> list[str]:

@@ -40,7 +40,7 @@ SCENARIOS = {
     "default": Scenario("machines of their own that reach each other and nothing else; bad luck survived", 2),
     "primitives": Scenario("each primitive module on real cgroup v2: what the kernel then does", 5, ("alpha",)),
     "seed": Scenario("one pull for two hosts: beta runs what alpha has pulled from a registry", 4),
-    "site": Scenario("site.yml on two hosts: predicted, applied, seen from outside, changed live, removed", 11),
+    "site": Scenario("site.yml on two hosts: predicted, applied, seen from outside, changed live, removed", 10),
     "reboot": Scenario("what was declared is back after a reboot and after a power cut", 9),
     "platforms": Scenario(
         "the site on Debian 13, and on a host without cgroup v2 controllers",
@@ -165,9 +165,11 @@ def _all(names: Sequence[str], say: Say) -> list[Outcome]:
     try:
         for name in names:
             for other in _beside(name, names):
-                runs[other] = _start(other, [other], say)
+                runs[other] = _beside_others(other, say)
+                runs[other].start()
             if name not in runs:
-                runs[name] = _start(name, front if runs else names)
+                runs[name] = Run(name, _ephemeral(name), front if runs else names, RESULTS)
+                runs[name].start()
             outcomes.append(Outcome(name, *runs[name].finished()))
             if not outcomes[-1].passed and not keep:
                 instances.absent(say, SCENARIOS[name].machines, label=name)
@@ -191,16 +193,13 @@ def _front(names: Sequence[str]) -> list[str]:
     return [name for name in names if name not in beside]
 
 
-def _start(name: str, names: Sequence[str], say: Say | None = None) -> Run:
-    """Start a scenario of ``names``, whose machines it boots; with ``say`` beside another one, which it says."""
-    ephemeral = _ephemeral(name)
-    if say is None:
-        return Run(name, ephemeral, names, RESULTS)
+def _beside_others(name: str, say: Say) -> Run:
+    """To be started together with another one, with less of the CPUs, and shown when its turn comes."""
     log = os.path.join(RESULTS, f"molecule-{name}.log")
     os.makedirs(RESULTS, exist_ok=True)
     instances.give_way(SCENARIOS[name].machines)
     say(f"{name} runs beside {SCENARIOS[name].beside}; what it says is shown when its turn comes, and now in {log}")
-    return Run(name, ephemeral, names, RESULTS, log)
+    return Run(name, _ephemeral(name), [name], RESULTS, log)
 
 
 def _ephemeral(name: str = "") -> str:
