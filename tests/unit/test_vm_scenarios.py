@@ -222,16 +222,17 @@ def test_one_that_runs_beside_others_is_shown_when_its_turn_comes(
     programs: Programs, said: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert scenarios.run("default primitives site platforms", skip_allowed=False, say=said.append) == 0
-    assert programs.events[:2] == [
+    assert [event for event in programs.events if "platforms" not in event] == [
         ("forgotten", ""),
         ("starts", "default", "default primitives site platforms", "front"),
+        ("starts", "primitives", "default primitives site", "front"),
+        ("starts", "site", "default primitives site", "front"),
+        ("forgotten", ""),
     ]
-    assert set(programs.events[2:-2]) == {
+    assert [event for event in programs.events if "platforms" in event] == [
         ("starts", "platforms", "platforms", "platforms"),
         ("gives way", "platforms"),
-        ("starts", "primitives", "default primitives site", "front"),
-    }
-    assert programs.events[-2:] == [("starts", "site", "default primitives site", "front"), ("forgotten", "")]
+    ]
     assert capsys.readouterr().out == "platforms speaks\n"
     assert any("platforms runs beside primitives; what it says is shown when its turn comes" in one for one in said)
     assert [line.split()[0] for line in said[-4:]] == ["default", "primitives", "site", "platforms"]
@@ -240,8 +241,8 @@ def test_one_that_runs_beside_others_is_shown_when_its_turn_comes(
 def test_one_that_fails_beside_others_is_looked_at_when_its_turn_comes(programs: Programs, said: list[str]) -> None:
     programs.failing = "platforms"
     assert scenarios.run("", skip_allowed=False, say=said.append) == 1
-    assert programs.events[-3:] == [
-        ("starts", "reboot", "default primitives seed site reboot", "front"),
+    assert [event for event in programs.events if event[0] == "forgotten"] == [
+        ("forgotten", ""),
         ("forgotten", "platforms"),
         ("forgotten", ""),
     ]
