@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -113,31 +112,3 @@ def test_a_qemu_that_nobody_recorded_is_found_by_its_directory(tmp_path) -> None
 
 def test_the_status_of_what_is_run(tmp_path: Path) -> None:
     assert process.Group(["sh", "-c", "exit 7"], str(tmp_path), {"PATH": "/usr/bin:/bin"}).wait() == 7
-
-
-def test_every_thread_gives_way_and_its_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The tests themselves may run with a lower priority.
-    monkeypatch.setattr(process, "NICE", os.getpriority(os.PRIO_PROCESS, 0) + 1)
-    script = """if True:
-        import os, sys, threading
-        stop = threading.Event()
-        other = threading.Thread(target=stop.wait)
-        other.start()
-        print("runs", flush=True)
-        sys.stdin.readline()
-        print(*(os.getpriority(os.PRIO_PROCESS, number) for number in (os.getpid(), other.native_id)))
-        stop.set()
-    """
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
-    ) as child:
-        assert child.stdout is not None
-        child.stdout.readline()
-        process.give_way(child.pid)
-        groups = [Path(f"/proc/{pid}/autogroup") for pid in ("self", child.pid)]
-        own_group, its_group = (group.read_text().split() if group.exists() else [] for group in groups)
-        if own_group[:1] != its_group[:1]:  # the kernel has the feature, and it is in use
-            assert its_group[-1] == str(process.NICE)
-        said, _ = child.communicate(b"\n", timeout=60)
-    assert said.split() == [str(process.NICE).encode()] * 2
-    process.give_way(child.pid)  # it is gone

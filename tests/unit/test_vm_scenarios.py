@@ -171,9 +171,11 @@ class Programs:
             output.write(f"{name} speaks\n".encode())
         return Program(self, name)
 
-    def absent(self, _say: object, only: object = (), label: str = "") -> bool:
+    def absent(self, say: Callable[[str], None], only: object = (), label: str = "") -> bool:
         assert not only or only == scenarios.SCENARIOS[label].machines
         self.events.append(("forgotten", label))
+        if label == "platforms":
+            say("its logs are kept")
         return True
 
 
@@ -185,9 +187,6 @@ class Program:
         os.makedirs(scenarios.RESULTS, exist_ok=True)
         Path(scenarios.RESULTS, f"molecule-{self.name}-tests.xml").touch()
         return int(self.name == self.programs.failing)
-
-    def give_way(self) -> None:
-        self.programs.events.append(("gives way", self.name))
 
     def end(self) -> None:
         """It has ended."""
@@ -215,7 +214,7 @@ def test_molecule_is_told_the_names_also_of_those_that_failed(programs: Programs
         ("forgotten", ""),
     ]
     assert scenarios.failed_last() == ["site"]
-    assert [line.split()[:2] for line in said[-2:]] == [["site", "FAILED"], ["reboot", "passed"]]
+    assert [line.split()[:2] for line in said[-3:-1]] == [["site", "FAILED"], ["reboot", "passed"]]
 
 
 def test_one_that_runs_beside_others_is_shown_when_its_turn_comes(
@@ -231,11 +230,11 @@ def test_one_that_runs_beside_others_is_shown_when_its_turn_comes(
     ]
     assert [event for event in programs.events if "platforms" in event] == [
         ("starts", "platforms", "platforms", "platforms"),
-        ("gives way", "platforms"),
+        ("forgotten", "platforms"),
     ]
-    assert capsys.readouterr().out == "platforms speaks\n"
+    assert capsys.readouterr().out == "platforms speaks\nits logs are kept\n"
     assert any("platforms runs beside primitives; what it says is shown when its turn comes" in one for one in said)
-    assert [line.split()[0] for line in said[-4:]] == ["default", "primitives", "site", "platforms"]
+    assert [line.split()[0] for line in said[-5:-1]] == ["default", "primitives", "site", "platforms"]
 
 
 def test_one_that_fails_beside_others_is_looked_at_when_its_turn_comes(programs: Programs, said: list[str]) -> None:
@@ -243,7 +242,8 @@ def test_one_that_fails_beside_others_is_looked_at_when_its_turn_comes(programs:
     assert scenarios.run("", skip_allowed=False, say=said.append) == 1
     assert [event for event in programs.events if event[0] == "forgotten"] == [
         ("forgotten", ""),
-        ("forgotten", "platforms"),
+        ("forgotten", "platforms"),  # when it has ended
+        ("forgotten", "platforms"),  # when its turn has come
         ("forgotten", ""),
     ]
     assert scenarios.failed_last() == ["platforms"]

@@ -241,14 +241,6 @@ def power_cycle(name: str, say: Say) -> dict[str, Any]:
         return cycled.variables(directory)
 
 
-def give_way(names: Sequence[str]) -> None:
-    """These machines get what others leave of the CPUs."""
-    for name in names:
-        found = record.read(os.path.join(record.run_directory(), name))
-        if found is not None and found.running.alive():
-            process.give_way(found.running.pid)
-
-
 def absent(say: Say, only: Sequence[str] = (), label: str = "") -> bool:
     """End and remove this checkout's machines (all, or those named). Returns whether there were any.
 

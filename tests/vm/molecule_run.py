@@ -13,7 +13,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from . import process, record
 from .errors import VmError
@@ -22,13 +22,22 @@ from .errors import VmError
 class Run:
     """A scenario to be run: started, then waited for, or ended with all that it started."""
 
-    def __init__(self, name: str, ephemeral: str, names: Sequence[str], results: str, log: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        ephemeral: str,
+        names: Sequence[str],
+        results: str,
+        log: str = "",
+        afterwards: Callable[[], object] = lambda: None,
+    ) -> None:
         """One of the scenarios ``names``, whose machines the first of them boots.
 
         ``ephemeral`` is Molecule's own directory, ``results`` the one for what the verifier writes, ``log`` the file
-        for what Molecule says; with it, the run gets what others leave of the CPUs.
+        for what Molecule says, ``afterwards`` is called as soon as it has ended.
         """
         self.log = log
+        self._afterwards = afterwards
         self._command = _command(name)
         self._environment = _environment(ephemeral, names)
         self._results = os.path.join(results, f"molecule-{name}-*.xml")
@@ -59,10 +68,9 @@ class Run:
         except OSError as error:
             self._error = error
             return
-        if self.log:
-            self._group.give_way()
         self._status = self._group.wait()
         self._seconds = time.monotonic() - started
+        self._afterwards()
 
     def finished(self) -> tuple[bool, float]:
         """Wait for it, and show what went into its log. Whether it passed, and how many seconds it took.

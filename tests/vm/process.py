@@ -19,8 +19,6 @@ from .errors import VmError
 
 #: Seconds that a program has to end what it started.
 _GRACE = 10.0
-#: Priority of what runs beside something else (sched(7)): a quarter of a CPU that both want, and all that is idle.
-NICE = 5
 
 
 def start_time(stat: bytes) -> int:
@@ -125,20 +123,6 @@ def end(pid: int, started: int, argv: Sequence[str]) -> bool:
         os.close(handle)
 
 
-def give_way(pid: int) -> None:
-    """Lower the priority of every thread of a process, as it is kept for each of them (setpriority(2), Linux).
-
-    And that of its session, where the kernel first divides the CPUs among sessions (sched(7), the autogroup feature).
-    Where one of them is refused, or the process is gone, it stays as it is.
-    """
-    with contextlib.suppress(OSError):
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            os.setpriority(os.PRIO_PROCESS, int(thread), NICE)
-        if os.path.exists(f"/proc/{pid}/autogroup"):
-            with open(f"/proc/{pid}/autogroup", "w", encoding="ascii") as group:
-                group.write(str(NICE))
-
-
 class Group:
     """A program and what it starts, as one process group, which can be ended as a whole."""
 
@@ -155,10 +139,6 @@ class Group:
             stderr=subprocess.STDOUT if output else None,
             start_new_session=True,
         )
-
-    def give_way(self) -> None:
-        """What it starts from now on gets what others leave of the CPUs."""
-        give_way(self._program.pid)
 
     def wait(self) -> int:
         """Until the program ends; its exit status."""

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 from . import build, instances, prerequisites, record, store
@@ -134,11 +135,13 @@ def run(scenario: str, skip_allowed: bool, say: Say) -> int:
         return _not_run(f"{', '.join(names)} in real machines: {error}", skip_allowed, say)
     run_name = os.path.basename(record.run_directory())
     with store.lock(f"test-{run_name}", say, "another run tests this checkout; waiting for it"):
+        started = time.monotonic()
         outcomes = _all(names, say)
     remember(one.name for one in outcomes if not one.passed)
     for one in outcomes:
         told = f"{'passed' if one.passed else 'FAILED'} {one.seconds:5.0f} s  {SCENARIOS[one.name].proves}"
         say(f"{one.name:<12} {told}")
+    say(f"all of them: {time.monotonic() - started:.0f} s")
     return 0 if all(one.passed for one in outcomes) else 1
 
 
@@ -165,7 +168,7 @@ def _all(names: Sequence[str], say: Say) -> list[Outcome]:
     try:
         for name in names:
             for other in _beside(name, names):
-                runs[other] = _beside_others(other, say)
+                runs[other] = _beside_others(other, keep, say)
                 runs[other].start()
             if name not in runs:
                 runs[name] = Run(name, _ephemeral(name), front if runs else names, RESULTS)
@@ -193,13 +196,21 @@ def _front(names: Sequence[str]) -> list[str]:
     return [name for name in names if name not in beside]
 
 
-def _beside_others(name: str, say: Say) -> Run:
-    """To be started together with another one, with less of the CPUs, and shown when its turn comes."""
+def _beside_others(name: str, keep: bool, say: Say) -> Run:
+    """To be started together with another one, and shown when its turn comes.
+
+    Its machines end with it, unless they are to be kept: each that idles costs the others a tenth of a CPU.
+    """
     log = os.path.join(RESULTS, f"molecule-{name}.log")
     os.makedirs(RESULTS, exist_ok=True)
-    instances.give_way(SCENARIOS[name].machines)
     say(f"{name} runs beside {SCENARIOS[name].beside}; what it says is shown when its turn comes, and now in {log}")
-    return Run(name, _ephemeral(name), [name], RESULTS, log)
+
+    def end_its_machines() -> None:
+        if not keep:
+            with contextlib.suppress(VmError), open(log, "a", encoding="utf-8") as end:
+                instances.absent(lambda text: print(text, file=end), SCENARIOS[name].machines, label=name)
+
+    return Run(name, _ephemeral(name), [name], RESULTS, log, end_its_machines)
 
 
 def _ephemeral(name: str = "") -> str:
