@@ -41,15 +41,15 @@ SCENARIOS = {
     "default": Scenario("machines of their own that reach each other and nothing else; bad luck survived", 2),
     "primitives": Scenario("each primitive module on real cgroup v2: what the kernel then does", 5, ("alpha",)),
     "seed": Scenario("one pull for two hosts: beta runs what alpha has pulled from a registry", 4),
-    "site": Scenario("site.yml on two hosts: predicted, applied, seen from outside, changed live, removed", 10),
-    "reboot": Scenario("what was declared is back after a reboot and after a power cut", 9),
+    "site": Scenario("site.yml on two hosts: predicted, applied, seen from outside, changed live, removed", 11),
+    "reboot": Scenario("what was declared is back after a reboot and after a power cut", 10),
     "platforms": Scenario(
         "the site on Debian 13, and on a host without cgroup v2 controllers",
         7,
         ("gamma", "delta"),
         ("debian12", "debian13"),
         beside="primitives",
-        minutes_beside=4,
+        minutes_beside=5,
     ),
 }
 
