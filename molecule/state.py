@@ -4,17 +4,20 @@
 
 """Runs inside a machine: what is to be as before once all that was declared is gone, whatever it is called.
 
-usage: state.py keep      write it down, before anything is declared
+usage: state.py keep      write it down, before anything is declared; where a container is, it has been written down
        state.py compare   print as JSON what differs from that, {kind: {"new": [...], "gone": [...]}}, and what is in
                           the collection's own directories
 """
 
+import glob
 import json
 import os
 import subprocess
 import sys
 
 KEPT = "/root/state-before.json"
+#: The unit of each container that is declared.
+DECLARED = "/etc/systemd/system/barekernel-*.service"
 #: The collection's own directories.
 OURS = ("/var/lib/barekernel", "/run/barekernel")
 #: Whole trees: what is in them, and where their links lead.
@@ -137,6 +140,8 @@ def differences(before, now):
 
 def main():
     if sys.argv[1:] == ["keep"]:
+        if glob.glob(DECLARED):
+            return
         with open(KEPT, "w") as stream:
             json.dump(state(), stream)
             os.fsync(stream.fileno())

@@ -44,7 +44,7 @@ def sentences() -> list[str]:
 
 def test_scenarios_are_chosen_by_name_and_run_in_their_order() -> None:
     assert scenarios.chosen("") == list(scenarios.SCENARIOS)
-    assert scenarios.chosen("site default") == ["default", "site"]
+    assert scenarios.chosen("seed default") == ["default", "seed"]
     with pytest.raises(VmError, match="there is no scenario 'none'"):
         scenarios.chosen("none")
 
@@ -52,11 +52,18 @@ def test_scenarios_are_chosen_by_name_and_run_in_their_order() -> None:
 def test_those_that_failed_can_be_run_again() -> None:
     with pytest.raises(VmError, match="no scenario failed in the last run"):
         scenarios.chosen("failed")
-    scenarios.remember(["site", "default"])
-    assert scenarios.chosen("failed") == ["default", "site"]
+    scenarios.remember(["seed", "default"])
+    assert scenarios.chosen("failed") == ["default", "seed"]
     scenarios.remember([])
     with pytest.raises(VmError, match="no scenario failed in the last run"):
         scenarios.chosen("failed")
+
+
+@pytest.mark.parametrize("wanted", ["site", "reboot", "default site reboot", "teardown"])
+def test_what_scenarios_leave_is_removed_and_what_is_removed_was_left(wanted: str) -> None:
+    names = scenarios.chosen(wanted)
+    assert names[-1] == "teardown"
+    assert names[:-1] == (["reboot"] if wanted == "teardown" else wanted.split())
 
 
 @pytest.mark.parametrize(
@@ -119,9 +126,9 @@ def test_where_qemu_can_not_be_installed_what_was_not_run_is_said(
     said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prerequisites, "ensure", no_qemu)
-    assert scenarios.run("site default", skip_allowed=False, say=said.append) == 1
+    assert scenarios.run("seed default", skip_allowed=False, say=said.append) == 1
     assert said[-2:] == [
-        "NOT RUN: default, site in real machines: could not install qemu-system-x86: no candidate",
+        "NOT RUN: default, seed in real machines: could not install qemu-system-x86: no candidate",
         "(SKIP_VM=1 leaves this part out without failing)",
     ]
     assert not os.path.exists(scenarios.SKIPPED)
@@ -131,16 +138,16 @@ def test_it_passes_only_because_it_was_told_so_and_leaves_the_reason(
     said: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(prerequisites, "ensure", no_qemu)
-    monkeypatch.setenv("SCENARIO", "site")
+    monkeypatch.setenv("SCENARIO", "seed")
     assert __main__.test([]) == 1
     monkeypatch.setenv("SKIP_VM", "1")
     assert __main__.test([]) == 0
-    reason = "site in real machines: could not install qemu-system-x86: no candidate"
+    reason = "seed in real machines: could not install qemu-system-x86: no candidate"
     assert capsys.readouterr().err.endswith(f"NOT RUN: {reason}\n")
     assert Path(scenarios.SKIPPED).read_text() == f"not run: {reason}\n"
     monkeypatch.setattr(prerequisites, "ensure", lambda _say: None)
-    monkeypatch.setattr(scenarios, "_all", lambda *_: [scenarios.Outcome("site", True, 1.0)])
-    assert scenarios.run("site", skip_allowed=True, say=said.append) == 0
+    monkeypatch.setattr(scenarios, "_all", lambda *_: [scenarios.Outcome("seed", True, 1.0)])
+    assert scenarios.run("seed", skip_allowed=True, say=said.append) == 0
     assert not os.path.exists(scenarios.SKIPPED)
 
 
@@ -208,24 +215,26 @@ def test_molecule_is_told_the_names_also_of_those_that_failed(programs: Programs
     assert scenarios.run("failed", skip_allowed=False, say=said.append) == 1
     assert programs.events == [
         ("forgotten", ""),
-        ("starts", "site", "site reboot", "front"),
+        ("starts", "site", "site reboot teardown", "front"),
         ("forgotten", "site"),
-        ("starts", "reboot", "site reboot", "front"),
+        ("starts", "reboot", "site reboot teardown", "front"),
+        ("starts", "teardown", "site reboot teardown", "front"),
         ("forgotten", ""),
     ]
     assert scenarios.failed_last() == ["site"]
-    assert [line.split()[:2] for line in said[-3:-1]] == [["site", "FAILED"], ["reboot", "passed"]]
+    assert said[-4].split()[:2] == ["site", "FAILED"]
+    assert [line.split()[:2] for line in said[-3:-1]] == [["reboot", "passed"], ["teardown", "passed"]]
 
 
 def test_one_that_runs_beside_others_is_shown_when_its_turn_comes(
     programs: Programs, said: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert scenarios.run("default primitives site platforms", skip_allowed=False, say=said.append) == 0
+    assert scenarios.run("default primitives seed platforms", skip_allowed=False, say=said.append) == 0
     assert [event for event in programs.events if "platforms" not in event] == [
         ("forgotten", ""),
-        ("starts", "default", "default primitives site platforms", "front"),
-        ("starts", "primitives", "default primitives site", "front"),
-        ("starts", "site", "default primitives site", "front"),
+        ("starts", "default", "default primitives seed platforms", "front"),
+        ("starts", "primitives", "default primitives seed", "front"),
+        ("starts", "seed", "default primitives seed", "front"),
         ("forgotten", ""),
     ]
     assert [event for event in programs.events if "platforms" in event] == [
@@ -234,7 +243,7 @@ def test_one_that_runs_beside_others_is_shown_when_its_turn_comes(
     ]
     assert capsys.readouterr().out == "platforms speaks\nits logs are kept\n"
     assert any("platforms runs beside primitives; what it says is shown when its turn comes" in one for one in said)
-    assert [line.split()[0] for line in said[-5:-1]] == ["default", "primitives", "site", "platforms"]
+    assert [line.split()[0] for line in said[-5:-1]] == ["default", "primitives", "seed", "platforms"]
 
 
 def test_one_that_fails_beside_others_is_looked_at_when_its_turn_comes(programs: Programs, said: list[str]) -> None:

@@ -84,6 +84,7 @@ def test_it_compares_with_what_was_kept(
     seen = {"links": ["lo"]}
     monkeypatch.setattr(state, "KEPT", str(tmp_path / "kept.json"))
     monkeypatch.setattr(state, "OURS", (str(ours),))
+    monkeypatch.setattr(state, "DECLARED", str(tmp_path / "nothing"))
     monkeypatch.setattr(state, "state", lambda: seen)
     for word in ("keep", "compare"):
         monkeypatch.setattr("sys.argv", ["-", word])
@@ -91,7 +92,11 @@ def test_it_compares_with_what_was_kept(
     assert json.loads(capsys.readouterr().out) == {"differences": {}, "ours": []}
     ours.mkdir()
     seen["links"] = ["lo", "probe0"]
-    state.main()
+    monkeypatch.setattr(state, "DECLARED", str(tmp_path / "*.service"))
+    (tmp_path / "web.service").touch()
+    for word in ("keep", "compare"):  # not kept anew where a container is declared
+        monkeypatch.setattr("sys.argv", ["-", word])
+        state.main()
     assert json.loads(capsys.readouterr().out) == {
         "differences": {"links": {"new": ["probe0"], "gone": []}},
         "ours": [str(ours)],

@@ -31,6 +31,8 @@ class Scenario:
     minutes: int
     machines: tuple[str, ...] = ("alpha", "beta")
     images: tuple[str, ...] = ("debian12",)
+    #: It leaves what it has declared to those that come after it, and to TEARDOWN in the end.
+    leaves: bool = False
     #: One that leaves a CPU idle and has other machines, as have all that follow it: this one starts together with it.
     beside: str = ""
     #: How much longer those then take.
@@ -41,8 +43,9 @@ SCENARIOS = {
     "default": Scenario("machines of their own that reach each other and nothing else; bad luck survived", 2),
     "primitives": Scenario("each primitive module on real cgroup v2: what the kernel then does", 5, ("alpha",)),
     "seed": Scenario("one pull for two hosts: beta runs what alpha has pulled from a registry", 4),
-    "site": Scenario("site.yml on two hosts: predicted, applied, seen from outside, changed live, removed", 11),
-    "reboot": Scenario("what was declared is back after a reboot and after a power cut", 10),
+    "site": Scenario("site.yml on two hosts: predicted, applied, seen from outside, changed live", 9, leaves=True),
+    "reboot": Scenario("what was declared is back after a reboot and after a power cut", 8, leaves=True),
+    "teardown": Scenario("all that was declared is removed without a trace", 2),
     "platforms": Scenario(
         "the site on Debian 13, and on a host without cgroup v2 controllers",
         7,
@@ -52,6 +55,9 @@ SCENARIOS = {
         minutes_beside=5,
     ),
 }
+
+#: Removes what the scenarios before it have left.
+TEARDOWN = "teardown"
 
 #: Minutes for an image and a snapshot that are not in the cache.
 IMAGE_MINUTES = 3
@@ -89,6 +95,8 @@ SKIPPED = os.path.join(RESULTS, "molecule-skipped.txt")
 def chosen(wanted: str) -> list[str]:
     """The scenarios to run, in order: those named, all, or with "failed" those that failed in the last run.
 
+    Those that leave something come with TEARDOWN, and that with the last of them.
+
     Raises VmError for a name that is none.
     """
     names = wanted.split() or list(SCENARIOS)
@@ -99,6 +107,11 @@ def chosen(wanted: str) -> list[str]:
     for name in names:
         if name not in SCENARIOS:
             raise VmError(f"there is no scenario {name!r}; there are {', '.join(SCENARIOS)}")
+    leaving = [name for name in SCENARIOS if SCENARIOS[name].leaves]
+    if set(leaving) & set(names):
+        names.append(TEARDOWN)
+    elif TEARDOWN in names:
+        names.append(leaving[-1])
     return [name for name in SCENARIOS if name in names]
 
 
