@@ -33,12 +33,23 @@ def take(*trees: Path) -> dict[str, Any]:
 
 
 def differences(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """What changed, in words."""
-    return [
-        f"{key}: {before.get(key)!r} became {after.get(key)!r}"
-        for key in sorted({*before, *after})
-        if before.get(key) != after.get(key)
-    ]
+    """What changed, in words, down to the smallest part that did."""
+    return _differences("", before, after)
+
+
+def _differences(where: str, before: Any, after: Any) -> list[str]:
+    if before == after:
+        return []
+    if isinstance(before, dict) and isinstance(after, dict):
+        pairs = [(key, before.get(key), after.get(key)) for key in sorted({*before, *after})]
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        pairs = list(zip(range(len(before)), before, after))
+    elif isinstance(before, list) and isinstance(after, list):
+        came, went = [one for one in after if one not in before], [one for one in before if one not in after]
+        return [f"{where}: came {came!r}, went {went!r}"]
+    else:
+        return [f"{where}: {before!r} became {after!r}"]
+    return [line for key, old, new in pairs for line in _differences(f"{where}/{key}".lstrip("/"), old, new)]
 
 
 def read(path: str | Path) -> bytes:
@@ -77,8 +88,19 @@ def _network(namespace: str) -> list[Any]:
         if time.monotonic() > started + (PATIENCE if begun else 5):
             break
         time.sleep(0.05)
+    while _lack_routes(where) and time.monotonic() < started + PATIENCE:
+        time.sleep(0.05)
     asked = (["addr"], ["route", "show", "table", "all"], ["-6", "route", "show", "table", "all"])
     return [_json("ip", *where, "-j", *question) for question in asked]
+
+
+def _lack_routes(where: list[str]) -> bool:
+    """True while an address that is tentative no more has no route yet: the kernel adds it a moment later."""
+    links = [one for one in _json("ip", *where, "-6", "-j", "addr") or () if "UP" in one.get("flags", ())]
+    steady = [(link["ifname"], one) for link in links for one in link["addr_info"]]
+    wanted = {(dev, one["local"]) for dev, one in steady if not {"tentative", "dadfailed"} & set(one)}
+    routes = _json("ip", *where, "-6", "-j", "route", "show", "table", "local") or ()
+    return not wanted <= {(one["dev"], one["dst"]) for one in routes}
 
 
 def _nft() -> Any:
