@@ -19,6 +19,10 @@ from tests.waiting import PATIENCE
 from .leaks import KEPT, RUN, STATE, SYSCTLS, below
 
 
+#: Stands for what is on one side only, where None may be a value.
+NOTHING = "(nothing)"
+
+
 def take(*trees: Path) -> dict[str, Any]:
     """Mounts, links with addresses and routes in every named namespace, nftables, cgroups of ours, files."""
     names = sorted(p.name for p in Path("/run/netns").iterdir()) if Path("/run/netns").is_dir() else []
@@ -41,7 +45,7 @@ def _differences(where: str, before: Any, after: Any) -> list[str]:
     if before == after:
         return []
     if isinstance(before, dict) and isinstance(after, dict):
-        pairs = [(key, before.get(key), after.get(key)) for key in sorted({*before, *after})]
+        pairs = [(key, before.get(key, NOTHING), after.get(key, NOTHING)) for key in sorted({*before, *after})]
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         pairs = list(zip(range(len(before)), before, after))
     elif isinstance(before, list) and isinstance(after, list):

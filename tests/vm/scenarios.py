@@ -39,13 +39,16 @@ class Scenario:
     minutes_beside: int = 0
 
 
+#: Removes what the scenarios before it have left.
+TEARDOWN = "teardown"
+
 SCENARIOS = {
     "default": Scenario("machines of their own that reach each other and nothing else; bad luck survived", 2),
     "primitives": Scenario("each primitive module on real cgroup v2: what the kernel then does", 5, ("alpha",)),
     "seed": Scenario("one pull for two hosts: beta runs what alpha has pulled from a registry", 4),
     "site": Scenario("site.yml on two hosts: predicted, applied, seen from outside, changed live", 9, leaves=True),
     "reboot": Scenario("what was declared is back after a reboot and after a power cut", 8, leaves=True),
-    "teardown": Scenario("all that was declared is removed without a trace", 2),
+    TEARDOWN: Scenario("all that was declared is removed without a trace", 3),
     "platforms": Scenario(
         "the site on Debian 13, and on a host without cgroup v2 controllers",
         7,
@@ -55,9 +58,6 @@ SCENARIOS = {
         minutes_beside=5,
     ),
 }
-
-#: Removes what the scenarios before it have left.
-TEARDOWN = "teardown"
 
 #: Minutes for an image and a snapshot that are not in the cache.
 IMAGE_MINUTES = 3
