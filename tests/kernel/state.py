@@ -18,7 +18,6 @@ from tests.waiting import PATIENCE
 
 from .leaks import KEPT, RUN, STATE, SYSCTLS, below
 
-
 #: Stands for what is on one side only, where None may be a value.
 NOTHING = "(nothing)"
 
