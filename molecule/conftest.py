@@ -43,10 +43,15 @@ def answers_of_all_machines():
     return {}
 
 
-@pytest.fixture(name="seen", scope="module")
-def long_look(host, name, siblings, answers):
+@pytest.fixture(name="everyone", scope="module")
+def long_look(host, siblings, answers):
     targets = [target for one in siblings for target in (one, siblings[one]["vm_address6"])]
-    return everywhere(host, answers, "look.py", dict.fromkeys(siblings, (*targets, "127.0.0.1")))[name]
+    return everywhere(host, answers, "look.py", dict.fromkeys(siblings, (*targets, "127.0.0.1")))
+
+
+@pytest.fixture(name="seen", scope="module")
+def what_is_seen_of_this_machine(everyone, name):
+    return everyone[name]
 
 
 @pytest.fixture(name="left", scope="module")

@@ -7,9 +7,11 @@
 usage: python3 - TARGET ...   (names or addresses whose published port is to be fetched)
 """
 
+import glob
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -80,11 +82,20 @@ def container(name):
     }
 
 
-def pullers():
-    """Who asked a registry in this machine for blobs since it was started."""
+def pulls():
+    """[who, what] for each blob that was got from a registry in this machine since an image was last pushed to it."""
     start = run("systemctl", "show", "docker-registry", "-p", "InvocationID", "--value")
     log = run("journalctl", f"_SYSTEMD_INVOCATION_ID={start}", "-o", "cat", "--no-pager")
-    return sorted(set(re.findall(r'^(\S+) - - .*"GET /v2/\S*/blobs/\S* HTTP', log, re.MULTILINE)))
+    asked = re.findall(r'^(\S+) - - .*"(GET|PUT) /v2/\S*/(blobs|manifests)/(\S*) HTTP', log, re.MULTILINE)
+    pushed = [n for n, (_who, method, kind, _what) in enumerate(asked) if (method, kind) == ("PUT", "manifests")]
+    since = asked[max(pushed, default=-1) + 1 :]
+    return [(who, what) for who, method, kind, what in since if (method, kind) == ("GET", "blobs")]
+
+
+def images():
+    """The digests of the images that this machine has."""
+    index = read("/var/lib/barekernel/images/index.json")
+    return [manifest["digest"] for manifest in json.loads(index)["manifests"]] if index else []
 
 
 run("systemctl", "is-system-running", "--wait")  # after a boot: until its last job is done
@@ -94,7 +105,10 @@ print(
             "boot_id": read("/proc/sys/kernel/random/boot_id"),
             "containers": {name: container(name) for name in CONTAINERS},
             "pages": {target: page(target) for target in sys.argv[1:]},
-            "pullers": pullers(),
+            "pulls": pulls(),
+            "images": images(),
+            "skopeo": shutil.which("skopeo"),
+            "temporary": glob.glob("/root/.ansible/tmp/*"),
             "disk": read("/sys/class/block/vda/dev"),
         }
     )

@@ -44,7 +44,7 @@ def sentences() -> list[str]:
 
 def test_scenarios_are_chosen_by_name_and_run_in_their_order() -> None:
     assert scenarios.chosen("") == list(scenarios.SCENARIOS)
-    assert scenarios.chosen("seed default") == ["default", "seed"]
+    assert scenarios.chosen("primitives default") == ["default", "primitives"]
     with pytest.raises(VmError, match="there is no scenario 'none'"):
         scenarios.chosen("none")
 
@@ -52,8 +52,8 @@ def test_scenarios_are_chosen_by_name_and_run_in_their_order() -> None:
 def test_those_that_failed_can_be_run_again() -> None:
     with pytest.raises(VmError, match="no scenario failed in the last run"):
         scenarios.chosen("failed")
-    scenarios.remember(["seed", "default"])
-    assert scenarios.chosen("failed") == ["default", "seed"]
+    scenarios.remember(["primitives", "default"])
+    assert scenarios.chosen("failed") == ["default", "primitives"]
     scenarios.remember([])
     with pytest.raises(VmError, match="no scenario failed in the last run"):
         scenarios.chosen("failed")
@@ -126,9 +126,9 @@ def test_where_qemu_can_not_be_installed_what_was_not_run_is_said(
     said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(prerequisites, "ensure", no_qemu)
-    assert scenarios.run("seed default", skip_allowed=False, say=said.append) == 1
+    assert scenarios.run("primitives default", skip_allowed=False, say=said.append) == 1
     assert said[-2:] == [
-        "NOT RUN: default, seed in real machines: could not install qemu-system-x86: no candidate",
+        "NOT RUN: default, primitives in real machines: could not install qemu-system-x86: no candidate",
         "(SKIP_VM=1 leaves this part out without failing)",
     ]
     assert not os.path.exists(scenarios.SKIPPED)
@@ -138,16 +138,16 @@ def test_it_passes_only_because_it_was_told_so_and_leaves_the_reason(
     said: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(prerequisites, "ensure", no_qemu)
-    monkeypatch.setenv("SCENARIO", "seed")
+    monkeypatch.setenv("SCENARIO", "primitives")
     assert __main__.test([]) == 1
     monkeypatch.setenv("SKIP_VM", "1")
     assert __main__.test([]) == 0
-    reason = "seed in real machines: could not install qemu-system-x86: no candidate"
+    reason = "primitives in real machines: could not install qemu-system-x86: no candidate"
     assert capsys.readouterr().err.endswith(f"NOT RUN: {reason}\n")
     assert Path(scenarios.SKIPPED).read_text() == f"not run: {reason}\n"
     monkeypatch.setattr(prerequisites, "ensure", lambda _say: None)
-    monkeypatch.setattr(scenarios, "_all", lambda *_: [scenarios.Outcome("seed", True, 1.0)])
-    assert scenarios.run("seed", skip_allowed=True, say=said.append) == 0
+    monkeypatch.setattr(scenarios, "_all", lambda *_: [scenarios.Outcome("primitives", True, 1.0)])
+    assert scenarios.run("primitives", skip_allowed=True, say=said.append) == 0
     assert not os.path.exists(scenarios.SKIPPED)
 
 
@@ -229,12 +229,13 @@ def test_molecule_is_told_the_names_also_of_those_that_failed(programs: Programs
 def test_one_that_runs_beside_others_is_shown_when_its_turn_comes(
     programs: Programs, said: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert scenarios.run("default primitives seed platforms", skip_allowed=False, say=said.append) == 0
+    assert scenarios.run("default primitives site platforms", skip_allowed=False, say=said.append) == 0
     assert [event for event in programs.events if "platforms" not in event] == [
         ("forgotten", ""),
-        ("starts", "default", "default primitives seed platforms", "front"),
-        ("starts", "primitives", "default primitives seed", "front"),
-        ("starts", "seed", "default primitives seed", "front"),
+        ("starts", "default", "default primitives site teardown platforms", "front"),
+        ("starts", "primitives", "default primitives site teardown", "front"),
+        ("starts", "site", "default primitives site teardown", "front"),
+        ("starts", "teardown", "default primitives site teardown", "front"),
         ("forgotten", ""),
     ]
     assert [event for event in programs.events if "platforms" in event] == [
@@ -243,7 +244,7 @@ def test_one_that_runs_beside_others_is_shown_when_its_turn_comes(
     ]
     assert capsys.readouterr().out == "platforms speaks\nits logs are kept\n"
     assert any("platforms runs beside primitives; what it says is shown when its turn comes" in one for one in said)
-    assert [line.split()[0] for line in said[-5:-1]] == ["default", "primitives", "seed", "platforms"]
+    assert [line.split()[0] for line in said[-6:-1]] == ["default", "primitives", "site", "teardown", "platforms"]
 
 
 def test_one_that_fails_beside_others_is_looked_at_when_its_turn_comes(programs: Programs, said: list[str]) -> None:

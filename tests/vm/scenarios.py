@@ -45,8 +45,9 @@ TEARDOWN = "teardown"
 SCENARIOS = {
     "default": Scenario("machines of their own that reach each other and nothing else; bad luck survived", 2),
     "primitives": Scenario("each primitive module on real cgroup v2: what the kernel then does", 5, ("alpha",)),
-    "seed": Scenario("one pull for two hosts: beta runs what alpha has pulled from a registry", 4),
-    "site": Scenario("site.yml on two hosts: predicted, applied, seen from outside, changed live", 9, leaves=True),
+    "site": Scenario(
+        "site.yml on two hosts with one pull: predicted, applied, seen from outside, changed live", 11, leaves=True
+    ),
     "reboot": Scenario("what was declared is back after a reboot and after a power cut", 8, leaves=True),
     TEARDOWN: Scenario("all that was declared is removed without a trace", 3),
     "platforms": Scenario(
