@@ -23,11 +23,11 @@ def test_stop_ends_it_and_is_no_failure(did):
     assert did["stopped"]["status"]["rc"] == 3  # systemctl(1): a program that is not running
 
 
-def test_start_and_restart_bring_it_back(did, name):
+def test_start_and_restart_bring_it_back(did, name, page_of):
     for when in ("started", "restarted"):
         assert did[when]["systemctl"] == {"rc": 0, "said": ""}
         assert did[when]["state"]["ActiveState"] == "active"
-        assert did[when]["page"] == f"Hello from {name}."
+        assert did[when]["page"] == page_of(name)
         assert did[when]["status"]["rc"] == 0
     pids = {did[when]["state"]["MainPID"] for when in ("began", "started", "restarted")}
     assert len(pids) == 3

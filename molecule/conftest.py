@@ -54,6 +54,18 @@ def what_is_seen_of_this_machine(everyone, name):
     return everyone[name]
 
 
+@pytest.fixture(name="page_of")
+def page_of_a_machine():
+    """What web serves there, as the inventory says."""
+    return lambda name: f"Hello from {name}."
+
+
+@pytest.fixture(name="web_memory")
+def memory_of_web():
+    """Bytes, as the inventory says."""
+    return 64 << 20
+
+
 @pytest.fixture(name="left", scope="module")
 def what_is_left(host):
     """What differs from how the machine was when remember.yml was run, and what the collection's directories hold."""

@@ -10,19 +10,19 @@ def test_both_containers_run_and_start_at_boot(seen):
         assert (container["active"], container["enabled"]) == ("active", "enabled"), name
 
 
-def test_every_published_port_is_reached_from_every_host(seen, siblings, name):
+def test_every_published_port_is_reached_from_every_host(seen, siblings, name, page_of):
     """By name and by IPv6 from outside, and on the host itself also at 127.0.0.1."""
-    wanted = {"127.0.0.1": f"Hello from {name}."}
+    wanted = {"127.0.0.1": page_of(name)}
     for one, values in siblings.items():
-        wanted[one] = wanted[values["vm_address6"]] = f"Hello from {one}."
+        wanted[one] = wanted[values["vm_address6"]] = page_of(one)
     assert seen["pages"] == wanted
 
 
-def test_the_client_finds_web_by_name(seen, name):
-    assert f"Hello from {name}." in seen["containers"]["client"]["journal"]
+def test_the_client_finds_web_by_name(seen, name, page_of):
+    assert page_of(name) in seen["containers"]["client"]["journal"]
 
 
-def test_limits_are_in_the_kernel_unless_it_has_none(seen, hybrid):
+def test_limits_are_in_the_kernel_unless_it_has_none(seen, hybrid, web_memory):
     web, client = (dict(seen["containers"][one]["limits"]) for one in ("web", "client"))
     if hybrid:
         assert {*web.values(), *client.values()} == {None}
@@ -30,7 +30,7 @@ def test_limits_are_in_the_kernel_unless_it_has_none(seen, hybrid):
     device, _, io = web.pop("io.max").partition(" ")
     assert device == seen["disk"]
     assert io == "rbps=max wbps=10485760 riops=max wiops=max"
-    assert web == {"memory.max": str(64 << 20), "cpu.max": "50000 100000", "pids.max": "20"}
+    assert web == {"memory.max": str(web_memory), "cpu.max": "50000 100000", "pids.max": "20"}
     assert (client["memory.max"], client["cpu.max"], client["pids.max"]) == (str(256 << 20), "100000 100000", "50")
 
 
