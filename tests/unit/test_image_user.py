@@ -53,6 +53,13 @@ def test_digits_of_other_scripts_are_names(user: str) -> None:
         parse_user(user, FILES.get)
 
 
+def test_a_line_ends_where_it_ends_for_the_c_library() -> None:
+    files = {"etc/passwd": "web:x:33:34:\u2028root:x:0:0::/:\nother:x:5:6::/:\x0ctoo:x:0:0::/:\n".encode()}
+    assert parse_user("web", files.get) == (33, 34, ())
+    with pytest.raises(NoSuchUser, match="too"):
+        parse_user("too", files.get)
+
+
 def test_the_topmost_layer_wins_and_links_cannot_leave(tmp_path: Path) -> None:
     top, base = tmp_path / "top", tmp_path / "base"
     for layer in (top, base):

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime import launch, logs, options, restart, unit
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.errors import BundleError, RuntimeFailure
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.signals import signal_number
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 
@@ -110,6 +110,7 @@ def test_names_that_a_unit_cannot_have(name: str) -> None:
 # logs
 
 
+@example([b"\xc2", b"\x85"], 300, 1)
 @given(st.lists(st.binary(max_size=200)), st.integers(300, 2000), st.integers(1, 4))
 def test_whatever_arrives_is_logged_in_whole_lines(chunks: list[bytes], max_size: int, max_files: int) -> None:
     with tempfile.TemporaryDirectory() as directory:
@@ -120,7 +121,7 @@ def test_whatever_arrives_is_logged_in_whole_lines(chunks: list[bytes], max_size
         writer.close()
         files = sorted(Path(directory).iterdir())
         assert len(files) <= max_files and writer.lost == 0
-        entries = [json.loads(line) for f in files for line in f.read_text().splitlines()]
+        entries = [json.loads(line) for f in files for line in f.read_bytes().splitlines()]
         assert all(set(e) == {"log", "stream", "time"} and e["stream"] == "stdout" for e in entries)
         everything = b"".join(chunks).decode("utf-8", "replace")
         kept = "".join(line.log for line in logs.tail(path, 10**6))

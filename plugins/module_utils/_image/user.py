@@ -75,7 +75,7 @@ def _groups(read: LookUp) -> Iterator[tuple[str, int, list[str]]]:
 
 
 def _lines(read: LookUp, path: str, fields: int) -> Iterator[list[str]]:
-    for line in (read(path) or b"").decode("utf-8", "surrogateescape").splitlines():
+    for line in (read(path) or b"").decode("utf-8", "surrogateescape").split("\n"):
         parts = line.split(":")
         if len(parts) >= fields:
             yield parts

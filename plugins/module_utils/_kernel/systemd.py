@@ -26,7 +26,7 @@ def running() -> bool:
 def properties(unit: str, *names: str) -> dict[str, str]:
     """Properties of a unit, e.g. ActiveState, MainPID. Raises KernelError."""
     output = _systemctl("show", "--property=" + ",".join(names), "--", unit)
-    return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+    return dict(line.split("=", 1) for line in output.split("\n") if "=" in line)
 
 
 def starts_at_boot(unit: str) -> bool:
@@ -47,10 +47,11 @@ def journal(unit: str, count: int) -> list[str]:
     """
     command = ["journalctl", "--no-pager", "--quiet", "--output=json", f"--lines={count}", f"_SYSTEMD_UNIT={unit}"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, check=False)
     except OSError as error:
         raise KernelError.wrap(error, "journalctl", unit) from error
-    return [_message(json.loads(line)) for line in done.stdout.splitlines() if line]
+    # Bytes: for str.splitlines() a line ends at U+2028 too, which journalctl prints as it is.
+    return [_message(json.loads(line)) for line in done.stdout.split(b"\n") if line]
 
 
 def _message(entry: dict[str, Any]) -> str:

@@ -250,7 +250,7 @@ def _pid_of_command(path: str, runtime: subprocess.Popen[bytes]) -> int:
 def _logged_error(raw: bytes) -> str:
     """What a runtime wrote to its JSON log as an error; empty when it had none."""
     messages = []
-    for line in raw.decode("utf-8", "replace").splitlines():
+    for line in raw.decode("utf-8", "replace").split("\n"):
         try:
             entry = json.loads(line)
         except ValueError:
