@@ -77,7 +77,9 @@ class Run:
 
         Raises VmError where it could not be started.
         """
-        self._thread.join()
+        # In steps: Python would handle a signal that comes just before it begins to wait only when the wait is over.
+        while self._thread.is_alive():
+            self._thread.join(timeout=1.0)
         if self._error:
             raise VmError(f"molecule can not be run: {self._error}") from self._error
         if self.log:
