@@ -48,7 +48,7 @@ SCENARIOS = {
     "site": Scenario(
         "site.yml on two hosts with one pull: predicted, applied, seen from outside, changed live", 11, leaves=True
     ),
-    "reboot": Scenario("what was declared is back after a reboot and after a power cut", 8, leaves=True),
+    "reboot": Scenario("what was declared is back after a reboot and after a power cut", 6, leaves=True),
     TEARDOWN: Scenario("all that was declared is removed without a trace", 3),
     "platforms": Scenario(
         "the site on Debian 13, and on a host without cgroup v2 controllers",
