@@ -7,6 +7,8 @@ from __future__ import annotations
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._image import reference
 from ansible_collections.barekernel.containers.plugins.module_utils._image.errors import ImageError
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError
+from ansible_collections.barekernel.containers.plugins.module_utils._resource import image_options
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -74,6 +76,15 @@ def test_a_reference_is_written_in_full(text: str, full: str, familiar: str) -> 
 def test_what_is_no_reference_says_why(text: str, says: str) -> None:
     with pytest.raises(ImageError, match=says):
         reference.parse(text)
+
+
+def test_an_option_that_is_no_reference_shows_the_value_once() -> None:
+    with pytest.raises(OptionError) as caught:
+        image_options.image_name("name", "no/tag/at:5000:x")
+    assert str(caught.value) == (
+        "name: 'no/tag/at:5000:x': 'at:5000' cannot be part of a repository. "
+        "Use a-z, 0-9 and single separators (., _, __ or dashes) between them"
+    )
 
 
 @given(st.text(alphabet="aB0./:@-_[]", max_size=20))

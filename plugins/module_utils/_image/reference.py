@@ -25,6 +25,14 @@ _IDENTIFIER = re.compile(r"[a-f0-9]{64}")
 _NAME_LIMIT = 255
 
 
+class BadReference(ImageError):
+    """A text that is no reference; ``reason`` says why without the text, for whoever shows that anyway."""
+
+    def __init__(self, text: str, reason: str, hint: str = "") -> None:
+        super().__init__(f"{text!r}: {reason}", hint)
+        self.reason = f"{reason}. {hint}" if hint else reason
+
+
 @dataclass(frozen=True)
 class Reference:
     """A name in full; tag and digest are empty where not given (never both)."""
@@ -57,24 +65,24 @@ class Reference:
 
 
 def parse(text: str) -> Reference:
-    """A reference in full. Raises ImageError that says which part is wrong."""
+    """A reference in full. Raises BadReference that says which part is wrong."""
     if not isinstance(text, str) or not text:
-        raise ImageError("an image reference is empty")
+        raise BadReference(text, "an image reference is empty")
     rest, digest = _split_digest(text)
     rest, tag = _split_tag(text, rest)
     domain, path = _split_domain(rest)
     if _IDENTIFIER.fullmatch(rest):
-        raise ImageError(f"{text!r} looks like an image ID, not a name", f"Write sha256:{rest} to mean the digest")
+        raise BadReference(text, "this looks like an image ID, not a name", f"Write sha256:{rest} to mean the digest")
     if not _DOMAIN.fullmatch(domain):
-        raise ImageError(f"{text!r}: {domain!r} is not a registry's host name")
+        raise BadReference(text, f"{domain!r} is not a registry's host name")
     if path != path.lower():
-        raise ImageError(f"{text!r}: the repository {path!r} must be lower case")
+        raise BadReference(text, f"the repository {path!r} must be lower case")
     for component in path.split("/"):
         if not _COMPONENT.fullmatch(component):
             hint = "Use a-z, 0-9 and single separators (., _, __ or dashes) between them"
-            raise ImageError(f"{text!r}: {component!r} cannot be part of a repository", hint)
+            raise BadReference(text, f"{component!r} cannot be part of a repository", hint)
     if len(path) > _NAME_LIMIT:
-        raise ImageError(f"{text!r}: a repository has at most {_NAME_LIMIT} characters")
+        raise BadReference(text, f"a repository has at most {_NAME_LIMIT} characters")
     if not tag and not digest:
         tag = "latest"
     return Reference(domain, path, "" if digest else tag, digest)
@@ -85,7 +93,7 @@ def _split_digest(text: str) -> tuple[str, str]:
     if not at:
         return rest, ""
     if not digests.is_digest(digest):
-        raise ImageError(f"{text!r}: {digest!r} is not a digest", "A digest is sha256: and 64 hexadecimal digits")
+        raise BadReference(text, f"{digest!r} is not a digest", "A digest is sha256: and 64 hexadecimal digits")
     return rest, digest
 
 
@@ -95,10 +103,10 @@ def _split_tag(text: str, rest: str) -> tuple[str, str]:
     if not colon or "/" in tag:
         return rest, ""
     if name.endswith((":sha256", ":sha512")) or name in ("sha256", "sha512"):
-        raise ImageError(f"{text!r}: a digest is not a tag", "Write NAME@sha256:DIGITS, with an @ before the digest")
+        raise BadReference(text, "a digest is not a tag", "Write NAME@sha256:DIGITS, with an @ before the digest")
     if not _TAG.fullmatch(tag):
         hint = "A tag has at most 128 letters, digits, '_', '.' and '-', and does not begin with '.' or '-'"
-        raise ImageError(f"{text!r}: {tag!r} is not a tag", hint)
+        raise BadReference(text, f"{tag!r} is not a tag", hint)
     return name, tag
 
 

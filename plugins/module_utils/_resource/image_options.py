@@ -13,7 +13,6 @@ from typing import Any
 from .._image import reference
 from .._image.access import Access
 from .._image.digest import is_digest
-from .._image.errors import ImageError
 from .._image.from_registry import Registry
 from .._image.handed import Handed, Seeded
 from .._image.policy import Limits, Policy
@@ -54,8 +53,8 @@ def image_name(option: str, value: str) -> str:
     """A reference in full. Raises OptionError."""
     try:
         return str(reference.parse(value))
-    except ImageError as error:
-        raise OptionError(option, value, str(error)) from None
+    except reference.BadReference as error:
+        raise OptionError(option, value, error.reason) from None
 
 
 def absolute(option: str, value: str) -> str:
