@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -140,8 +141,8 @@ def test_a_run_keeps_its_segment(cache: Path) -> None:
 
 
 def aged(path: Path, hours: float, image: str = "") -> Path:
-    """An image or snapshot last used that long ago."""
-    path.mkdir(parents=True)
+    """An image, a snapshot or what a run has left, last used that long ago."""
+    path.mkdir(parents=True, exist_ok=True)
     if image:
         (path / "image").write_text(image)
     then = time.time() - hours * 3600
@@ -159,6 +160,22 @@ def test_only_what_is_old_and_beyond_the_newest_is_removed(cache: Path, monkeypa
     prune.used([str(recent)])
     assert set(prune.prune(print)) == {str(newest), str(old), str(on_newest), str(on_old)}
     assert (os.listdir(cache / "images"), os.listdir(cache / "snapshots")) == (["recent"], [])
+
+
+def test_what_runs_have_left_goes_with_their_checkout(cache: Path) -> None:
+    for name, checkout in (("here", CHECKOUT), ("gone", cache / "gone"), ("lately", cache / "gone")):
+        for kind in ("runs", "molecule"):
+            (cache / kind / name).mkdir(parents=True)
+        (cache / "runs" / name / "run.json").write_text(
+            json.dumps({"segment": "239.192.0.1:5", "checkout": str(checkout)})
+        )
+    gone = [aged(cache / "runs" / "gone", 25), aged(cache / "molecule" / "gone", 25)]
+    gone.append(aged(cache / "molecule" / "killed", 25))
+    aged(cache / "runs" / "here", 25)
+    said: list[str] = []
+    assert set(prune.prune(said.append)) == {str(path) for path in gone}
+    assert said == [f"removed 3 old images, snapshots and runs from {cache}"]
+    assert (sorted(os.listdir(cache / "runs")), sorted(os.listdir(cache / "molecule"))) == (["here", "lately"],) * 2
 
 
 def test_nothing_is_removed_while_a_machine_runs(cache: Path, monkeypatch) -> None:

@@ -87,6 +87,15 @@ def segment(run: str) -> str:
     return chosen
 
 
+def has_checkout(run: str) -> bool:
+    """Whether the checkout is still there whose run's directory this is."""
+    try:
+        with open(os.path.join(run, "run.json"), encoding="utf-8") as stream:
+            return os.path.isdir(json.load(stream)["checkout"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def write(directory: str, instance: Instance) -> None:
     """Record a machine in its directory, at once and whole."""
     _write(os.path.join(directory, "instance.json"), dataclasses.asdict(instance))

@@ -140,7 +140,7 @@ def read(path: str) -> bytes:
 
 
 def listed(kind: str) -> list[str]:
-    """Keys of what is in the cache: ``images`` or ``snapshots``."""
+    """Names of what is in the cache: the keys of ``images`` and ``snapshots``, the ``runs``, ``molecule``'s own."""
     try:
         return sorted(os.listdir(os.path.join(root(), kind)))
     except FileNotFoundError:
