@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ TOOL = Path(__file__).resolve().parents[2] / "tools" / "test"
 MAKE = """#!/bin/sh
 [ "$1" = --no-print-directory ] && shift
 echo "$@" >>calls
-[ "$1" != "${SLOW-}" ] || sleep 0.5
+[ "$1" != "${SLOW-}" ] || sleep 0.6
 echo "$1 speaks"
 result=$1 bad=0 status=0
 for argument; do case $argument in RESULT=*) result=${argument#RESULT=} ;; esac; done
@@ -142,3 +143,11 @@ def test_a_stage_that_runs_beside_another_is_shown_after_it(
     table = [line.split()[:2] for line in lines if line.split()[:1] in (["integration"], ["sanity"])][-2:]
     word = "FAILED" if failing else "passed"
     assert table == [["integration", word], ["sanity", word]]
+
+
+def test_a_stage_that_ran_beside_another_has_its_own_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLOW", "sanity")
+    left_out = [argument for argument in LEFT_OUT if not argument.endswith(("integration", "sanity"))]
+    _status, _calls, lines = run(tmp_path, 0, 0, [*left_out, "--skip=kernel"])
+    # When its turn comes there is not much left to wait for, or nothing.
+    assert [line for line in lines if re.fullmatch(r"sanity passed [1-9]\d* s beside integration", line)]
