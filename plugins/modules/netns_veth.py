@@ -54,6 +54,7 @@ options:
         this
         collection did not make is refused.
       - V(never) leaves them.
+      - That of a container is never removed here, it goes with the container.
     type: str
     choices: [unused, always, never]
     default: unused

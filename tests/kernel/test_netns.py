@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import (
+    locations,
     namespaces,
     netlink,
+    netlink_links,
     netns,
 )
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import NetnsRef
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import Refused
 
 from .veth import BASE, A, ip, link, reachable, remove, task, tidy
@@ -57,6 +60,53 @@ def test_a_namespace_goes_when_nothing_else_is_in_it():
     assert netns.names() == ["bktest-a"]
     remove(namespaces=[{"name": "bktest-a"}])
     assert netns.names() == [] and not os.path.exists("/run/netns")
+
+
+def test_a_foreign_namespace_with_a_name_and_a_number_that_were_ours_is_not():
+    """The kernel gives the number of a namespace's file to the next one, as soon as it is free."""
+    task(ends=[], namespaces=[{"name": "bktest-b"}])
+    ip("netns", "delete", "bktest-b")
+    ip("netns", "add", "bktest-b")
+    number = os.stat("/run/netns/bktest-b").st_ino
+    assert str(number) not in Path(f"{locations.NETNS_MARKS}/bktest-b").read_text()
+    with pytest.raises(Refused, match="exists and is not ours"):
+        task(ends=[], namespaces=[{"name": "bktest-b"}])
+    remove(namespaces=[{"name": "bktest-b"}])
+    assert netns.names() == ["bktest-b"]
+
+
+def test_the_number_tells_namespaces_apart_where_the_kernel_has_no_cookies(monkeypatch):
+    monkeypatch.setattr(namespaces, "_SO_NETNS_COOKIE", 9999)
+    task(ends=[], namespaces=[{"name": "bktest-b"}])
+    assert Path(f"{locations.NETNS_MARKS}/bktest-b").read_text() == f"{os.stat('/run/netns/bktest-b').st_ino}\n"
+    assert netns.observe("bktest-b").ours
+    remove(namespaces=[{"name": "bktest-b"}])
+    assert netns.names() == []
+
+
+@pytest.mark.parametrize("when", ["unused", "always"])
+def test_the_namespace_of_a_container_goes_with_the_container_alone(when):
+    """A container that is stopped and on no network has one that holds nothing."""
+    netns.create_named_netns("bk-bktest")
+    os.makedirs(f"{locations.CONTAINERS}/bktest")
+    try:
+        task({"netns": None, "container": "bktest"})
+        remove(namespaces=[{"name": "bk-bktest"}], remove_namespaces=when)
+        assert netns.names() == ["bk-bktest"]
+        assert [li.name for li in netlink_links.links(NetnsRef.named("bk-bktest")) if "bktest" in li.alias] == []
+    finally:
+        os.removedirs(f"{locations.CONTAINERS}/bktest")
+    task({"netns": None, "container": "bktest"})
+    remove()
+    assert netns.names() == [], "of a container that is not there it is a namespace like any other"
+
+
+def test_what_is_left_as_it_is_shows_no_difference():
+    """The loopback of a foreign namespace is not raised."""
+    ip("netns", "add", "bktest-a")
+    task(*BASE)
+    ip("link", "set", "lo", "down", where="bktest-a")
+    assert task(*BASE).plan.changes == ()
 
 
 def test_namespaces_alone_and_their_owner():

@@ -267,6 +267,41 @@ def test_the_hosts_default_route_is_never_touched():
     assert routes("bktest0", "") == [("default", "10.99.0.2", None)]
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours", "holder"),
+    [
+        (["10.50.0.0/16", "dev", "bkother"], {"to": "10.50.0.0/16", "via": "10.99.0.2"}, "bkother"),
+        (["fd50::/64", "dev", "bkother"], {"to": "fd50::/64", "via": "fd99::2"}, "bkother"),
+        (["blackhole", "10.50.0.0/16"], {"to": "10.50.0.0/16", "via": "10.99.0.2"}, "no interface"),
+    ],
+)
+def test_a_route_that_another_interface_has_is_refused(theirs, ours, holder):
+    ip("link", "add", "bkother", "up", "type", "bridge")
+    try:
+        ip("route", "add", *theirs)
+        end = {"addresses": ["10.99.0.1/24", "fd99::1/64"]}
+        with pytest.raises(OptionError, match=r"ends\[1\].routes\[0\].to: .*through " + holder):
+            task(None, {**end, "routes": [ours]})
+        assert netlink_links.link("bktest0") is None
+        result = task(None, {**end, "routes": [{**ours, "metric": 7}]})
+        assert result.changed, "another metric makes it another route"
+    finally:
+        ip("link", "delete", "bkother")
+        subprocess.run(["ip", "route", "delete", *theirs], check=False, stderr=subprocess.DEVNULL)
+
+
+def test_one_default_route_for_two_pairs():
+    """They would take it from each other for ever."""
+    task(*BASE)
+    again = {"name": "bktest-2", "ends": [{"netns": "bktest-a", "interface": "eth1"}, {"interface": "bktest2"}]}
+    again["ends"][0].update(addresses=["10.98.0.2/24"], routes=[{"to": "default", "via": "10.98.0.1"}])
+    with pytest.raises(OptionError, match="through eth0: give this one another metric"):
+        task(**again)
+    again["ends"][0]["routes"][0]["metric"] = 100
+    task(**again)
+    remove(name="bktest-2")
+
+
 def test_host_sysctls_only_of_the_interface():
     task(None, {"sysctls": {"net.ipv4.conf.bktest0.rp_filter": 2}})
     assert Path("/proc/sys/net/ipv4/conf/bktest0/rp_filter").read_text() == "2\n"
@@ -333,8 +368,9 @@ def test_deleted_or_broken_pairs_are_made_anew():
 def test_ends_that_swap_their_names():
     both = {"netns": "bktest-a", "interface": "one"}, {"netns": "bktest-a", "interface": "two"}
     task(*both)
-    task(both[1], both[0])
+    changes = task(both[1], both[0]).plan.changes
     assert link("one")["ifalias"] == "barekernel:veth/bktest/1"
+    assert {change.how for change in changes} == {"recreate"}
 
 
 def test_what_an_interrupted_creation_left_is_cleared():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +22,12 @@ RT_TABLE_MAIN = 254
 RTPROT_REDIRECT, RTPROT_KERNEL, RTPROT_STATIC, RTPROT_RA = 1, 2, 4, 9
 _RTN_UNICAST = 1
 _RTNH_F_ONLINK = 4
+_RTM_F_CLONED = 0x200  #: a cache entry
 #: What the kernel gives an IPv6 route that names no metric (IP6_RT_PRIO_USER).
 DEFAULT_METRIC_V6 = 1024
+
+#: What makes it the same route for the kernel: destination, metric and table.
+RouteKey = tuple[str, int, int]
 
 
 @dataclass(frozen=True)
@@ -152,7 +157,21 @@ def routes(netns: NetnsRef = HOST, index: int | None = None) -> tuple[Route, ...
     for family in (2, 10):
         found += netlink.request(ipr.get_routes, subject=str(netns), what="RTM_GETROUTE", family=family)
     wanted = [m for m in found if m["type"] == _RTN_UNICAST and index in (None, m.get_attr("RTA_OIF"))]
-    return tuple(_route(m) for m in wanted if not m["flags"] & 0x200)  # RTM_F_CLONED: a cache entry
+    return tuple(_route(m) for m in wanted if not m["flags"] & _RTM_F_CLONED)
+
+
+def route_holders(netns: NetnsRef, keys: Collection[RouteKey]) -> dict[RouteKey, tuple[int, ...]]:
+    """The numbers of the interfaces that have a route of that destination, metric and table; 0 for one without an
+    interface (a blackhole, several next hops). Raises KernelError."""
+    ipr = netlink.handle(netns)
+    holders: dict[RouteKey, tuple[int, ...]] = {}
+    for family in sorted({10 if ":" in to else 2 for to, _metric, _table in keys}):
+        for message in netlink.request(ipr.get_routes, subject=str(netns), what="RTM_GETROUTE", family=family):
+            route = _route(message)
+            key = (route.to, route.metric, route.table)
+            if key in keys and not message["flags"] & _RTM_F_CLONED:
+                holders[key] = (*holders.get(key, ()), route.index)
+    return holders
 
 
 def _route(message: Any) -> Route:

@@ -52,7 +52,7 @@ def observe(name: str) -> NamedNetns | None:
         return NamedNetns(name, None, mark is not None)
     try:
         known = namespaces.identity_of(fd)
-        ours = mark is not None and mark.strip() == str(known.inode)
+        ours = mark is not None and mark.strip() == namespaces.mark_of_netns(fd)
         idmap = namespaces.owner_of(fd).idmap
         return NamedNetns(name, known, ours, idmap)
     finally:
@@ -94,7 +94,7 @@ def create_named_netns(name: str, idmap: tuple[int, int] | None = None) -> None:
 def _mark_and_keep(name: str, fd: int, userns: int | None) -> None:
     # The mark comes first: a run killed after this leaves something that the next one knows as ours.
     files.make_directory(locations.NETNS_MARKS)
-    files.write_atomically(f"{locations.NETNS_MARKS}/{name}", f"{os.fstat(fd).st_ino}\n")
+    files.write_atomically(f"{locations.NETNS_MARKS}/{name}", f"{namespaces.mark_of_netns(fd)}\n")
     if userns is not None:
         files.make_directory(locations.USERNS, 0o700)
         _keep(userns, f"{locations.USERNS}/{name}")

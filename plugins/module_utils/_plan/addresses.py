@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Union
 
 from .._kernel.namespaces import HOST, NetnsRef
-from .._kernel.netlink_ip import Route
+from .._kernel.netlink_ip import Route, RouteKey
 from .operation import Operation
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
@@ -105,8 +105,8 @@ def shown(route: Route) -> str:
     return " ".join(words)
 
 
-def route_key(route: Route) -> tuple[str, int, int]:
-    """What makes it the same route for the kernel: destination, metric and table."""
+def route_key(route: Route) -> RouteKey:
+    """What makes it the same route for the kernel."""
     return (route.to, route.metric, route.table)
 
 

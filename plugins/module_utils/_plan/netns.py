@@ -56,7 +56,7 @@ class NetnsObserved:
 
     ``sysctls`` are the live values of those asked for, None for one that the kernel does not have; ``samples`` as in
     PlaceObserved. ``links`` are the interfaces other than loopback and the kernel's own tunnel devices; ``processes``
-    are PIDs.
+    are PIDs. ``container`` is the container whose network namespace this is, where that is asked and there is one.
     """
 
     named: NamedNetns | None = None
@@ -65,6 +65,7 @@ class NetnsObserved:
     links: tuple[str, ...] = ()
     processes: tuple[int, ...] = ()
     samples: Mapping[str, str | None] = field(default_factory=dict)
+    container: str = ""
 
     @property
     def exists(self) -> bool:
@@ -133,12 +134,13 @@ def _check(desired: NetnsDesired, observed: NetnsObserved) -> None:
 def plan_netns_absent(
     name: str, observed: NetnsObserved, when: str = UNUSED, leaving: frozenset[str] = frozenset()
 ) -> list[Operation]:
-    """Not have it: with ``unused`` only where it is ours and holds no process and no interface but ``leaving``.
+    """Not have it: with ``unused`` only where it is ours and holds no process and no interface but ``leaving``. That of
+    a container stays in any case: it goes with the container.
 
     Raises Refused for ``always`` and one that is not ours.
     """
     named = observed.named
-    if named is None or when == NEVER:
+    if named is None or when == NEVER or observed.container:
         return []
     if not named.ours:
         if when == ALWAYS:

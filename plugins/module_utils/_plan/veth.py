@@ -20,7 +20,7 @@ from .veth_state import EndState, VethDesired, VethEnd, VethObserved, wanted_sta
 
 def wanted_states(desired: VethDesired, observed: VethObserved) -> tuple[EndState, EndState]:
     """Both ends as they will be."""
-    there = observed.ends if _kept(observed) else (None, None)
+    there = observed.ends if is_kept(observed) else (None, None)
     first, second = (wanted_state(desired, n, there[n], observed.places[n].is_host) for n in (0, 1))
     return first, second
 
@@ -39,7 +39,7 @@ def plan_veth(
         DeleteLink(name, netns, "left by a run that was interrupted") for netns, name in observed.births
     ]
     current = observed.ends
-    if not _kept(observed):
+    if not is_kept(observed):
         operations += plan_veth_absent(observed, "its pair is broken")
         first, second = ((w.netns, w.interface, w.mac, w.mtu) for w in wanted)
         operations.append(CreateVeth(desired.name, first, second))
@@ -62,7 +62,8 @@ def plan_veth_absent(observed: VethObserved, why: str = "") -> list[Operation]:
     return [DeleteLink(end.interface, end.netns, why) for end in (ends[:1] if observed.joined else ends)]
 
 
-def _kept(observed: VethObserved) -> bool:
+def is_kept(observed: VethObserved) -> bool:
+    """Whether the pair that is there is changed, and not made anew."""
     # An end that has the name which the other shall get: making them anew is the way that always works.
     return observed.whole and all(place.clash is None for place in observed.places)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import ipaddress
 
 from .._kernel.netlink_links import Link
-from .addresses import reaches
+from .addresses import reaches, route_key, same_route
+from .addresses import shown as shown_route
 from .errors import OptionError
 from .links import veth_alias
 from .qdisc import shown
@@ -43,6 +44,7 @@ def check(
             raise OptionError(f"{option}.impairment", shown(end.qdisc), words)
         _check_ip(option, end, wanted[number])
         _check_addresses(option, end, place)
+        _check_routes(option, end, place, observed.ends[number])
     _check_both(desired, options)
 
 
@@ -111,6 +113,15 @@ def _check_addresses(option: str, end: VethEnd, place: PlaceObserved) -> None:
         holder = place.taken.get(str(ipaddress.ip_interface(address).ip))
         if holder is not None and not _shareable(address):
             raise OptionError(f"{option}.addresses", address, f"{holder} in {end.netns} has it: choose another one")
+
+
+def _check_routes(option: str, end: VethEnd, place: PlaceObserved, there: EndState | None) -> None:
+    """A route that another interface has would be taken away from it: for the kernel it is the same one."""
+    for number, route in enumerate(end.routes or ()):
+        holder = place.routed.get(route_key(route))
+        if holder is not None and not any(same_route(route, own) for own in (there.routes if there else ())):
+            words = f"{end.netns} has that route through {holder}: give this one another metric, or remove that one"
+            raise OptionError(f"{option}.routes[{number}].to", shown_route(route), words)
 
 
 def _check_both(desired: VethDesired, options: tuple[str, str]) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._kernel.namespaces import HOST, NetnsRef
-from .._kernel.netlink_ip import Route
+from .._kernel.netlink_ip import Route, RouteKey
 from .._kernel.netlink_links import Link
 from .._kernel.netlink_qdisc import Qdisc
 from .addresses import merged_addresses, merged_routes, shown, surviving_routes
@@ -112,7 +112,8 @@ class PlaceObserved:
     not this end, what has the wanted bridge's name, and the live values of the sysctls asked for.
 
     ``samples`` are those of the sysctls' like (sysctls.sample_of) there, or on the host for a namespace that is yet to
-    be made. ``taken`` maps IPs that are to come to the interface that has them and is no end of the pair."""
+    be made. ``taken`` maps IPs that are to come to the interface that has them and is no end of the pair; ``routed``
+    does the same with routes."""
 
     exists: bool = True
     is_host: bool = False
@@ -121,6 +122,7 @@ class PlaceObserved:
     sysctls: Mapping[str, str | None] = field(default_factory=dict)
     samples: Mapping[str, str | None] = field(default_factory=dict)
     taken: Mapping[str, str] = field(default_factory=dict)
+    routed: Mapping[RouteKey, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from .._kernel import namespaces, netns
+from .._kernel import locations, namespaces, netns
 from .._kernel.namespaces import HOST
 from .._plan.boot import LINKS
 from .._plan.errors import OptionError
 from .._plan.links import LOCK, veth_alias
 from .._plan.names import check_name
 from .._plan.netns import UNUSED, NetnsDesired, NetnsObserved, plan_netns, plan_netns_absent
-from .._plan.operation import Operation, Plan, changes_between
-from .._plan.veth import plan_veth, plan_veth_absent, wanted_states
+from .._plan.operation import RECREATE, Operation, Plan, changes_between
+from .._plan.veth import is_kept, plan_veth, plan_veth_absent, wanted_states
 from .._plan.veth_state import EndState, VethDesired, VethObserved, view
 from .boot import Boot
 from .kept import KeptResource, record_name
@@ -96,8 +96,9 @@ class NetnsVeth(KeptResource[Desired, Observed]):
             for end in veth.ends:
                 if end is not None and end.netns.kind == "name":
                     wanted.setdefault(end.netns.value, NetnsDesired(end.netns.value, adopt=True, any_owner=True))
-        pairs = [(ns, observe_netns(ns, contents=not desired.present)) for ns in wanted.values()]
-        return Observed(tuple(pairs), veth)
+        if desired.present:
+            return Observed(tuple((ns, observe_netns(ns)) for ns in wanted.values()), veth)
+        return Observed(tuple((ns, _observe_to_remove(ns)) for ns in wanted.values()), veth)
 
     def plan(self, desired: Desired, observed: Observed) -> Plan:
         return _plan_present(desired, observed) if desired.present else _plan_absent(desired, observed)
@@ -142,7 +143,8 @@ def _plan_present(desired: Desired, observed: Observed) -> Plan:
             after[f"ends[{n}]"] = view(state, declared)
     # What is there already: one of the namespaces may be, and the pair not.
     kept = {thing: after[thing] for thing in before if thing in after}
-    return Plan(tuple(operations), before, after, changes_between(_flat(before), _flat(kept), {}))
+    anew = {name: RECREATE for name in _flat(kept) if name.startswith("ends[") and not is_kept(observed.veth)}
+    return Plan(tuple(operations), before, after, changes_between(_flat(before), _flat(kept), anew))
 
 
 def _plan_absent(desired: Desired, observed: Observed) -> Plan:
@@ -160,6 +162,12 @@ def _plan_absent(desired: Desired, observed: Observed) -> Plan:
         if removal:
             after.pop(f"netns {ns.name}", None)
     return Plan(tuple(operations), before, after)
+
+
+def _observe_to_remove(ns: NetnsDesired) -> NetnsObserved:
+    container = container_of(ns.ref)
+    declared = container and os.path.exists(f"{locations.CONTAINERS}/{container}")
+    return replace(observe_netns(ns, contents=True), container=container if declared else "")
 
 
 def observe_by_mark(name: str) -> VethObserved:
@@ -192,7 +200,9 @@ def _diffable(observed: NetnsObserved, sysctls: dict[str, Any], new: NetnsDesire
     named = observed.named
     idmap = named.idmap if named is not None and observed.exists else new.idmap if new is not None else None
     owner = f"{idmap[0]}:{idmap[1]}" if idmap else "host"
-    return {"owner": owner, "loopback_up": observed.loopback_up or new is not None, "sysctls": sysctls}
+    # That of somebody else's namespace is left as it is.
+    raised = new is not None and not (observed.exists and named is not None and not named.ours)
+    return {"owner": owner, "loopback_up": observed.loopback_up or raised, "sysctls": sysctls}
 
 
 def _sysctls(veth: VethObserved, number: int) -> Mapping[str, str | None]:

@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from .._kernel import namespaces, netlink_ip, netlink_links, netlink_qdisc, netns, process, sysctl
 from .._kernel.errors import KernelError
 from .._kernel.namespaces import HOST, NamespaceId, NetnsRef
+from .._kernel.netlink_ip import RouteKey
 from .._kernel.netlink_links import Link
+from .._plan.addresses import route_key
 from .._plan.links import birth_name, veth_alias
 from .._plan.netns import NetnsDesired, NetnsObserved
 from .._plan.qdisc import KINDS, same_qdisc
@@ -180,6 +182,7 @@ def _place(
         sysctls=sysctl.read_many(tuple(name for name, _value in end.sysctls), end.netns),
         samples=_samples(end.sysctls, end.netns),
         taken=_taken(end, identity, found),
+        routed=_routed(end, identity, found),
     )
 
 
@@ -192,7 +195,7 @@ def _samples(wanted: tuple[tuple[str, str], ...], ref: NetnsRef) -> dict[str, st
 def _taken(end: VethEnd, identity: NamespaceId, found: list[tuple[NetnsRef, Link | None]]) -> dict[str, str]:
     """Who has an IP that the end is to get, where an interface other than the pair's has it."""
     wanted = {str(ipaddress.ip_interface(a).ip) for a in end.addresses or ()}
-    own = {link.index for ref, link in found if link is not None and namespaces.netns_identity(ref) == identity}
+    own = _own(identity, found)
     holders = {}
     for each in netlink_ip.addresses(end.netns) if wanted else ():
         ip = str(ipaddress.ip_interface(each.address).ip)
@@ -200,6 +203,23 @@ def _taken(end: VethEnd, identity: NamespaceId, found: list[tuple[NetnsRef, Link
             holder = netlink_links.link_by_index(each.index, end.netns)
             holders[ip] = holder.name if holder is not None else f"interface {each.index}"
     return holders
+
+
+def _routed(end: VethEnd, identity: NamespaceId, found: list[tuple[NetnsRef, Link | None]]) -> dict[RouteKey, str]:
+    """Who has a route that the end is to get, where an interface other than the pair's has it."""
+    wanted = frozenset(route_key(route) for route in end.routes or ())
+    own = _own(identity, found)
+    holders = {}
+    for key, indices in netlink_ip.route_holders(end.netns, wanted).items() if wanted else ():
+        for index in set(indices) - own:
+            link = netlink_links.link_by_index(index, end.netns) if index else None
+            holders[key] = link.name if link is not None else "no interface"
+    return holders
+
+
+def _own(identity: NamespaceId, found: list[tuple[NetnsRef, Link | None]]) -> set[int]:
+    """The numbers of the pair's interfaces in that namespace."""
+    return {link.index for ref, link in found if link is not None and namespaces.netns_identity(ref) == identity}
 
 
 def end_state(ref: NetnsRef, link: Link, end: VethEnd | None = None) -> EndState:

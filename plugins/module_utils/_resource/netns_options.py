@@ -72,8 +72,8 @@ def parse_place(option: str, given: Mapping[str, Any], absent: bool = False) -> 
 
 
 def container_of(netns: NetnsRef) -> str:
-    """The container that a namespace was named by."""
-    return netns.value[len(_CONTAINERS) :]
+    """The container that a namespace was named by; empty where its name is none that a container gives."""
+    return netns.value[len(_CONTAINERS) :] if netns.value.startswith(_CONTAINERS) else ""
 
 
 def _of_process(option: str, pid: int, start_time: int | None, absent: bool) -> NetnsRef:
