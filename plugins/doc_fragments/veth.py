@@ -61,7 +61,8 @@ options:
         type: str
         required: true
       netns:
-        description: Name of a network namespace, made when it does not exist. Applied live, by moving the end.
+        description: Name of a network namespace, made when it does not exist. Applied live, by moving the end; the
+          namespace that it was in stays.
         type: str
       path:
         description: Path of a network namespace, e.g. V(/proc/1234/ns/net) or a bind mount of one. It must exist.
@@ -136,7 +137,8 @@ options:
         elements: dict
         suboptions:
           to:
-            description: The destination, e.g. V(10.0.0.0/8), or V(default).
+            description: The destination, e.g. V(10.0.0.0/8), or V(default). One that another interface of the namespace
+              reaches in the same table with the same metric is refused.
             type: str
             required: true
           via:
