@@ -102,14 +102,15 @@ options:
   flags:
     description:
       - The mount's flags, exactly these. When unset a new mount has none, and those of a running one are left as they
-        are. Applied live.
+        are, also where it is mounted anew. Applied live.
     type: list
     elements: str
     choices: [ro, nosuid, nodev, noexec, noatime]
   propagation:
     description:
       - How mounts below it spread, see mount_namespaces(7). A V(slave) of no other mount is private. When unset a new
-        mount gets what the mount above it has, and a running one is left as it is. Applied live.
+        mount is shared where the mount above it is, and a running one is left as it is, also where it is mounted anew
+        (as a slave it then has no other mount). Applied live.
     type: str
     choices: [private, shared, slave, unbindable]
   create:

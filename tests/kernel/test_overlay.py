@@ -227,6 +227,21 @@ def test_flags_and_propagation_change_while_a_file_is_open(place):
     assert place.mounts()[0].mount_id == first
 
 
+@pytest.mark.parametrize("above", ["private", "shared"])
+@pytest.mark.parametrize("propagation", ["private", "shared", "unbindable"])
+def test_flags_and_propagation_that_are_left_out_stay_where_it_is_mounted_anew(place, above, propagation):
+    mount.mount(place.root, place.root, None, mount.MS_BIND)
+    mount.set_propagation(place.root, above)
+    apply(**place.writable(flags=["ro", "nosuid"], propagation=propagation))
+    mount.mount_setattr(mount.AT_FDCWD, place.raw("t"), mount.MOUNT_ATTR_NOSYMFOLLOW)  # no option sets it
+    before = place.mounts()[0]
+    outcome = apply(**place.writable(lowerdirs=[place("c")]))
+    after = place.mounts()[0]
+    assert outcome.plan.after["flags"] == outcome.facts["overlay"]["flags"] == ["nosuid", "ro"]
+    assert (outcome.facts["overlay"]["propagation"], after.flags) == (propagation, before.flags)
+    assert after.source != before.source
+
+
 def test_other_layers_are_mounted_anew_and_the_diff_says_so(place):
     apply(**place.writable())
     outcome = apply(**place.writable(lowerdirs=[place("c"), place("b")]))
@@ -337,8 +352,9 @@ def test_a_mount_below_holds_it_too(place):
 
 
 def test_when_the_new_mount_fails_the_old_one_comes_back(place):
-    apply(**place.writable())
+    apply(**place.writable(flags=["nosuid", "noatime"], propagation="shared"))
     os.mkdir(place.raw("t", "mine"))
+    before = info(path=place("t"))[0]
 
     class Failing(Kernel):
         class mount_overlay:  # noqa: N801 it stands in for a module
@@ -355,6 +371,7 @@ def test_when_the_new_mount_fails_the_old_one_comes_back(place):
         converge(RESOURCE, desired(**place.writable(lowerdirs=[place("c")])), Failing())
     assert interrupted.value.undone == ["unmount " + place("t")]
     assert place.files("t") == [b"from-a", b"from-b", b"mine"]
+    assert {**info(path=place("t"))[0], "mount_id": 0, "device": ""} == {**before, "mount_id": 0, "device": ""}
     assert converge(RESOURCE, desired(**place.writable())).plan.actions == []
 
 

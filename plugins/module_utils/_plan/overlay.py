@@ -29,6 +29,7 @@ from .overlay_state import (
     Observed,
     compared_state,
     declared_state,
+    live_attributes,
     live_flags,
     live_options,
     propagation_of,
@@ -58,7 +59,10 @@ def _present(desired: Desired, observed: Observed) -> Plan:
         if observed.volatile_leftover:
             operations.append(_clear(desired, observed))
         operations.append(_mount(desired, observed, ", ".join(differing)))
-        operations += [SetPropagation(observed.path, desired.propagation)] if desired.propagation else []
+        if desired.propagation is not None:
+            operations.append(SetPropagation(observed.path, desired.propagation))
+        elif observed.live is not None:
+            operations += _same_propagation(observed, observed.live)
         operations.append(WriteRecord(observed.record_path, observed.layers))
     else:
         operations += _live_changes(desired, observed, observed.live)
@@ -95,14 +99,22 @@ def _unmount(observed: Observed, lazy: bool) -> list[Operation]:
         return []
     running = live_options(live, observed.defaults)
     known = live.recorded or not any(path == b"/" for path in live.layers.lowerdirs)
-    old = Desired(observed.path, options=running, flags=frozenset(live_flags(live)))
-    again = MountOverlay(observed.path, live.layers, old.mount_options, old.attributes) if known else None
+    old = Desired(observed.path, options=running)
+    mounted = MountOverlay(observed.path, live.layers, old.mount_options, live_attributes(live))
+    again = (mounted, *_same_propagation(observed, live)) if known else ()
     operations: list[Operation] = [Unmount(observed.path, lazy) for _each in range(observed.ours - 1)]
     operations.append(Unmount(observed.path, lazy, again))
     upper, work = live.layers.upperdir, live.layers.workdir
     if running["volatile"] == "on" and upper is not None and work is not None and not lazy:
         operations.append(ClearVolatile(upper, work))
     return operations
+
+
+def _same_propagation(observed: Observed, live: LiveOverlay) -> list[Operation]:
+    """What gives a new mount the propagation of the running one: by itself it is shared where the one above it is."""
+    shared = observed.above is not None and propagation_of(observed.above) == "shared"
+    to_set = propagation_to_set(propagation_of(live.mount), "shared" if shared else "private")
+    return [SetPropagation(observed.path, to_set)] if to_set else []
 
 
 def _make_directories(desired: Desired, observed: Observed) -> list[Operation]:
@@ -137,7 +149,7 @@ def _mount(desired: Desired, observed: Observed, why: str) -> MountOverlay:
         observed.path,
         observed.layers,
         desired.mount_options,
-        desired.attributes,
+        live_attributes(observed.live) if observed.live and desired.flags is None else desired.attributes,
         f"{why} can only change by mounting anew" if why else "",
     )
 

@@ -46,11 +46,11 @@ class MountOverlay(Operation):
 
 @dataclass(frozen=True)
 class Unmount(Operation):
-    """Unmount what is on top at a path; when a later step fails, mount what was there again."""
+    """Unmount what is on top at a path; when a later step fails, ``again`` brings back what was there."""
 
     path: bytes
     lazy: bool = False
-    again: MountOverlay | None = None
+    again: tuple[Operation, ...] = ()
 
     def describe(self) -> str:
         return f"unmount {show_path(self.path)}" + (" lazily" if self.lazy else "")
@@ -59,8 +59,8 @@ class Unmount(Operation):
         kernel.process_holders.unmount(self.path, self.lazy)
 
     def undo(self, kernel: Any) -> None:
-        if self.again is not None:
-            self.again.execute(kernel)
+        for operation in self.again:
+            operation.execute(kernel)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ FLAGS = {
     "noexec": mount.MOUNT_ATTR_NOEXEC,
     "noatime": mount.MOUNT_ATTR_NOATIME,
 }
+#: Flags of a running mount that no option sets.
+_OTHER_FLAGS = {"nodiratime": mount.MOUNT_ATTR_NODIRATIME, "nosymfollow": mount.MOUNT_ATTR_NOSYMFOLLOW}
 #: Overlay options in the order in which they are given to the kernel.
 OPTIONS = ("userxattr", "metacopy", "redirect_dir", "index", "nfs_export", "xino", "volatile")
 
@@ -105,6 +107,8 @@ class Observed:
     ours: int = 0
     #: Whether something foreign is mounted over an overlay of ours.
     covered: bool = False
+    #: The mount on which those of ours are.
+    above: Mount | None = None
     #: The layers a record names although its mount is gone.
     recorded: Layers | None = None
     record_path: str = ""
@@ -196,6 +200,13 @@ def live_state(observed: Observed) -> dict[str, Any]:
 def live_flags(live: LiveOverlay) -> list[str]:
     """Which of FLAGS a mount has, sorted."""
     return sorted(set(FLAGS) & set(live.mount.flags))
+
+
+def live_attributes(live: LiveOverlay) -> int:
+    """Every flag of a running mount as a new one takes it (MOUNT_ATTR_*), also those that no option sets."""
+    flags = set(live.mount.flags)
+    atime = mount.MOUNT_ATTR_RELATIME if flags & {"relatime", "noatime"} else mount.MOUNT_ATTR_STRICTATIME
+    return atime | sum(value for name, value in {**FLAGS, **_OTHER_FLAGS}.items() if name in flags)
 
 
 def compared_state(desired: Desired, observed: Observed) -> dict[str, Any]:

@@ -81,6 +81,7 @@ class Overlay(Resource[Desired, Observed]):
             live=live,
             ours=len(overlays),
             covered=not overlays and any(map(_is_ours, stack)),
+            above=_above(stack[: len(overlays)], mounts),
             recorded=recorded,
             record_path=record_path,
             record_exists=os.path.lexists(record_path),
@@ -207,6 +208,12 @@ def _overlays_of_ours(stack: tuple[Mount, ...]) -> list[Mount]:
             break
         ours.append(each)
     return ours
+
+
+def _above(ours: tuple[Mount, ...], mounts: tuple[Mount, ...]) -> Mount | None:
+    """The mount on which the lowest of a stack is mounted."""
+    parent = ours[-1].parent_id if ours else None
+    return next((each for each in mounts if each.mount_id == parent), None)
 
 
 def _users(layers: Layers, stack: tuple[Mount, ...]) -> tuple[str, ...]:
