@@ -79,8 +79,9 @@ options:
   xino:
     description:
       - Compose inode numbers that are unique over layers of several file systems. When unset the kernel's default
-        holds and is not compared. The kernel does not show it where all layers are in one file system, where it makes
-        no difference. Changed by mounting anew.
+        holds and is not compared. Neither is it where all layers are in one file system, where it makes no difference
+        (a single layer without O(upperdir) is joined by an empty one in another). Changed by mounting anew.
+      - The kernel turns it off where the file systems of the layers cannot do it. That is no error and no change.
     type: str
     choices: ['on', auto, 'off']
   volatile:

@@ -213,6 +213,51 @@ def test_options_of_a_read_only_overlay_converge(place, options):
     apply(path=place("t"), lowerdirs=[place("a"), place("b")], **options)
 
 
+def inode(place):
+    return os.stat(place.raw("t", "from-a")).st_ino
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_xino_is_compared_where_layers_are_in_several_file_systems(place, writable):
+    mount.mount("tmpfs", place.raw("a"), "tmpfs")
+    with open(place.raw("a", "from-a"), "w"):
+        pass
+    options = place.writable() if writable else {"path": place("t"), "lowerdirs": [place("a"), place("b")]}
+    apply(**options)
+    plain = inode(place)
+    for xino, before in (("on", "off"), ("auto", "on"), ("off", "auto"), ("auto", "off")):
+        outcome = apply(**options, xino=xino)
+        assert [(c.option, c.before, c.after) for c in outcome.plan.changes] == [("xino", before, xino)]
+        assert outcome.facts["overlay"]["xino"] == xino
+        assert (inode(place) == plain) == (xino == "off")
+    assert apply(**options).plan.actions == []
+
+
+def test_xino_is_not_compared_where_it_makes_no_difference(place):
+    apply(**place.writable())
+    outcome = apply(**place.writable(xino="on"))
+    assert outcome.plan.actions == [] and "xino" not in outcome.facts["overlay"]
+
+
+def test_xino_of_a_single_layer_which_an_empty_one_joins(place):
+    apply(path=place("t"), lowerdirs=[place("a")])
+    outcome = apply(path=place("t"), lowerdirs=[place("a")], xino="on")
+    assert [change.option for change in outcome.plan.changes] == ["xino"]
+
+
+def test_xino_that_the_kernel_turns_off_is_no_change(place, units):
+    mount.mount("ramfs", place.raw("a"), "ramfs")  # knows no file handles
+    apply(**place.writable())
+    options = place.writable(xino="auto", systemd=True)
+    outcome = apply(**options)
+    assert outcome.facts["overlay"]["xino"] == "off"
+    mount.umount2(place.raw("t"))
+    os.unlink(glob.glob(RECORDS)[0])
+    mount_as_systemd_does(os.path.join(units, unit_name(place.raw("t"))))
+    assert apply(**options).plan.actions == []
+    assert [change.option for change in apply(**{**options, "xino": "on"}).plan.changes] == ["xino"]
+
+
 def test_flags_and_propagation_change_while_a_file_is_open(place):
     apply(**place.writable(flags=["nosuid", "noatime"], propagation="private"))
     first = place.mounts()[0].mount_id

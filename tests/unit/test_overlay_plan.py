@@ -289,6 +289,35 @@ def test_the_state_after_is_what_the_next_look_will_show():
 
 
 @pytest.mark.parametrize(
+    ("wanted", "shown", "default", "asked", "anew"),
+    [
+        ("off", None, "off", None, False),
+        ("on", None, "off", None, True),
+        ("on", "on", "off", "on", False),
+        ("auto", None, "auto", None, False),
+        ("off", None, "auto", None, True),
+        ("auto", "off", "auto", "auto", False),  # turned off by the kernel
+        ("auto", None, "off", "auto", False),
+        ("on", None, "off", "auto", True),
+    ],
+)
+def test_xino_is_the_default_where_it_is_not_shown(wanted, shown, default, asked, anew):
+    live = mounted(options=(("xino", shown),) if shown else ())
+    live = replace(live, asked={"xino": asked} if asked else {})
+    several = running(live, defaults=Defaults(xino=default), one_file_system=False)
+    outcome = plan(replace(WANTED, options={"xino": wanted}), several)
+    assert [change.option for change in outcome.changes] == (["xino"] if anew else [])
+    assert bool(outcome.operations) == anew
+
+
+def test_xino_is_what_the_unit_asked_for_where_it_mounted_the_overlay():
+    desired = replace(WANTED, options={"xino": "auto"}, systemd=True)
+    live = replace(mounted(), recorded=False)
+    by_unit = running(live, one_file_system=False, unit_text=UNIT.text, unit_enabled=True)
+    assert kinds(plan(desired, by_unit)) == []
+
+
+@pytest.mark.parametrize(
     ("value", "writable", "off_means", "expected"),
     [
         ("off", True, "follow", "follow"),

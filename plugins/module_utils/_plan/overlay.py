@@ -29,12 +29,13 @@ from .overlay_state import (
     Observed,
     compared_state,
     declared_state,
+    has_option,
     live_attributes,
     live_flags,
-    live_options,
+    mounted_by_unit,
     propagation_of,
     propagation_to_set,
-    same_option,
+    running_options,
 )
 from .paths import ancestors, show_path
 
@@ -63,7 +64,7 @@ def _present(desired: Desired, observed: Observed) -> Plan:
             operations.append(SetPropagation(observed.path, desired.propagation))
         elif observed.live is not None:
             operations += _same_propagation(observed, observed.live)
-        operations.append(WriteRecord(observed.record_path, observed.layers))
+        operations.append(WriteRecord(observed.record_path, observed.layers, desired.options))
     else:
         operations += _live_changes(desired, observed, observed.live)
     operations += _unit_operations(desired, observed)
@@ -81,12 +82,8 @@ def _differing(desired: Desired, observed: Observed) -> list[str]:
     if live.mount.source.decode("utf-8", "replace") != observed.layers.source() and live.layers != observed.layers:
         pairs = ((name, getattr(live.layers, name), getattr(observed.layers, name)) for name in _LAYERS)
         names += [name for name, now, wanted in pairs if now != wanted]
-    running = live_options(live, observed.defaults)
-    writable = desired.upperdir is not None
     given = [name for name in OPTIONS if name in desired.options]
-    return names + [
-        name for name in given if not same_option(name, desired.options[name], running, observed.defaults, writable)
-    ]
+    return names + [name for name in given if not has_option(name, desired, observed, live)]
 
 
 _LAYERS = ("lowerdirs", "upperdir", "workdir", "idmap")
@@ -97,7 +94,7 @@ def _unmount(observed: Observed, lazy: bool) -> list[Operation]:
     live = observed.live
     if live is None:
         return []
-    running = live_options(live, observed.defaults)
+    running = running_options(observed)
     known = live.recorded or not any(path == b"/" for path in live.layers.lowerdirs)
     old = Desired(observed.path, options=running)
     mounted = MountOverlay(observed.path, live.layers, old.mount_options, live_attributes(live))
@@ -160,15 +157,9 @@ def _live_changes(desired: Desired, observed: Observed, live: LiveOverlay) -> li
         operations.append(SetFlags(observed.path, tuple(sorted(desired.flags)), desired.attributes))
     propagation = propagation_to_set(desired.propagation, propagation_of(live.mount))
     operations += [SetPropagation(observed.path, propagation)] if propagation else []
-    if not live.recorded and not _mounted_by_unit(desired, observed):
-        operations.append(WriteRecord(observed.record_path, observed.layers))
+    if not live.recorded and not mounted_by_unit(desired, observed):
+        operations.append(WriteRecord(observed.record_path, observed.layers, desired.options))
     return operations
-
-
-def _mounted_by_unit(desired: Desired, observed: Observed) -> bool:
-    """After a boot no record is missing: the unit names the layers."""
-    unit = observed.unit
-    return desired.systemd and unit is not None and observed.unit_text == unit.text
 
 
 def _unit_operations(desired: Desired, observed: Observed) -> list[Operation]:

@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from .._kernel.overlay_state import Layers
@@ -94,17 +95,18 @@ class SetPropagation(Operation):
 
 @dataclass(frozen=True)
 class WriteRecord(Operation):
-    """Write down the layers of a mount that mountinfo may not be able to show."""
+    """Write down what mountinfo may not be able to show of a mount: its layers, and what was asked of the kernel."""
 
     file: str
     layers: Layers
+    options: Mapping[str, str] = field(default_factory=dict)
 
     def describe(self) -> str:
         return f"record the layers in {self.file}"
 
     def execute(self, kernel: Any) -> None:
         kernel.files.make_directory(os.path.dirname(self.file))
-        kernel.files.write_json(self.file, self.layers.plain())
+        kernel.files.write_json(self.file, {**self.layers.plain(), "options": dict(self.options)})
 
 
 @dataclass(frozen=True)

@@ -71,9 +71,11 @@ class Overlay(Resource[Desired, Observed]):
         stack = overlay_state.stack_at(path, mounts)
         overlays = [overlay_state.live_overlay(m) for m in _overlays_of_ours(stack)]
         live = overlays[0] if overlays else None
-        recorded = overlay_state.read_record(path)
+        record = overlay_state.read_record(path)
+        recorded = record.layers if record is not None else None
         record_path = overlay_state.record_path(path)
         unit, refusal = _unit(desired, path, layers)
+        directories = _directories(path, stack, [layers, live.layers if live else None, recorded])
         return Observed(
             path=path,
             layers=layers,
@@ -85,7 +87,8 @@ class Overlay(Resource[Desired, Observed]):
             recorded=recorded,
             record_path=record_path,
             record_exists=os.path.lexists(record_path),
-            directories=_directories(path, stack, [layers, live.layers if live else None, recorded]),
+            directories=directories,
+            one_file_system=_on_one_file_system(live.layers if live else layers, directories, mounts),
             users=_users(layers, stack) if desired.present else (),
             volatile_leftover=_volatile_leftover(layers, live),
             defaults=overlay_state.module_defaults(),
@@ -208,6 +211,11 @@ def _overlays_of_ours(stack: tuple[Mount, ...]) -> list[Mount]:
             break
         ours.append(each)
     return ours
+
+
+def _on_one_file_system(layers: Layers, directories: Mapping[bytes, Directory], mounts: tuple[Mount, ...]) -> bool:
+    ids = (directories[path].mount_id for path in (*layers.lowerdirs, layers.upperdir) if path is not None)
+    return overlay_state.on_one_file_system(layers, ids, mounts)
 
 
 def _above(ours: tuple[Mount, ...], mounts: tuple[Mount, ...]) -> Mount | None:
