@@ -88,7 +88,8 @@ options:
     description:
       - Never sync the upper layer; after a crash of the host it may be incomplete. When unset the kernel's default
         holds and is not compared. Changed by mounting anew.
-      - When this module unmounts such an overlay it syncs the upper layer and clears the kernel's mark.
+      - When this module unmounts such an overlay, other than with O(lazy), it syncs the upper layer and clears the
+        kernel's mark.
     type: bool
   userxattr:
     description:
@@ -97,8 +98,8 @@ options:
     type: bool
   nfs_export:
     description:
-      - Allow export by NFS; needs O(index). When unset the kernel's default holds and is not compared. Changed by
-        mounting anew.
+      - Allow export by NFS; needs O(index), or O(redirect_dir=nofollow) where O(upperdir) is unset. When unset the
+        kernel's default holds and is not compared. Changed by mounting anew.
     type: bool
   flags:
     description:
@@ -122,15 +123,17 @@ options:
     type: bool
     default: true
   owner:
-    description: Name or number of the user who owns directories that are created. Existing ones are left as they are.
+    description:
+      - Name or number of the user who owns O(path), O(upperdir) and O(workdir) where they are created. Existing ones
+        are left as they are, and directories above them are created as root's.
     type: str
     default: '0'
   group:
-    description: Name or number of the group that owns directories that are created. Existing ones are left as they are.
+    description: Name or number of the group that owns what O(owner) owns.
     type: str
     default: '0'
   mode:
-    description: Mode of directories that are created, octal, in quotes. Existing ones are left as they are.
+    description: Mode of what O(owner) owns, octal, in quotes. Directories above are created with V(0755).
     type: str
     default: '0755'
   cover:
@@ -156,6 +159,7 @@ options:
     description:
       - Detach a busy mount at once and let the kernel free it when its last user is gone (C(MNT_DETACH)). Without it a
         busy mount is an error that names the processes that hold it.
+      - Not heeded where a new mount is to have the same O(upperdir) or O(workdir), as two mounts must not share them.
     type: bool
     default: false
   purge:

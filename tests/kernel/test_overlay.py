@@ -30,7 +30,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._resource.co
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.overlay import Overlay
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.overlay_info import OverlayInfo
 
-from tests.kernels import DIED, Dying
+from tests.kernels import DIED, Dying, Watched
 
 RESOURCE = Overlay()
 UNITS = "/etc/systemd/system"
@@ -208,7 +208,17 @@ def test_each_option_converges(place, options):
     assert place.files() == [b"a", b"b", b"c"]
 
 
-@pytest.mark.parametrize("options", [{}, {"metacopy": True}, {"redirect_dir": "follow"}, {"xino": "on"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"metacopy": True},
+        {"redirect_dir": "follow"},
+        {"xino": "on"},
+        {"nfs_export": True, "redirect_dir": "nofollow"},
+    ],
+    ids=str,
+)
 def test_options_of_a_read_only_overlay_converge(place, options):
     apply(path=place("t"), lowerdirs=[place("a"), place("b")], **options)
 
@@ -388,6 +398,17 @@ def test_a_busy_mount_names_who_holds_it(place):
     held.communicate(b"\n")
 
 
+def test_lazy_never_leaves_two_mounts_that_write_to_the_same_layer(place):
+    apply(**place.writable(volatile=True))
+    outcome = apply(**place.writable(lowerdirs=[place("c")], lazy=True))  # nobody uses it
+    assert outcome.plan.actions[0] == "unmount " + place("t")
+    with open(place.raw("t", "from-c")):
+        with pytest.raises(Interrupted, match="lazy would not help"):
+            converge(RESOURCE, desired(**place.writable(lazy=True)))
+        assert place.files("t") == [b"from-c"]
+        apply(**place.writable(upperdir=place("rw/u2"), workdir=place("rw/w2"), lazy=True))
+
+
 def test_a_mount_below_holds_it_too(place):
     apply(**place.writable())
     os.mkdir(place.raw("t", "sub"))
@@ -396,28 +417,52 @@ def test_a_mount_below_holds_it_too(place):
         converge(RESOURCE, desired(path=place("t"), state="absent"))
 
 
-def test_when_the_new_mount_fails_the_old_one_comes_back(place):
-    apply(**place.writable(flags=["nosuid", "noatime"], propagation="shared"))
-    os.mkdir(place.raw("t", "mine"))
-    before = info(path=place("t"))[0]
+class FirstMountFails(Watched):
+    """Refuses to mount what is asked for first."""
 
-    class Failing(Kernel):
-        class mount_overlay:  # noqa: N801 it stands in for a module
-            calls = 0
+    def __init__(self):
+        super().__init__(Kernel())
+        self.mounts = 0
 
-            @classmethod
-            def mount_overlay(cls, *arguments, **options):
-                cls.calls += 1
-                if cls.calls == 1:
-                    raise OSError(errno.EINVAL, "no")
-                Kernel().mount_overlay.mount_overlay(*arguments, **options)
+    def before(self, call, arguments):
+        self.mounts += call == "mount_overlay.mount_overlay"
+        if call == "mount_overlay.mount_overlay" and self.mounts == 1:
+            raise OSError(errno.EINVAL, "no")
 
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"flags": ["nosuid", "noatime"], "propagation": "shared"},
+        {"index": True, "nfs_export": True},
+        {"metacopy": True, "volatile": True},
+        {"userxattr": True, "xino": "on"},
+        {"idmap": {"host_id": 100000}},
+        {"upperdir": None, "workdir": None},
+        {"upperdir": None, "workdir": None, "nfs_export": True, "redirect_dir": "nofollow"},
+    ],
+    ids=str,
+)
+def test_when_the_new_mount_fails_the_old_one_comes_back(place, options):
+    os.makedirs(place.raw("rw/u/mine"))
+    apply(**place.writable(**options))
+    before, files = info(path=place("t"))[0], place.files("t")
     with pytest.raises(Interrupted) as interrupted:
-        converge(RESOURCE, desired(**place.writable(lowerdirs=[place("c")])), Failing())
+        converge(RESOURCE, desired(**{**place.writable(**options), "lowerdirs": [place("c")]}), FirstMountFails())
     assert interrupted.value.undone == ["unmount " + place("t")]
-    assert place.files("t") == [b"from-a", b"from-b", b"mine"]
+    assert place.files("t") == files
     assert {**info(path=place("t"))[0], "mount_id": 0, "device": ""} == {**before, "mount_id": 0, "device": ""}
-    assert converge(RESOURCE, desired(**place.writable())).plan.actions == []
+    assert apply(**place.writable(**options)).plan.actions == []
+
+
+def test_when_a_step_after_the_new_mount_fails_the_old_one_does_not_come_back(place, units):
+    apply(**place.writable())
+    mount.mount_setattr(mount.AT_FDCWD, units, mount.MOUNT_ATTR_RDONLY)
+    with pytest.raises(Interrupted, match="Read-only") as interrupted:
+        converge(RESOURCE, desired(**place.writable(lowerdirs=[place("c")], systemd=True)))
+    assert interrupted.value.undone == []
+    assert len(place.mounts()) == 1 and place.files("t") == [b"from-c"]
+    assert apply(**place.writable(lowerdirs=[place("c")])).plan.actions == []
 
 
 def test_volatile_is_unmounted_cleanly_and_a_crash_is_noticed(place):
@@ -482,6 +527,7 @@ def test_owner_and_mode_of_what_is_created(place):
         ({"userxattr": True, "metacopy": True}, "userxattr"),
         ({"nfs_export": True, "index": False}, "nfs_export"),
         ({"volatile": True, "upperdir": None, "workdir": None}, "volatile"),
+        ({"nfs_export": True, "upperdir": None, "workdir": None}, "nfs_export"),
         ({"idmap": {"host_id": 1000}, "systemd": True}, "systemd"),
     ],
     ids=str,

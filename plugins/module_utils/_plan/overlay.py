@@ -55,7 +55,8 @@ def _present(desired: Desired, observed: Observed) -> Plan:
     differing = _differing(desired, observed)
     operations: list[Operation] = []
     if observed.live is None or differing:
-        operations += _unmount(observed, desired.lazy)
+        shared = _shares_upper_layer(observed)
+        operations += _unmount(observed, desired.lazy and not shared, lazy_helps=not shared)
         operations += _make_directories(desired, observed)
         if observed.volatile_leftover:
             operations.append(_clear(desired, observed))
@@ -89,18 +90,30 @@ def _differing(desired: Desired, observed: Observed) -> list[str]:
 _LAYERS = ("lowerdirs", "upperdir", "workdir", "idmap")
 
 
-def _unmount(observed: Observed, lazy: bool) -> list[Operation]:
+def _shares_upper_layer(observed: Observed) -> bool:
+    """Whether the new overlay writes where the running one does, which must be gone then and not only out of sight."""
+
+    def written(layers: Layers) -> set[tuple[int, int] | None]:
+        paths = (path for path in (layers.upperdir, layers.workdir) if path is not None)
+        return {observed.directory(path).identity for path in paths} - {None}
+
+    return observed.live is not None and bool(written(observed.live.layers) & written(observed.layers))
+
+
+def _unmount(observed: Observed, lazy: bool, lazy_helps: bool = True) -> list[Operation]:
     """Take down every mount of ours at the path; if the new one then fails, the old one comes back."""
     live = observed.live
     if live is None:
         return []
     running = running_options(observed)
+    if live.layers.upperdir is None:
+        del running["index"]  # it is off without an upperdir, and to ask for that rules nfs_export out
     known = live.recorded or not any(path == b"/" for path in live.layers.lowerdirs)
     old = Desired(observed.path, options=running)
     mounted = MountOverlay(observed.path, live.layers, old.mount_options, live_attributes(live))
     again = (mounted, *_same_propagation(observed, live)) if known else ()
-    operations: list[Operation] = [Unmount(observed.path, lazy) for _each in range(observed.ours - 1)]
-    operations.append(Unmount(observed.path, lazy, again))
+    operations: list[Operation] = [Unmount(observed.path, lazy, lazy_helps) for _each in range(observed.ours - 1)]
+    operations.append(Unmount(observed.path, lazy, lazy_helps, again))
     upper, work = live.layers.upperdir, live.layers.workdir
     if running["volatile"] == "on" and upper is not None and work is not None and not lazy:
         operations.append(ClearVolatile(upper, work))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from .._kernel.overlay_state import Layers
 from .operation import Operation
@@ -19,6 +19,9 @@ from .paths import show_path
 @dataclass(frozen=True)
 class MountOverlay(Operation):
     """Mount an overlay; all layers are real paths."""
+
+    #: What was mounted there before must not come back on top of it.
+    commits: ClassVar[bool] = True
 
     path: bytes
     layers: Layers
@@ -51,13 +54,15 @@ class Unmount(Operation):
 
     path: bytes
     lazy: bool = False
+    #: Whether lazy is something to advise where the mount is busy.
+    lazy_helps: bool = True
     again: tuple[Operation, ...] = ()
 
     def describe(self) -> str:
         return f"unmount {show_path(self.path)}" + (" lazily" if self.lazy else "")
 
     def execute(self, kernel: Any) -> None:
-        kernel.process_holders.unmount(self.path, self.lazy)
+        kernel.process_holders.unmount(self.path, self.lazy, self.lazy_helps)
 
     def undo(self, kernel: Any) -> None:
         for operation in self.again:

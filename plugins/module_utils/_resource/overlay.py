@@ -179,6 +179,7 @@ def _check(desired: Desired) -> None:
         ("userxattr", redirect_dir not in (None, "nofollow"), "cannot be combined with redirect_dir but nofollow"),
         ("nfs_export", options.get("metacopy") == "on", "cannot be combined with metacopy"),
         ("nfs_export", options.get("index") == "off", "needs index"),
+        ("nfs_export", read_only and redirect_dir != "nofollow", "needs redirect_dir=nofollow where upperdir is unset"),
         ("metacopy", not redirects, "needs redirect_dir=on, or no redirect_dir"),
     ]
     for option, clash, message in conflicts:
