@@ -518,6 +518,8 @@ def test_owner_and_mode_of_what_is_created(place):
         ({"path": "/" + "n" * 256}, "path"),
         ({"create": False}, "path"),
         ({"owner": "no-such-user"}, "owner"),
+        ({"owner": "\u00b2"}, "owner"),
+        ({"group": "nul\0"}, "group"),
         ({"mode": "rwx"}, "mode"),
         ({"idmap": {"host_id": 4294967290}}, "idmap"),
         ({"volatile": True, "systemd": True}, "systemd"),

@@ -50,7 +50,7 @@ class MountOverlay(Operation):
 
 @dataclass(frozen=True)
 class Unmount(Operation):
-    """Unmount what is on top at a path; when a later step fails, ``again`` brings back what was there."""
+    """Unmount what is on top at a path; when the new mount then fails, ``again`` brings back what was there."""
 
     path: bytes
     lazy: bool = False

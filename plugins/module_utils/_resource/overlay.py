@@ -150,11 +150,11 @@ def _ownership(params: Mapping[str, Any]) -> Ownership:
 
 
 def _id(option: str, value: str, look_up: Any) -> int:
-    if value.isdigit() and int(value) <= _MAX_ID:
+    if value.isdecimal() and int(value) <= _MAX_ID:
         return int(value)
     try:
         return int(look_up(value))
-    except KeyError:
+    except (KeyError, ValueError):
         raise OptionError(option, value, "is not known on this host") from None
 
 
