@@ -24,13 +24,14 @@ from ansible_collections.barekernel.containers.plugins.module_utils._plan.mount_
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.paths import show_path
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import (
     Interrupted,
+    NotConverged,
     converge,
     predict,
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.overlay import Overlay
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.overlay_info import OverlayInfo
 
-from tests.kernels import DIED, Dying, Watched
+from tests.kernels import DIED, Dying, Watched, in_child
 
 RESOURCE = Overlay()
 UNITS = "/etc/systemd/system"
@@ -266,6 +267,30 @@ def test_xino_that_the_kernel_turns_off_is_no_change(place, units):
     mount_as_systemd_does(os.path.join(units, unit_name(place.raw("t"))))
     assert apply(**options).plan.actions == []
     assert [change.option for change in apply(**{**options, "xino": "on"}).plan.changes] == ["xino"]
+
+
+@pytest.mark.parametrize("options", [{"index": True}, {"nfs_export": True}], ids=str)
+def test_what_the_kernel_turns_off_is_an_error_and_not_mounted_again_and_again(place, options):
+    mount.mount("ramfs", place.raw("a"), "ramfs")
+    with pytest.raises(NotConverged, match="the kernel made it off"):
+        converge(RESOURCE, desired(**place.writable(**options)))
+    first = place.mounts()[0].mount_id
+    with pytest.raises(OptionError, match="the kernel made it off"):
+        converge(RESOURCE, desired(**place.writable(**options)))
+    assert place.mounts()[0].mount_id == first
+    mount.umount2(place.raw("t"))
+    mount.umount2(place.raw("a"))
+    apply(**place.writable(**options))
+
+
+@pytest.mark.parametrize("after", range(8))
+@pytest.mark.parametrize(("option", "value", "other"), [("index", True, False), ("xino", "auto", "off")])
+def test_a_run_that_dies_leaves_no_mount_with_the_record_of_another(place, option, value, other, after):
+    mount.mount("tmpfs", place.raw("a"), "tmpfs")
+    before = apply(**place.writable(**{option: value})).facts["overlay"][option]
+    dying = Dying(Kernel(), after)
+    assert in_child(lambda: converge(RESOURCE, desired(**place.writable(**{option: other})), dying)) in (0, DIED)
+    assert apply(**place.writable(**{option: value})).facts["overlay"][option] == before
 
 
 def test_flags_and_propagation_change_while_a_file_is_open(place):

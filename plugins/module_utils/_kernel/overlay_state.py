@@ -6,7 +6,8 @@
 
 Of an ID-mapped layer, or of one with a very long path on an older kernel, mountinfo shows a name that means nothing
 to anybody else. Such a mount is known by its source, which ends with a digest of its layers; a record in /run spells
-them out, with the options that were asked for. A record counts only while a mount bears its digest, so an old one can never mislead.
+them out, with the options that were asked for. A record counts only while a mount bears its digest, so an old one can
+never mislead.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from .._kernel.overlay_state import Layers, LiveOverlay
-from .errors import Refused
+from .errors import OptionError, Refused
 from .files import MakeDirectory, RemoveFile, WriteFile
 from .operation import LIVE, RECREATE, Operation, Plan, changes_between
 from .overlay_checks import check_absent, check_layers, check_target, left_alone
@@ -53,6 +53,8 @@ def _present(desired: Desired, observed: Observed) -> Plan:
     check_target(desired, observed)
     before, after = compared_state(desired, observed), declared_state(desired, observed)
     differing = _differing(desired, observed)
+    if observed.live is not None:
+        _check_not_turned_off(differing, desired, observed, observed.live)
     operations: list[Operation] = []
     if observed.live is None or differing:
         shared = _shares_upper_layer(observed)
@@ -60,12 +62,13 @@ def _present(desired: Desired, observed: Observed) -> Plan:
         operations += _make_directories(desired, observed)
         if observed.volatile_leftover:
             operations.append(_clear(desired, observed))
+        # Before the mount: a run that is ended in between must not leave one with the record of another.
+        operations.append(WriteRecord(observed.record_path, observed.layers, desired.options))
         operations.append(_mount(desired, observed, ", ".join(differing)))
         if desired.propagation is not None:
             operations.append(SetPropagation(observed.path, desired.propagation))
         elif observed.live is not None:
             operations += _same_propagation(observed, observed.live)
-        operations.append(WriteRecord(observed.record_path, observed.layers, desired.options))
     else:
         operations += _live_changes(desired, observed, observed.live)
     operations += _unit_operations(desired, observed)
@@ -85,6 +88,18 @@ def _differing(desired: Desired, observed: Observed) -> list[str]:
         names += [name for name, now, wanted in pairs if now != wanted]
     given = [name for name in OPTIONS if name in desired.options]
     return names + [name for name in given if not has_option(name, desired, observed, live)]
+
+
+def _check_not_turned_off(differing: list[str], desired: Desired, observed: Observed, live: LiveOverlay) -> None:
+    """Raises OptionError where all that differs was asked for already: to mount anew would end the same."""
+    if not all(name in desired.options and live.asked.get(name) == desired.options[name] for name in differing):
+        return
+    for name in differing:
+        message = (
+            f"the kernel made it {running_options(observed)[name]}, as the file systems of these layers cannot do it "
+            "(dmesg may say more). Leave it out, or choose other layers"
+        )
+        raise OptionError(name, desired.options[name], message)
 
 
 _LAYERS = ("lowerdirs", "upperdir", "workdir", "idmap")
@@ -111,7 +126,8 @@ def _unmount(observed: Observed, lazy: bool, lazy_helps: bool = True) -> list[Op
     known = live.recorded or not any(path == b"/" for path in live.layers.lowerdirs)
     old = Desired(observed.path, options=running)
     mounted = MountOverlay(observed.path, live.layers, old.mount_options, live_attributes(live))
-    again = (mounted, *_same_propagation(observed, live)) if known else ()
+    record = WriteRecord(observed.record_path, live.layers, live.asked)
+    again = (record, mounted, *_same_propagation(observed, live)) if known else ()
     operations: list[Operation] = [Unmount(observed.path, lazy, lazy_helps) for _each in range(observed.ours - 1)]
     operations.append(Unmount(observed.path, lazy, lazy_helps, again))
     upper, work = live.layers.upperdir, live.layers.workdir
