@@ -442,6 +442,17 @@ def test_a_mount_below_holds_it_too(place):
         converge(RESOURCE, desired(path=place("t"), state="absent"))
 
 
+def the_record():
+    with open(glob.glob(RECORDS)[0]) as handle:
+        return handle.read()
+
+
+def test_when_the_first_mount_fails_no_record_is_left(place):
+    with pytest.raises(Interrupted):
+        converge(RESOURCE, desired(**place.writable()), FirstMountFails())
+    assert glob.glob(RECORDS) == []
+
+
 class FirstMountFails(Watched):
     """Refuses to mount what is asked for first."""
 
@@ -471,11 +482,12 @@ class FirstMountFails(Watched):
 def test_when_the_new_mount_fails_the_old_one_comes_back(place, options):
     os.makedirs(place.raw("rw/u/mine"))
     apply(**place.writable(**options))
-    before, files = info(path=place("t"))[0], place.files("t")
+    before, files, record = info(path=place("t"))[0], place.files("t"), the_record()
     with pytest.raises(Interrupted) as interrupted:
         converge(RESOURCE, desired(**{**place.writable(**options), "lowerdirs": [place("c")]}), FirstMountFails())
-    assert interrupted.value.undone == ["unmount " + place("t")]
-    assert place.files("t") == files
+    assert [what.split()[0] for what in interrupted.value.undone] == ["record", "unmount"]
+    assert [what for what in interrupted.value.done if not what.startswith("sync ")] == []  # of a volatile one
+    assert place.files("t") == files and the_record() == record
     assert {**info(path=place("t"))[0], "mount_id": 0, "device": ""} == {**before, "mount_id": 0, "device": ""}
     assert apply(**place.writable(**options)).plan.actions == []
 

@@ -63,7 +63,7 @@ def _present(desired: Desired, observed: Observed) -> Plan:
         if observed.volatile_leftover:
             operations.append(_clear(desired, observed))
         # Before the mount: a run that is ended in between must not leave one with the record of another.
-        operations.append(WriteRecord(observed.record_path, observed.layers, desired.options))
+        operations.append(_record(desired, observed))
         operations.append(_mount(desired, observed, ", ".join(differing)))
         if desired.propagation is not None:
             operations.append(SetPropagation(observed.path, desired.propagation))
@@ -126,8 +126,7 @@ def _unmount(observed: Observed, lazy: bool, lazy_helps: bool = True) -> list[Op
     known = live.recorded or not any(path == b"/" for path in live.layers.lowerdirs)
     old = Desired(observed.path, options=running)
     mounted = MountOverlay(observed.path, live.layers, old.mount_options, live_attributes(live))
-    record = WriteRecord(observed.record_path, live.layers, live.asked)
-    again = (record, mounted, *_same_propagation(observed, live)) if known else ()
+    again = (mounted, *_same_propagation(observed, live)) if known else ()
     operations: list[Operation] = [Unmount(observed.path, lazy, lazy_helps) for _each in range(observed.ours - 1)]
     operations.append(Unmount(observed.path, lazy, lazy_helps, again))
     upper, work = live.layers.upperdir, live.layers.workdir
@@ -168,6 +167,15 @@ def _clear(desired: Desired, observed: Observed) -> Operation:
             f"upperdir {show_path(upper or b'')} may be incomplete: empty both, or accept them with volatile_recover"
         )
     return ClearVolatile(upper, work)
+
+
+def _record(desired: Desired, observed: Observed) -> WriteRecord:
+    file, live, before = observed.record_path, observed.live, None
+    if live is not None and live.recorded:
+        before = WriteRecord(file, live.layers, live.asked)
+    elif live is None and observed.recorded is not None:
+        before = WriteRecord(file, observed.recorded)
+    return WriteRecord(file, observed.layers, desired.options, before)
 
 
 def _mount(desired: Desired, observed: Observed, why: str) -> MountOverlay:

@@ -100,11 +100,15 @@ class SetPropagation(Operation):
 
 @dataclass(frozen=True)
 class WriteRecord(Operation):
-    """Write down what mountinfo may not be able to show of a mount: its layers, and what was asked of the kernel."""
+    """Write down what mountinfo may not be able to show of a mount: its layers, and what was asked of the kernel.
+
+    When the mount then fails, the record is ``before`` again, or there is none.
+    """
 
     file: str
     layers: Layers
     options: Mapping[str, str] = field(default_factory=dict)
+    before: WriteRecord | None = None
 
     def describe(self) -> str:
         return f"record the layers in {self.file}"
@@ -112,6 +116,12 @@ class WriteRecord(Operation):
     def execute(self, kernel: Any) -> None:
         kernel.files.make_directory(os.path.dirname(self.file))
         kernel.files.write_json(self.file, {**self.layers.plain(), "options": dict(self.options)})
+
+    def undo(self, kernel: Any) -> None:
+        if self.before is not None:
+            self.before.execute(kernel)
+        else:
+            kernel.files.remove_file(self.file)
 
 
 @dataclass(frozen=True)
