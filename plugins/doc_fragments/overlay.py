@@ -79,15 +79,17 @@ options:
   xino:
     description:
       - Compose inode numbers that are unique over layers of several file systems. When unset the kernel's default
-        holds and is not compared. The kernel does not show it where all layers are in one file system, where it makes
-        no difference. Changed by mounting anew.
+        holds and is not compared. Neither is it where all layers are in one file system, where it makes no difference
+        (a single layer without O(upperdir) is joined by an empty one in another). Changed by mounting anew.
+      - The kernel turns it off where the file systems of the layers cannot do it. That is no error and no change.
     type: str
     choices: ['on', auto, 'off']
   volatile:
     description:
       - Never sync the upper layer; after a crash of the host it may be incomplete. When unset the kernel's default
         holds and is not compared. Changed by mounting anew.
-      - When this module unmounts such an overlay it syncs the upper layer and clears the kernel's mark.
+      - When this module unmounts such an overlay, other than with O(lazy), it syncs the upper layer and clears the
+        kernel's mark.
     type: bool
   userxattr:
     description:
@@ -96,20 +98,21 @@ options:
     type: bool
   nfs_export:
     description:
-      - Allow export by NFS; needs O(index). When unset the kernel's default holds and is not compared. Changed by
-        mounting anew.
+      - Allow export by NFS; needs O(index), or O(redirect_dir=nofollow) where O(upperdir) is unset. When unset the
+        kernel's default holds and is not compared. Changed by mounting anew.
     type: bool
   flags:
     description:
       - The mount's flags, exactly these. When unset a new mount has none, and those of a running one are left as they
-        are. Applied live.
+        are, also where it is mounted anew. Applied live.
     type: list
     elements: str
     choices: [ro, nosuid, nodev, noexec, noatime]
   propagation:
     description:
       - How mounts below it spread, see mount_namespaces(7). A V(slave) of no other mount is private. When unset a new
-        mount gets what the mount above it has, and a running one is left as it is. Applied live.
+        mount is shared where the mount above it is, and a running one is left as it is, also where it is mounted anew
+        (as a slave it then has no other mount). Applied live.
     type: str
     choices: [private, shared, slave, unbindable]
   create:
@@ -120,15 +123,17 @@ options:
     type: bool
     default: true
   owner:
-    description: Name or number of the user who owns directories that are created. Existing ones are left as they are.
+    description:
+      - Name or number of the user who owns O(path), O(upperdir) and O(workdir) where they are created. Existing ones
+        are left as they are, and directories above them are created as root's.
     type: str
     default: '0'
   group:
-    description: Name or number of the group that owns directories that are created. Existing ones are left as they are.
+    description: Name or number of the group that owns what O(owner) owns.
     type: str
     default: '0'
   mode:
-    description: Mode of directories that are created, octal, in quotes. Existing ones are left as they are.
+    description: Mode of what O(owner) owns, octal, in quotes. Directories above are created with V(0755).
     type: str
     default: '0755'
   cover:
@@ -154,6 +159,7 @@ options:
     description:
       - Detach a busy mount at once and let the kernel free it when its last user is gone (C(MNT_DETACH)). Without it a
         busy mount is an error that names the processes that hold it.
+      - Not heeded where a new mount is to have the same O(upperdir) or O(workdir), as two mounts must not share them.
     type: bool
     default: false
   purge:

@@ -144,7 +144,7 @@ overlay:
       description: Whether it is never synced, V(on) or V(off).
       type: str
     xino:
-      description: How inode numbers are composed, where the kernel shows it.
+      description: How inode numbers are composed. Left out where all layers are in one file system.
       type: str
 """
 

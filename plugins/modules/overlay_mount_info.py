@@ -87,7 +87,7 @@ overlays:
       description: The mapping of the layers' owners, known for overlays of ours.
       type: dict
     options:
-      description: Overlay options by name, those at the kernel's default too.
+      description: Overlay options by name, those at the kernel's default too (C(xino) only where the kernel shows it).
       type: dict
     flags:
       description: Which of V(ro), V(nosuid), V(nodev), V(noexec) and V(noatime) are set.

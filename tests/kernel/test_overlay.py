@@ -24,13 +24,14 @@ from ansible_collections.barekernel.containers.plugins.module_utils._plan.mount_
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.paths import show_path
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import (
     Interrupted,
+    NotConverged,
     converge,
     predict,
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.overlay import Overlay
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.overlay_info import OverlayInfo
 
-from tests.kernels import DIED, Dying
+from tests.kernels import DIED, Dying, Watched, in_child
 
 RESOURCE = Overlay()
 UNITS = "/etc/systemd/system"
@@ -208,9 +209,88 @@ def test_each_option_converges(place, options):
     assert place.files() == [b"a", b"b", b"c"]
 
 
-@pytest.mark.parametrize("options", [{}, {"metacopy": True}, {"redirect_dir": "follow"}, {"xino": "on"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"metacopy": True},
+        {"redirect_dir": "follow"},
+        {"xino": "on"},
+        {"nfs_export": True, "redirect_dir": "nofollow"},
+    ],
+    ids=str,
+)
 def test_options_of_a_read_only_overlay_converge(place, options):
     apply(path=place("t"), lowerdirs=[place("a"), place("b")], **options)
+
+
+def inode(place):
+    return os.stat(place.raw("t", "from-a")).st_ino
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_xino_is_compared_where_layers_are_in_several_file_systems(place, writable):
+    mount.mount("tmpfs", place.raw("a"), "tmpfs")
+    with open(place.raw("a", "from-a"), "w"):
+        pass
+    options = place.writable() if writable else {"path": place("t"), "lowerdirs": [place("a"), place("b")]}
+    apply(**options)
+    plain = inode(place)
+    for xino, before in (("on", "off"), ("auto", "on"), ("off", "auto"), ("auto", "off")):
+        outcome = apply(**options, xino=xino)
+        assert [(c.option, c.before, c.after) for c in outcome.plan.changes] == [("xino", before, xino)]
+        assert outcome.facts["overlay"]["xino"] == xino
+        assert (inode(place) == plain) == (xino == "off")
+    assert apply(**options).plan.actions == []
+
+
+def test_xino_is_not_compared_where_it_makes_no_difference(place):
+    apply(**place.writable())
+    outcome = apply(**place.writable(xino="on"))
+    assert outcome.plan.actions == [] and "xino" not in outcome.facts["overlay"]
+
+
+def test_xino_of_a_single_layer_which_an_empty_one_joins(place):
+    apply(path=place("t"), lowerdirs=[place("a")])
+    outcome = apply(path=place("t"), lowerdirs=[place("a")], xino="on")
+    assert [change.option for change in outcome.plan.changes] == ["xino"]
+
+
+def test_xino_that_the_kernel_turns_off_is_no_change(place, units):
+    mount.mount("ramfs", place.raw("a"), "ramfs")  # knows no file handles
+    apply(**place.writable())
+    options = place.writable(xino="auto", systemd=True)
+    outcome = apply(**options)
+    assert outcome.facts["overlay"]["xino"] == "off"
+    mount.umount2(place.raw("t"))
+    os.unlink(glob.glob(RECORDS)[0])
+    mount_as_systemd_does(os.path.join(units, unit_name(place.raw("t"))))
+    assert apply(**options).plan.actions == []
+    assert [change.option for change in apply(**{**options, "xino": "on"}).plan.changes] == ["xino"]
+
+
+@pytest.mark.parametrize("options", [{"index": True}, {"nfs_export": True}], ids=str)
+def test_what_the_kernel_turns_off_is_an_error_and_not_mounted_again_and_again(place, options):
+    mount.mount("ramfs", place.raw("a"), "ramfs")
+    with pytest.raises(NotConverged, match="the kernel made it off"):
+        converge(RESOURCE, desired(**place.writable(**options)))
+    first = place.mounts()[0].mount_id
+    with pytest.raises(OptionError, match="the kernel made it off"):
+        converge(RESOURCE, desired(**place.writable(**options)))
+    assert place.mounts()[0].mount_id == first
+    mount.umount2(place.raw("t"))
+    mount.umount2(place.raw("a"))
+    apply(**place.writable(**options))
+
+
+@pytest.mark.parametrize("after", range(8))
+@pytest.mark.parametrize(("option", "value", "other"), [("index", True, False), ("xino", "auto", "off")])
+def test_a_run_that_dies_leaves_no_mount_with_the_record_of_another(place, option, value, other, after):
+    mount.mount("tmpfs", place.raw("a"), "tmpfs")
+    before = apply(**place.writable(**{option: value})).facts["overlay"][option]
+    dying = Dying(Kernel(), after)
+    assert in_child(lambda: converge(RESOURCE, desired(**place.writable(**{option: other})), dying)) in (0, DIED)
+    assert apply(**place.writable(**{option: value})).facts["overlay"][option] == before
 
 
 def test_flags_and_propagation_change_while_a_file_is_open(place):
@@ -225,6 +305,21 @@ def test_flags_and_propagation_change_while_a_file_is_open(place):
             outcome = apply(**place.writable(propagation=propagation))
             assert [(c.option, c.how) for c in outcome.plan.changes] == [("propagation", "live")]
     assert place.mounts()[0].mount_id == first
+
+
+@pytest.mark.parametrize("above", ["private", "shared"])
+@pytest.mark.parametrize("propagation", ["private", "shared", "unbindable"])
+def test_flags_and_propagation_that_are_left_out_stay_where_it_is_mounted_anew(place, above, propagation):
+    mount.mount(place.root, place.root, None, mount.MS_BIND)
+    mount.set_propagation(place.root, above)
+    apply(**place.writable(flags=["ro", "nosuid"], propagation=propagation))
+    mount.mount_setattr(mount.AT_FDCWD, place.raw("t"), mount.MOUNT_ATTR_NOSYMFOLLOW)  # no option sets it
+    before = place.mounts()[0]
+    outcome = apply(**place.writable(lowerdirs=[place("c")]))
+    after = place.mounts()[0]
+    assert outcome.plan.after["flags"] == outcome.facts["overlay"]["flags"] == ["nosuid", "ro"]
+    assert (outcome.facts["overlay"]["propagation"], after.flags) == (propagation, before.flags)
+    assert after.source != before.source
 
 
 def test_other_layers_are_mounted_anew_and_the_diff_says_so(place):
@@ -328,6 +423,17 @@ def test_a_busy_mount_names_who_holds_it(place):
     held.communicate(b"\n")
 
 
+def test_lazy_never_leaves_two_mounts_that_write_to_the_same_layer(place):
+    apply(**place.writable(volatile=True))
+    outcome = apply(**place.writable(lowerdirs=[place("c")], lazy=True))  # nobody uses it
+    assert outcome.plan.actions[0] == "unmount " + place("t")
+    with open(place.raw("t", "from-c")):
+        with pytest.raises(Interrupted, match="lazy would not help"):
+            converge(RESOURCE, desired(**place.writable(lazy=True)))
+        assert place.files("t") == [b"from-c"]
+        apply(**place.writable(upperdir=place("rw/u2"), workdir=place("rw/w2"), lazy=True))
+
+
 def test_a_mount_below_holds_it_too(place):
     apply(**place.writable())
     os.mkdir(place.raw("t", "sub"))
@@ -336,26 +442,64 @@ def test_a_mount_below_holds_it_too(place):
         converge(RESOURCE, desired(path=place("t"), state="absent"))
 
 
-def test_when_the_new_mount_fails_the_old_one_comes_back(place):
-    apply(**place.writable())
-    os.mkdir(place.raw("t", "mine"))
+def the_record():
+    with open(glob.glob(RECORDS)[0]) as handle:
+        return handle.read()
 
-    class Failing(Kernel):
-        class mount_overlay:  # noqa: N801 it stands in for a module
-            calls = 0
 
-            @classmethod
-            def mount_overlay(cls, *arguments, **options):
-                cls.calls += 1
-                if cls.calls == 1:
-                    raise OSError(errno.EINVAL, "no")
-                Kernel().mount_overlay.mount_overlay(*arguments, **options)
+def test_when_the_first_mount_fails_no_record_is_left(place):
+    with pytest.raises(Interrupted):
+        converge(RESOURCE, desired(**place.writable()), FirstMountFails())
+    assert glob.glob(RECORDS) == []
 
+
+class FirstMountFails(Watched):
+    """Refuses to mount what is asked for first."""
+
+    def __init__(self):
+        super().__init__(Kernel())
+        self.mounts = 0
+
+    def before(self, call, arguments):
+        self.mounts += call == "mount_overlay.mount_overlay"
+        if call == "mount_overlay.mount_overlay" and self.mounts == 1:
+            raise OSError(errno.EINVAL, "no")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"flags": ["nosuid", "noatime"], "propagation": "shared"},
+        {"index": True, "nfs_export": True},
+        {"metacopy": True, "volatile": True},
+        {"userxattr": True, "xino": "on"},
+        {"idmap": {"host_id": 100000}},
+        {"upperdir": None, "workdir": None},
+        {"upperdir": None, "workdir": None, "nfs_export": True, "redirect_dir": "nofollow"},
+    ],
+    ids=str,
+)
+def test_when_the_new_mount_fails_the_old_one_comes_back(place, options):
+    os.makedirs(place.raw("rw/u/mine"))
+    apply(**place.writable(**options))
+    before, files, record = info(path=place("t"))[0], place.files("t"), the_record()
     with pytest.raises(Interrupted) as interrupted:
-        converge(RESOURCE, desired(**place.writable(lowerdirs=[place("c")])), Failing())
-    assert interrupted.value.undone == ["unmount " + place("t")]
-    assert place.files("t") == [b"from-a", b"from-b", b"mine"]
-    assert converge(RESOURCE, desired(**place.writable())).plan.actions == []
+        converge(RESOURCE, desired(**{**place.writable(**options), "lowerdirs": [place("c")]}), FirstMountFails())
+    assert [what.split()[0] for what in interrupted.value.undone] == ["record", "unmount"]
+    assert [what for what in interrupted.value.done if not what.startswith("sync ")] == []  # of a volatile one
+    assert place.files("t") == files and the_record() == record
+    assert {**info(path=place("t"))[0], "mount_id": 0, "device": ""} == {**before, "mount_id": 0, "device": ""}
+    assert apply(**place.writable(**options)).plan.actions == []
+
+
+def test_when_a_step_after_the_new_mount_fails_the_old_one_does_not_come_back(place, units):
+    apply(**place.writable())
+    mount.mount_setattr(mount.AT_FDCWD, units, mount.MOUNT_ATTR_RDONLY)
+    with pytest.raises(Interrupted, match="Read-only") as interrupted:
+        converge(RESOURCE, desired(**place.writable(lowerdirs=[place("c")], systemd=True)))
+    assert interrupted.value.undone == []
+    assert len(place.mounts()) == 1 and place.files("t") == [b"from-c"]
+    assert apply(**place.writable(lowerdirs=[place("c")])).plan.actions == []
 
 
 def test_volatile_is_unmounted_cleanly_and_a_crash_is_noticed(place):
@@ -411,6 +555,8 @@ def test_owner_and_mode_of_what_is_created(place):
         ({"path": "/" + "n" * 256}, "path"),
         ({"create": False}, "path"),
         ({"owner": "no-such-user"}, "owner"),
+        ({"owner": "\u00b2"}, "owner"),
+        ({"group": "nul\0"}, "group"),
         ({"mode": "rwx"}, "mode"),
         ({"idmap": {"host_id": 4294967290}}, "idmap"),
         ({"volatile": True, "systemd": True}, "systemd"),
@@ -420,6 +566,7 @@ def test_owner_and_mode_of_what_is_created(place):
         ({"userxattr": True, "metacopy": True}, "userxattr"),
         ({"nfs_export": True, "index": False}, "nfs_export"),
         ({"volatile": True, "upperdir": None, "workdir": None}, "volatile"),
+        ({"nfs_export": True, "upperdir": None, "workdir": None}, "nfs_export"),
         ({"idmap": {"host_id": 1000}, "systemd": True}, "systemd"),
     ],
     ids=str,

@@ -79,12 +79,12 @@ def without(*paths: bytes) -> dict[bytes, Directory]:
 @pytest.mark.parametrize(
     ("desired", "observed", "expected"),
     [
-        pytest.param(WANTED, NOTHING, ["MountOverlay", "WriteRecord"], id="nothing there"),
+        pytest.param(WANTED, NOTHING, ["WriteRecord", "MountOverlay"], id="nothing there"),
         pytest.param(WANTED, running(), [], id="all there"),
         pytest.param(
             WANTED,
             replace(NOTHING, directories=without(b"/t", b"/rw", b"/rw/u", b"/rw/w")),
-            ["MakeDirectory"] * 4 + ["MountOverlay", "WriteRecord"],
+            ["MakeDirectory"] * 4 + ["WriteRecord", "MountOverlay"],
             id="directories missing",
         ),
         pytest.param(replace(WANTED, flags=frozenset({"ro"})), running(), ["SetFlags"], id="flags"),
@@ -95,7 +95,7 @@ def without(*paths: bytes) -> dict[bytes, Directory]:
         pytest.param(
             replace(WANTED, options={"metacopy": "on"}),
             running(),
-            ["Unmount", "MountOverlay", "WriteRecord"],
+            ["Unmount", "WriteRecord", "MountOverlay"],
             id="an option that only a new mount takes",
         ),
         pytest.param(
@@ -114,11 +114,11 @@ def without(*paths: bytes) -> dict[bytes, Directory]:
         pytest.param(
             replace(WANTED, options={"volatile": "off"}),
             running(mounted(options=(("volatile", None),))),
-            ["Unmount", "ClearVolatile", "MountOverlay", "WriteRecord"],
+            ["Unmount", "ClearVolatile", "WriteRecord", "MountOverlay"],
             id="no longer volatile",
         ),
         pytest.param(
-            WANTED, running(ours=3), ["Unmount"] * 3 + ["MountOverlay", "WriteRecord"], id="stacked three times"
+            WANTED, running(ours=3), ["Unmount"] * 3 + ["WriteRecord", "MountOverlay"], id="stacked three times"
         ),
         pytest.param(WANTED, running(replace(mounted(), recorded=False)), ["WriteRecord"], id="record lost"),
         pytest.param(
@@ -148,13 +148,13 @@ def without(*paths: bytes) -> dict[bytes, Directory]:
         pytest.param(
             replace(WANTED, volatile_recover=True),
             replace(NOTHING, volatile_leftover=True),
-            ["ClearVolatile", "MountOverlay", "WriteRecord"],
+            ["ClearVolatile", "WriteRecord", "MountOverlay"],
             id="accepted after a crash",
         ),
         pytest.param(
             replace(WANTED, cover=True),
             replace(NOTHING, stack=(FOREIGN,)),
-            ["MountOverlay", "WriteRecord"],
+            ["WriteRecord", "MountOverlay"],
             id="over a foreign mount, as told",
         ),
         pytest.param(GONE, replace(NOTHING, layers=Layers(())), [], id="absent, never there"),
@@ -254,6 +254,12 @@ def test_operations(desired, observed, expected):
         ),
         (WANTED, replace(NOTHING, layers=Layers((b"/rw",), b"/rw/u", b"/rw/w")), OptionError, "lies inside /rw"),
         (replace(WANTED, systemd=True), replace(NOTHING, unit_refusal="because"), OptionError, "systemd: True"),
+        (
+            replace(WANTED, options={"index": "on"}),
+            running(replace(mounted(), asked={"index": "on"})),
+            OptionError,
+            "index: 'on': the kernel made it off",
+        ),
     ],
 )
 def test_refusals(desired, observed, error, words):
@@ -264,7 +270,7 @@ def test_refusals(desired, observed, error, words):
 def test_a_layer_on_another_file_system_is_not_inside():
     states = {**HOST, b"/l": there(3), b"/l/a": replace(HOST[b"/l/a"], identity=(2, 1))}
     layers = Layers((b"/l", b"/l/a"), b"/rw/u", b"/rw/w")
-    assert kinds(plan(WANTED, replace(NOTHING, directories=states, layers=layers)))[0] == "MountOverlay"
+    assert kinds(plan(WANTED, replace(NOTHING, directories=states, layers=layers)))[1] == "MountOverlay"
 
 
 @pytest.mark.parametrize(
@@ -278,7 +284,7 @@ def test_a_layer_on_another_file_system_is_not_inside():
 def test_the_diff_names_what_a_new_mount_is_for(before, after, options):
     outcome = plan(WANTED, running(mounted(before), layers=after))
     assert [(change.option, change.how) for change in outcome.changes] == [(option, "recreate") for option in options]
-    assert ", ".join(options) in outcome.actions[1]
+    assert ", ".join(options) in outcome.actions[2]
 
 
 def test_the_state_after_is_what_the_next_look_will_show():
@@ -286,6 +292,35 @@ def test_the_state_after_is_what_the_next_look_will_show():
     predicted = plan(desired, NOTHING).after
     live = mounted(options=(("redirect_dir", "follow"),), flags=("rw", "nodev"))
     assert plan(desired, running(live)).before == predicted
+
+
+@pytest.mark.parametrize(
+    ("wanted", "shown", "default", "asked", "anew"),
+    [
+        ("off", None, "off", None, False),
+        ("on", None, "off", None, True),
+        ("on", "on", "off", "on", False),
+        ("auto", None, "auto", None, False),
+        ("off", None, "auto", None, True),
+        ("auto", "off", "auto", "auto", False),  # turned off by the kernel
+        ("auto", None, "off", "auto", False),
+        ("on", None, "off", "auto", True),
+    ],
+)
+def test_xino_is_the_default_where_it_is_not_shown(wanted, shown, default, asked, anew):
+    live = mounted(options=(("xino", shown),) if shown else ())
+    live = replace(live, asked={"xino": asked} if asked else {})
+    several = running(live, defaults=Defaults(xino=default), one_file_system=False)
+    outcome = plan(replace(WANTED, options={"xino": wanted}), several)
+    assert [change.option for change in outcome.changes] == (["xino"] if anew else [])
+    assert bool(outcome.operations) == anew
+
+
+def test_xino_is_what_the_unit_asked_for_where_it_mounted_the_overlay():
+    desired = replace(WANTED, options={"xino": "auto"}, systemd=True)
+    live = replace(mounted(), recorded=False)
+    by_unit = running(live, one_file_system=False, unit_text=UNIT.text, unit_enabled=True)
+    assert kinds(plan(desired, by_unit)) == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@
 
 Of an ID-mapped layer, or of one with a very long path on an older kernel, mountinfo shows a name that means nothing
 to anybody else. Such a mount is known by its source, which ends with a digest of its layers; a record in /run spells
-them out. A record counts only while a mount bears its digest, so an old one can never mislead.
+them out, with the options that were asked for. A record counts only while a mount bears its digest, so an old one can
+never mislead.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import files, libc, locations, mount, overlay_options
@@ -52,6 +53,14 @@ class Layers:
 
 
 @dataclass(frozen=True)
+class Record:
+    """What is written down of a mount: its layers, and the options that were asked of the kernel."""
+
+    layers: Layers
+    options: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class LiveOverlay:
     """A mounted overlay. ``layers`` are those of its record where there is one, else as mountinfo shows them."""
 
@@ -59,6 +68,8 @@ class LiveOverlay:
     layers: Layers
     recorded: bool
     options: tuple[tuple[str, str | None], ...]
+    #: The options on record.
+    asked: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ours(self) -> bool:
@@ -73,6 +84,7 @@ class Defaults:
     index: str = "off"
     nfs_export: str = "off"
     redirect_dir: str = "off"
+    xino: str = "off"
     #: What redirect_dir=off means.
     off_means: str = "follow"
 
@@ -82,14 +94,15 @@ def record_path(target: bytes) -> str:
     return f"{locations.RUN}/overlay-{hashlib.sha256(target).hexdigest()[:32]}.json"
 
 
-def read_record(target: bytes) -> Layers | None:
-    """The layers on record for that path, None where there is no (readable) record."""
+def read_record(target: bytes) -> Record | None:
+    """What is on record for that path, None where there is no (readable) record."""
     try:
         plain: Any = files.read_json(record_path(target))
         upper, work = (os.fsencode(plain[key]) if plain[key] is not None else None for key in ("upperdir", "workdir"))
         idmap = (plain["idmap"][0], plain["idmap"][1]) if plain["idmap"] else None
-        return Layers(tuple(os.fsencode(path) for path in plain["lowerdirs"]), upper, work, idmap)
-    except (OSError, TypeError, KeyError):
+        layers = Layers(tuple(os.fsencode(path) for path in plain["lowerdirs"]), upper, work, idmap)
+        return Record(layers, dict(plain.get("options", {})))
+    except (OSError, TypeError, KeyError, ValueError):
         return None
 
 
@@ -97,15 +110,14 @@ def live_overlay(mounted: Mount) -> LiveOverlay:
     """What is known of a mounted overlay."""
     shown = overlay_options.parse(mounted.options)
     record = read_record(mounted.target) if mounted.source.startswith(SOURCE_PREFIX.encode()) else None
-    recorded = record is not None and record.source().encode() == mounted.source
-    if record is None or not recorded:
-        upper, work = (_likeliest(value) for value in (shown.upperdir, shown.workdir))
-        lower = shown.lowerdirs
-        if upper is None and len(lower) == 2 and lower[1] in (b"/", b"empty"):
-            lower = lower[:1]  # the empty layer that joins a single one: mount_overlay.Request.needs_empty_layer
-        record = Layers(lower, upper, work)
     options = tuple((key, value or None) for key, _sep, value in (option.partition("=") for option in shown.options))
-    return LiveOverlay(mounted, record, recorded, options)
+    if record is not None and record.layers.source().encode() == mounted.source:
+        return LiveOverlay(mounted, record.layers, True, options, record.options)
+    upper, work = (_likeliest(value) for value in (shown.upperdir, shown.workdir))
+    lower = shown.lowerdirs
+    if upper is None and len(lower) == 2 and lower[1] in (b"/", b"empty"):
+        lower = lower[:1]  # the empty layer that joins a single one: mount_overlay.Request.needs_empty_layer
+    return LiveOverlay(mounted, Layers(lower, upper, work), False, options)
 
 
 def _likeliest(value: bytes | None) -> bytes | None:
@@ -189,7 +201,21 @@ def module_defaults() -> Defaults:
 
     on_off = {key: "on" if parameter(name, "N") else "off" for key, name in _PARAMETERS.items()}
     follow = "follow" if parameter("redirect_always_follow", "Y") else "nofollow"
-    return Defaults(**on_off, redirect_dir="on" if parameter("redirect_dir", "N") else "off", off_means=follow)
+    redirect_dir = "on" if parameter("redirect_dir", "N") else "off"
+    xino = "auto" if parameter("xino_auto", "N") else "off"
+    return Defaults(**on_off, redirect_dir=redirect_dir, xino=xino, off_means=follow)
+
+
+def on_one_file_system(layers: Layers, mount_ids: Iterable[int | None], mounts: tuple[Mount, ...]) -> bool:
+    """Whether the kernel counts one file system only, given the mounts that lower layers and upperdir are in.
+
+    True also where a mount is not known, as then nothing can be said.
+    """
+    if layers.upperdir is None and len(layers.lowerdirs) == 1:
+        return False  # the empty layer that joins it is a file system of its own
+    devices = {each.mount_id: each.device for each in mounts}
+    found = {devices.get(mount_id) if mount_id is not None else None for mount_id in mount_ids}
+    return len(found) == 1 or None in found
 
 
 def volatile_marker(workdir: bytes) -> bytes:

@@ -18,9 +18,10 @@ from .mountinfo import Mount, read_mountinfo
 _SHOWN = 10
 
 
-def unmount(target: str | bytes, lazy: bool = False) -> None:
+def unmount(target: str | bytes, lazy: bool = False, lazy_helps: bool = True) -> None:
     """Unmount what is on top at that path; ``lazy`` detaches it now and frees it when its last user is gone.
 
+    ``lazy_helps``: whether to advise that where the mount is busy.
     Raises Busy naming who uses it, KernelError otherwise.
     """
     top = _top(os.fsencode(target))
@@ -30,6 +31,10 @@ def unmount(target: str | bytes, lazy: bool = False) -> None:
         if error.errno != errno.EBUSY or top is None:
             raise
         hint = "End them, unmount what is mounted below, or choose lazy"
+        if not lazy_helps:
+            hint = (
+                "End them, or unmount what is mounted below (lazy would not help: they write where the new mount does)"
+            )
         raise Busy(errno.EBUSY, "umount2", target, holders(top), hint) from error
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 #: How a changed option reaches the running object.
 LIVE = "live"
@@ -23,6 +23,9 @@ class Operation:
     Subclasses implement describe() and execute(); undo() only where a half-applied plan would be dangerous.
     ``kernel`` is a Kernel (module_utils/_kernel/kernel.py) or a test's stand-in for it.
     """
+
+    #: Once this is done, what came before it is not undone any more: the next run goes on from here.
+    commits: ClassVar[bool] = False
 
     def describe(self) -> str:
         """The sentence that check mode and ``actions`` show, e.g. ``mount overlay on /srv/web``."""

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from .._kernel.overlay_state import Layers, LiveOverlay
-from .errors import Refused
+from .errors import OptionError, Refused
 from .files import MakeDirectory, RemoveFile, WriteFile
 from .operation import LIVE, RECREATE, Operation, Plan, changes_between
 from .overlay_checks import check_absent, check_layers, check_target, left_alone
@@ -29,11 +29,13 @@ from .overlay_state import (
     Observed,
     compared_state,
     declared_state,
+    has_option,
+    live_attributes,
     live_flags,
-    live_options,
+    mounted_by_unit,
     propagation_of,
     propagation_to_set,
-    same_option,
+    running_options,
 )
 from .paths import ancestors, show_path
 
@@ -51,15 +53,22 @@ def _present(desired: Desired, observed: Observed) -> Plan:
     check_target(desired, observed)
     before, after = compared_state(desired, observed), declared_state(desired, observed)
     differing = _differing(desired, observed)
+    if observed.live is not None:
+        _check_not_turned_off(differing, desired, observed, observed.live)
     operations: list[Operation] = []
     if observed.live is None or differing:
-        operations += _unmount(observed, desired.lazy)
+        shared = _shares_upper_layer(observed)
+        operations += _unmount(observed, desired.lazy and not shared, lazy_helps=not shared)
         operations += _make_directories(desired, observed)
         if observed.volatile_leftover:
             operations.append(_clear(desired, observed))
+        # Before the mount: a run that is ended in between must not leave one with the record of another.
+        operations.append(_record(desired, observed))
         operations.append(_mount(desired, observed, ", ".join(differing)))
-        operations += [SetPropagation(observed.path, desired.propagation)] if desired.propagation else []
-        operations.append(WriteRecord(observed.record_path, observed.layers))
+        if desired.propagation is not None:
+            operations.append(SetPropagation(observed.path, desired.propagation))
+        elif observed.live is not None:
+            operations += _same_propagation(observed, observed.live)
     else:
         operations += _live_changes(desired, observed, observed.live)
     operations += _unit_operations(desired, observed)
@@ -77,32 +86,60 @@ def _differing(desired: Desired, observed: Observed) -> list[str]:
     if live.mount.source.decode("utf-8", "replace") != observed.layers.source() and live.layers != observed.layers:
         pairs = ((name, getattr(live.layers, name), getattr(observed.layers, name)) for name in _LAYERS)
         names += [name for name, now, wanted in pairs if now != wanted]
-    running = live_options(live, observed.defaults)
-    writable = desired.upperdir is not None
     given = [name for name in OPTIONS if name in desired.options]
-    return names + [
-        name for name in given if not same_option(name, desired.options[name], running, observed.defaults, writable)
-    ]
+    return names + [name for name in given if not has_option(name, desired, observed, live)]
+
+
+def _check_not_turned_off(differing: list[str], desired: Desired, observed: Observed, live: LiveOverlay) -> None:
+    """Raises OptionError where all that differs was asked for already: to mount anew would end the same."""
+    if not all(name in desired.options and live.asked.get(name) == desired.options[name] for name in differing):
+        return
+    for name in differing:
+        message = (
+            f"the kernel made it {running_options(observed)[name]}, as the file systems of these layers cannot do it "
+            "(dmesg may say more). Leave it out, or choose other layers"
+        )
+        raise OptionError(name, desired.options[name], message)
 
 
 _LAYERS = ("lowerdirs", "upperdir", "workdir", "idmap")
 
 
-def _unmount(observed: Observed, lazy: bool) -> list[Operation]:
+def _shares_upper_layer(observed: Observed) -> bool:
+    """Whether the new overlay writes where the running one does, which must be gone then and not only out of sight."""
+
+    def written(layers: Layers) -> set[tuple[int, int] | None]:
+        paths = (path for path in (layers.upperdir, layers.workdir) if path is not None)
+        return {observed.directory(path).identity for path in paths} - {None}
+
+    return observed.live is not None and bool(written(observed.live.layers) & written(observed.layers))
+
+
+def _unmount(observed: Observed, lazy: bool, lazy_helps: bool = True) -> list[Operation]:
     """Take down every mount of ours at the path; if the new one then fails, the old one comes back."""
     live = observed.live
     if live is None:
         return []
-    running = live_options(live, observed.defaults)
+    running = running_options(observed)
+    if live.layers.upperdir is None:
+        del running["index"]  # it is off without an upperdir, and to ask for that rules nfs_export out
     known = live.recorded or not any(path == b"/" for path in live.layers.lowerdirs)
-    old = Desired(observed.path, options=running, flags=frozenset(live_flags(live)))
-    again = MountOverlay(observed.path, live.layers, old.mount_options, old.attributes) if known else None
-    operations: list[Operation] = [Unmount(observed.path, lazy) for _each in range(observed.ours - 1)]
-    operations.append(Unmount(observed.path, lazy, again))
+    old = Desired(observed.path, options=running)
+    mounted = MountOverlay(observed.path, live.layers, old.mount_options, live_attributes(live))
+    again = (mounted, *_same_propagation(observed, live)) if known else ()
+    operations: list[Operation] = [Unmount(observed.path, lazy, lazy_helps) for _each in range(observed.ours - 1)]
+    operations.append(Unmount(observed.path, lazy, lazy_helps, again))
     upper, work = live.layers.upperdir, live.layers.workdir
     if running["volatile"] == "on" and upper is not None and work is not None and not lazy:
         operations.append(ClearVolatile(upper, work))
     return operations
+
+
+def _same_propagation(observed: Observed, live: LiveOverlay) -> list[Operation]:
+    """What gives a new mount the propagation of the running one: by itself it is shared where the one above it is."""
+    shared = observed.above is not None and propagation_of(observed.above) == "shared"
+    to_set = propagation_to_set(propagation_of(live.mount), "shared" if shared else "private")
+    return [SetPropagation(observed.path, to_set)] if to_set else []
 
 
 def _make_directories(desired: Desired, observed: Observed) -> list[Operation]:
@@ -132,12 +169,21 @@ def _clear(desired: Desired, observed: Observed) -> Operation:
     return ClearVolatile(upper, work)
 
 
+def _record(desired: Desired, observed: Observed) -> WriteRecord:
+    file, live, before = observed.record_path, observed.live, None
+    if live is not None and live.recorded:
+        before = WriteRecord(file, live.layers, live.asked)
+    elif live is None and observed.recorded is not None:
+        before = WriteRecord(file, observed.recorded)
+    return WriteRecord(file, observed.layers, desired.options, before)
+
+
 def _mount(desired: Desired, observed: Observed, why: str) -> MountOverlay:
     return MountOverlay(
         observed.path,
         observed.layers,
         desired.mount_options,
-        desired.attributes,
+        live_attributes(observed.live) if observed.live and desired.flags is None else desired.attributes,
         f"{why} can only change by mounting anew" if why else "",
     )
 
@@ -148,15 +194,9 @@ def _live_changes(desired: Desired, observed: Observed, live: LiveOverlay) -> li
         operations.append(SetFlags(observed.path, tuple(sorted(desired.flags)), desired.attributes))
     propagation = propagation_to_set(desired.propagation, propagation_of(live.mount))
     operations += [SetPropagation(observed.path, propagation)] if propagation else []
-    if not live.recorded and not _mounted_by_unit(desired, observed):
-        operations.append(WriteRecord(observed.record_path, observed.layers))
+    if not live.recorded and not mounted_by_unit(desired, observed):
+        operations.append(WriteRecord(observed.record_path, observed.layers, desired.options))
     return operations
-
-
-def _mounted_by_unit(desired: Desired, observed: Observed) -> bool:
-    """After a boot no record is missing: the unit names the layers."""
-    unit = observed.unit
-    return desired.systemd and unit is not None and observed.unit_text == unit.text
 
 
 def _unit_operations(desired: Desired, observed: Observed) -> list[Operation]:

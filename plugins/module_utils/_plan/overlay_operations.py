@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from .._kernel.overlay_state import Layers
 from .operation import Operation
@@ -18,6 +19,9 @@ from .paths import show_path
 @dataclass(frozen=True)
 class MountOverlay(Operation):
     """Mount an overlay; all layers are real paths."""
+
+    #: What was mounted there before must not come back on top of it.
+    commits: ClassVar[bool] = True
 
     path: bytes
     layers: Layers
@@ -46,21 +50,23 @@ class MountOverlay(Operation):
 
 @dataclass(frozen=True)
 class Unmount(Operation):
-    """Unmount what is on top at a path; when a later step fails, mount what was there again."""
+    """Unmount what is on top at a path; when the new mount then fails, ``again`` brings back what was there."""
 
     path: bytes
     lazy: bool = False
-    again: MountOverlay | None = None
+    #: Whether lazy is something to advise where the mount is busy.
+    lazy_helps: bool = True
+    again: tuple[Operation, ...] = ()
 
     def describe(self) -> str:
         return f"unmount {show_path(self.path)}" + (" lazily" if self.lazy else "")
 
     def execute(self, kernel: Any) -> None:
-        kernel.process_holders.unmount(self.path, self.lazy)
+        kernel.process_holders.unmount(self.path, self.lazy, self.lazy_helps)
 
     def undo(self, kernel: Any) -> None:
-        if self.again is not None:
-            self.again.execute(kernel)
+        for operation in self.again:
+            operation.execute(kernel)
 
 
 @dataclass(frozen=True)
@@ -94,17 +100,28 @@ class SetPropagation(Operation):
 
 @dataclass(frozen=True)
 class WriteRecord(Operation):
-    """Write down the layers of a mount that mountinfo may not be able to show."""
+    """Write down what mountinfo may not be able to show of a mount: its layers, and what was asked of the kernel.
+
+    When the mount then fails, the record is ``before`` again, or there is none.
+    """
 
     file: str
     layers: Layers
+    options: Mapping[str, str] = field(default_factory=dict)
+    before: WriteRecord | None = None
 
     def describe(self) -> str:
         return f"record the layers in {self.file}"
 
     def execute(self, kernel: Any) -> None:
         kernel.files.make_directory(os.path.dirname(self.file))
-        kernel.files.write_json(self.file, self.layers.plain())
+        kernel.files.write_json(self.file, {**self.layers.plain(), "options": dict(self.options)})
+
+    def undo(self, kernel: Any) -> None:
+        if self.before is not None:
+            self.before.execute(kernel)
+        else:
+            kernel.files.remove_file(self.file)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ FLAGS = {
     "noexec": mount.MOUNT_ATTR_NOEXEC,
     "noatime": mount.MOUNT_ATTR_NOATIME,
 }
+#: Flags of a running mount that no option sets.
+_OTHER_FLAGS = {"nodiratime": mount.MOUNT_ATTR_NODIRATIME, "nosymfollow": mount.MOUNT_ATTR_NOSYMFOLLOW}
 #: Overlay options in the order in which they are given to the kernel.
 OPTIONS = ("userxattr", "metacopy", "redirect_dir", "index", "nfs_export", "xino", "volatile")
 
@@ -105,6 +107,10 @@ class Observed:
     ours: int = 0
     #: Whether something foreign is mounted over an overlay of ours.
     covered: bool = False
+    #: Whether all layers are on one file system, where xino means nothing.
+    one_file_system: bool = True
+    #: The mount on which those of ours are.
+    above: Mount | None = None
     #: The layers a record names although its mount is gone.
     recorded: Layers | None = None
     record_path: str = ""
@@ -132,8 +138,8 @@ def redirect(value: str, defaults: Defaults, writable: bool) -> str:
     return "on" if meant == "follow" and not writable else meant
 
 
-def live_options(live: LiveOverlay, defaults: Defaults) -> dict[str, str]:
-    """Each overlay option's value in the running overlay; xino only where the kernel shows it."""
+def live_options(live: LiveOverlay, defaults: Defaults, one_file_system: bool) -> dict[str, str]:
+    """Each overlay option's value in the running overlay; xino only where it is known to make a difference."""
     shown = {key: value if value is not None else "on" for key, value in live.options}
     volatile = "on" if "volatile" in shown or shown.get("fsync") == "volatile" else "off"
     redirect_dir = redirect(
@@ -147,15 +153,35 @@ def live_options(live: LiveOverlay, defaults: Defaults) -> dict[str, str]:
         "volatile": volatile,
         "userxattr": "on" if "userxattr" in shown else "off",
     }
-    return {**values, "xino": shown["xino"]} if "xino" in shown else values
+    if one_file_system and "xino" not in shown:
+        return values  # the kernel never shows it then
+    return {**values, "xino": shown.get("xino", defaults.xino)}
 
 
-def same_option(name: str, wanted: str, live: Mapping[str, str], defaults: Defaults, writable: bool) -> bool:
-    """Whether the running overlay has the option as wanted, aliases included."""
+def running_options(observed: Observed) -> dict[str, str]:
+    """live_options of what runs at the path: empty when there is none of ours."""
+    if observed.live is None:
+        return {}
+    return live_options(observed.live, observed.defaults, observed.one_file_system)
+
+
+def has_option(name: str, desired: Desired, observed: Observed, live: LiveOverlay) -> bool:
+    """Whether the running overlay has an option that was given as it is wanted, aliases included."""
+    wanted, running = desired.options[name], running_options(observed)
     if name == "redirect_dir":
-        return redirect(wanted, defaults, writable) == live[name]
-    # The kernel shows xino only where it differs from the default and matters: layers of more than one file system.
-    return name not in live or live[name] == wanted
+        return redirect(wanted, observed.defaults, live.layers.upperdir is not None) == running[name]
+    if name == "xino" and running.get(name) == "off":
+        # The kernel turns it off where the file systems of the layers do not suit it, and would do so again.
+        asked = desired.options if mounted_by_unit(desired, observed) else live.asked
+        return wanted in ("off", asked.get(name))
+    return name not in running or running[name] == wanted
+
+
+def mounted_by_unit(desired: Desired, observed: Observed) -> bool:
+    """Whether the overlay runs since boot, where it has no record: the unit names its layers and options."""
+    unit, live = observed.unit, observed.live
+    recorded = live is not None and live.recorded
+    return desired.systemd and not recorded and unit is not None and observed.unit_text == unit.text
 
 
 def propagation_of(mounted: Mount) -> str:
@@ -185,7 +211,7 @@ def live_state(observed: Observed) -> dict[str, Any]:
     return {
         "path": show_path(observed.path),
         **layers_shown(observed.live.layers),
-        **live_options(observed.live, observed.defaults),
+        **running_options(observed),
         "flags": live_flags(observed.live),
         "propagation": propagation_of(observed.live.mount),
         "stacked": observed.ours,
@@ -198,6 +224,13 @@ def live_flags(live: LiveOverlay) -> list[str]:
     return sorted(set(FLAGS) & set(live.mount.flags))
 
 
+def live_attributes(live: LiveOverlay) -> int:
+    """Every flag of a running mount as a new one takes it (MOUNT_ATTR_*), also those that no option sets."""
+    flags = set(live.mount.flags)
+    atime = mount.MOUNT_ATTR_RELATIME if flags & {"relatime", "noatime"} else mount.MOUNT_ATTR_STRICTATIME
+    return atime | sum(value for name, value in {**FLAGS, **_OTHER_FLAGS}.items() if name in flags)
+
+
 def compared_state(desired: Desired, observed: Observed) -> dict[str, Any]:
     """The part of live_state that is compared: overlay options and propagation only where they were given.
 
@@ -206,13 +239,12 @@ def compared_state(desired: Desired, observed: Observed) -> dict[str, Any]:
     state = live_state(observed)
     if observed.live is None:
         return state
-    running, writable = live_options(observed.live, observed.defaults), observed.live.layers.upperdir is not None
+    running = running_options(observed)
     for name in OPTIONS:
         state.pop(name, None)
         if name in desired.options:
-            wanted = desired.options[name]
-            same = same_option(name, wanted, running, observed.defaults, writable)
-            state[name] = wanted if same else running[name]
+            same = has_option(name, desired, observed, observed.live)
+            state[name] = desired.options[name] if same else running[name]
     live = state.pop("propagation")
     if desired.propagation is not None:
         state["propagation"] = live if propagation_to_set(desired.propagation, live) else desired.propagation

@@ -140,6 +140,8 @@ def apply(plan: Plan, kernel: Any) -> list[Any]:
 def _undo(executed: list[Operation], kernel: Any) -> list[str]:
     undone = []
     for operation in reversed(executed):
+        if operation.commits:
+            break
         if type(operation).undo is Operation.undo:
             continue
         try:

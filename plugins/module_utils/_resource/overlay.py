@@ -71,9 +71,11 @@ class Overlay(Resource[Desired, Observed]):
         stack = overlay_state.stack_at(path, mounts)
         overlays = [overlay_state.live_overlay(m) for m in _overlays_of_ours(stack)]
         live = overlays[0] if overlays else None
-        recorded = overlay_state.read_record(path)
+        record = overlay_state.read_record(path)
+        recorded = record.layers if record is not None else None
         record_path = overlay_state.record_path(path)
         unit, refusal = _unit(desired, path, layers)
+        directories = _directories(path, stack, [layers, live.layers if live else None, recorded])
         return Observed(
             path=path,
             layers=layers,
@@ -81,10 +83,12 @@ class Overlay(Resource[Desired, Observed]):
             live=live,
             ours=len(overlays),
             covered=not overlays and any(map(_is_ours, stack)),
+            above=_above(stack[: len(overlays)], mounts),
             recorded=recorded,
             record_path=record_path,
             record_exists=os.path.lexists(record_path),
-            directories=_directories(path, stack, [layers, live.layers if live else None, recorded]),
+            directories=directories,
+            one_file_system=_on_one_file_system(live.layers if live else layers, directories, mounts),
             users=_users(layers, stack) if desired.present else (),
             volatile_leftover=_volatile_leftover(layers, live),
             defaults=overlay_state.module_defaults(),
@@ -146,11 +150,11 @@ def _ownership(params: Mapping[str, Any]) -> Ownership:
 
 
 def _id(option: str, value: str, look_up: Any) -> int:
-    if value.isdigit() and int(value) <= _MAX_ID:
+    if value.isdecimal() and int(value) <= _MAX_ID:
         return int(value)
     try:
         return int(look_up(value))
-    except KeyError:
+    except (KeyError, ValueError):
         raise OptionError(option, value, "is not known on this host") from None
 
 
@@ -175,6 +179,7 @@ def _check(desired: Desired) -> None:
         ("userxattr", redirect_dir not in (None, "nofollow"), "cannot be combined with redirect_dir but nofollow"),
         ("nfs_export", options.get("metacopy") == "on", "cannot be combined with metacopy"),
         ("nfs_export", options.get("index") == "off", "needs index"),
+        ("nfs_export", read_only and redirect_dir != "nofollow", "needs redirect_dir=nofollow where upperdir is unset"),
         ("metacopy", not redirects, "needs redirect_dir=on, or no redirect_dir"),
     ]
     for option, clash, message in conflicts:
@@ -207,6 +212,17 @@ def _overlays_of_ours(stack: tuple[Mount, ...]) -> list[Mount]:
             break
         ours.append(each)
     return ours
+
+
+def _on_one_file_system(layers: Layers, directories: Mapping[bytes, Directory], mounts: tuple[Mount, ...]) -> bool:
+    ids = (directories[path].mount_id for path in (*layers.lowerdirs, layers.upperdir) if path is not None)
+    return overlay_state.on_one_file_system(layers, ids, mounts)
+
+
+def _above(ours: tuple[Mount, ...], mounts: tuple[Mount, ...]) -> Mount | None:
+    """The mount on which the lowest of a stack is mounted."""
+    parent = ours[-1].parent_id if ours else None
+    return next((each for each in mounts if each.mount_id == parent), None)
 
 
 def _users(layers: Layers, stack: tuple[Mount, ...]) -> tuple[str, ...]:

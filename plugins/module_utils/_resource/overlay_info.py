@@ -51,7 +51,7 @@ def _shown(mounted: Mount, mounts: tuple[Mount, ...], with_holders: bool) -> dic
         "device": mounted.device,
         "covered": not visible or visible[0].mount_id != mounted.mount_id,
         **layers_shown(live.layers),
-        "options": live_options(live, overlay_state.module_defaults()),
+        "options": live_options(live, overlay_state.module_defaults(), one_file_system=True),
         "flags": live_flags(live),
         "propagation": propagation_of(mounted),
     }
