@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -228,6 +229,63 @@ def test_a_sysctl_that_was_on_before_us_stays_on() -> None:
         sysctl.write("net.ipv4.ip_forward", "0")
 
 
+def all_forwarding() -> dict[str, str | None]:
+    """What the kernel may overwrite when forwarding is switched, of every interface."""
+    names = [
+        f"net/{family}/conf/{entry}/{leaf}"
+        for family in ("ipv4", "ipv6")
+        for entry in sysctl.entries(f"net/{family}/conf")
+        for leaf in ("forwarding", "accept_redirects")
+    ]
+    return sysctl.read_many(tuple(names))
+
+
+EXPLICIT = (
+    "net/ipv4/conf/all/accept_redirects=0",
+    "net/ipv4/conf/forwards/forwarding=1",
+    "net/ipv6/conf/forwards/forwarding=1",
+    "net/ipv6/conf/default/forwarding=1",
+)
+
+
+@contextlib.contextmanager
+def explicit_forwarding() -> Iterator[None]:
+    """A hardened host that forwards between some interfaces only."""
+    before = [(name, sysctl.read(name) or "") for name in (e.partition("=")[0] for e in EXPLICIT)]
+    with member("forwards", ()), member("stays", ()):
+        try:
+            for name, _equals, value in (e.partition("=") for e in EXPLICIT):
+                sysctl.write(name, value)
+            yield
+        finally:
+            for name, value in before:
+                if "/forwards/" not in name:
+                    sysctl.write(name, value)
+
+
+def test_what_the_kernel_overwrites_with_the_switches_goes_back_too() -> None:
+    with explicit_forwarding():
+        before = all_forwarding()
+        make()
+        assert sysctl.read("net/ipv4/conf/stays/forwarding") == sysctl.read("net/ipv6/conf/stays/forwarding") == "1"
+        make(name="lab1", addresses=["10.89.0.1/24"])
+        make(state="absent")
+        make(name="lab1", state="absent")
+        assert all_forwarding() == before
+
+
+def test_what_somebody_changed_since_is_left_to_the_kernel() -> None:
+    with explicit_forwarding(), member("goes", ()):
+        sysctl.write("net/ipv4/conf/goes/forwarding", "1")
+        make()
+        sysctl.write("net/ipv4/conf/all/accept_redirects", "1")
+        sysctl.write("net/ipv6/conf/forwards/forwarding", "0")
+        netlink_links.delete_link("goes")
+        make(state="absent")
+        live = [sysctl.read(name) for name in (e.partition("=")[0] for e in EXPLICIT)]
+        assert live == ["1", "1", "0", "1"]
+
+
 def test_a_record_of_another_boot_restores_nothing() -> None:
     make()
     plain = json.loads(RECORD.read_text())
@@ -353,7 +411,13 @@ def test_a_network_comes_back_from_its_record() -> None:
 
 @pytest.mark.parametrize("state", ["present", "absent"])
 def test_a_run_killed_after_any_change_is_repaired_by_the_next(state: str) -> None:
+    with explicit_forwarding():
+        killed_after_any_change(state)
+
+
+def killed_after_any_change(state: str) -> None:
     options = {"published": to("10.88.0.2", "8080:80")}
+    before = all_forwarding()
     for step in range(40):
         if state == "absent":
             make(**options)
@@ -363,6 +427,7 @@ def test_a_run_killed_after_any_change_is_repaired_by_the_next(state: str) -> No
         assert status in (0, DIED)
         make(**options, state=state)
         make(state="absent")
+        assert all_forwarding() == before, f"after {step} changes"
         if status == 0:
             assert step > 4, "the kernel that dies was not used"
             return

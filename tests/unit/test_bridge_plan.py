@@ -28,6 +28,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._plan.foreig
     tables_to_read,
     warnings_for,
 )
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.forwarding import carried_along
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.host_sysctls import (
     Held,
     HostSysctls,
@@ -41,12 +42,15 @@ MAC = "02:00:00:00:00:01"
 LAB = Network("lab0", "lab0", ("10.88.0.1/24", "fd88::1/64"), MAC)
 FOUR, SIX = "net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"
 UPLINK = "net/ipv6/conf/eth0/accept_ra"
+REDIRECTS = "net/ipv4/conf/all/accept_redirects"
+DEFAULT, PLAIN, VLAN = (f"net/ipv4/conf/{n}/forwarding" for n in ("default", "eth0", "eth0.7"))
 
 
 def sysctls(live: dict[str, str | None], **held: Held) -> HostSysctls:
     """The record with those entries; keyword names stand for the two forwarding sysctls."""
     names = {"four": FOUR, "six": SIX, "uplink": UPLINK}
-    return HostSysctls("/s.json", "boot", bool(held), {names[n]: h for n, h in held.items()}, live)
+    carried = {FOUR: carried_along(FOUR, ["all", "default", "eth0", "eth0.7"])}
+    return HostSysctls("/s.json", "boot", bool(held), {names[n]: h for n, h in held.items()}, live, carried)
 
 
 CLEAN = Observed(
@@ -196,6 +200,7 @@ def test_a_route_that_came_later_does_not_break_a_living_network() -> None:
 
 
 ME, YOU = "network/lab0", "network/lab1"
+ALONG = {REDIRECTS: "0", VLAN: "1"}
 SYSCTLS = [
     ("was on before us", {FOUR: "1"}, {}, {FOUR: "1"}, [], None),
     ("first user", {FOUR: "0"}, {}, {FOUR: "1"}, [(FOUR, "1")], {FOUR: Held("0", "1", (ME,))}),
@@ -228,6 +233,70 @@ SYSCTLS = [
         {FOUR: "1"},
         [(SIX, "0"), (FOUR, "1")],
         {FOUR: Held("0", "1", (ME,))},
+    ),
+    (
+        "what the kernel would not put back is recorded",
+        {FOUR: "0", REDIRECTS: "0", DEFAULT: "0", PLAIN: "0", VLAN: "1"},
+        {},
+        {FOUR: "1"},
+        [(FOUR, "1")],
+        {FOUR: Held("0", "1", (ME,), ALONG)},
+    ),
+    (
+        "it puts back the rest",
+        {FOUR: "0", REDIRECTS: "1", DEFAULT: "0", PLAIN: "0", VLAN: "0"},
+        {},
+        {FOUR: "1"},
+        [(FOUR, "1")],
+        {FOUR: Held("0", "1", (ME,))},
+    ),
+    (
+        "switched off and on by others: more is recorded, nothing forgotten",
+        {FOUR: "0", REDIRECTS: "1", DEFAULT: "1", PLAIN: "0", VLAN: "0"},
+        {"four": Held("0", "1", (ME,), ALONG)},
+        {FOUR: "1"},
+        [(FOUR, "1")],
+        {FOUR: Held("0", "1", (ME,), {DEFAULT: "1", **ALONG})},
+    ),
+    (
+        "one of two goes, and what goes along stays recorded",
+        {FOUR: "1", REDIRECTS: "0", VLAN: "1"},
+        {"four": Held("0", "1", (ME, YOU), ALONG)},
+        {},
+        [],
+        {FOUR: Held("0", "1", (YOU,), ALONG)},
+    ),
+    (
+        "it follows the switch",
+        {FOUR: "1", REDIRECTS: "0", VLAN: "1"},
+        {"four": Held("0", "1", (ME,), ALONG)},
+        {},
+        [(FOUR, "0"), (REDIRECTS, "0"), (VLAN, "1")],
+        None,
+    ),
+    (
+        "changed by someone or gone",
+        {FOUR: "1", REDIRECTS: "1", VLAN: None},
+        {"four": Held("0", "1", (ME,), ALONG)},
+        {},
+        [(FOUR, "0")],
+        None,
+    ),
+    (
+        "killed between the switch and the last of them",
+        {FOUR: "0", REDIRECTS: "0", VLAN: "0"},
+        {"four": Held("0", "1", (ME,), ALONG)},
+        {},
+        [(VLAN, "1")],
+        None,
+    ),
+    (
+        "the switch changed by someone",
+        {FOUR: "2", REDIRECTS: "0", VLAN: "2"},
+        {"four": Held("0", "1", (ME,), ALONG)},
+        {},
+        [],
+        None,
     ),
 ]
 

@@ -17,14 +17,13 @@ from .._kernel.sockets import Listener
 from . import bridge_checks, nft_table
 from .bridge_operations import AddBridgeAddress, CreateBridge, DeleteBridge, RemoveBridgeAddress, SetBridge
 from .files import MakeDirectory, RemoveDirectory, RemoveFile, WriteFile
+from .forwarding import IP_FORWARD, IPV6_FORWARDING
 from .host_sysctls import HostSysctls, WriteSysctl, hold, last_used
 from .network import Network, to_json
 from .operation import RECREATE, Operation, Plan, changes_between
 from .publish import publish_elements, published_view
 
 ALIAS = "barekernel:"
-IP_FORWARD = "net.ipv4.ip_forward"
-IPV6_FORWARDING = "net.ipv6.conf.all.forwarding"
 
 
 @dataclass(frozen=True)
