@@ -127,6 +127,17 @@ def test_a_bridge_keeps_its_mtu_whatever_is_plugged_in() -> None:
         assert not make().changed
 
 
+def test_an_mtu_too_small_for_ipv6_and_back() -> None:
+    both, four = LAB["addresses"], LAB["addresses"][:1]
+    make(mtu=1279, addresses=four)
+    with member("port", ("10.88.0.2/24",), "lab0"):
+        for mtu, addresses in ((1500, both), (68, four), (1280, four), (1000, four), (1280, both)):
+            assert make(mtu=mtu, addresses=addresses).changed
+            live = netlink_links.link("lab0")
+            assert (live.mtu, live.up) == (mtu, True)
+            assert sysctl.read("net/ipv6/conf/lab0/accept_ra") == (None if mtu < 1280 else "0")
+
+
 def test_attached_containers_are_named_and_cut_off_only_by_force() -> None:
     make()
     with member("vethweb", ("10.88.0.2/24",), "lab0"):
@@ -362,7 +373,7 @@ BAD_INPUT = [
     (OptionError, "one address a subnet", {"addresses": ["10.88.0.1/24", "10.88.0.2/25"]}),
     (OptionError, "no subnet", {"addresses": ["10.88.0.1/32"]}),
     (OptionError, "loopback", {"addresses": ["127.0.0.1/8"]}),
-    (OptionError, "mtu: 1279", {"mtu": 1279}),
+    (OptionError, "mtu: 1279: must be from 1280 for IPv6", {"mtu": 1279}),
     (OptionError, "mac", {"mac": "01:00:00:00:00:01"}),
     (OptionError, "outside network lab0", {"published": to("10.99.0.5", "80:80")}),
     (OptionError, "gateway", {"published": to("10.88.0.1", "80:80")}),

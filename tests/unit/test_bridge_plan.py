@@ -160,6 +160,34 @@ def test_drift_of_the_bridge(drift: dict[str, Any], expected: list[str]) -> None
     assert actions(LAB, dataclasses.replace(LIVING, bridges=(dataclasses.replace(BRIDGE, **drift),))) == expected
 
 
+FOUR_ONLY = dataclasses.replace(LAB, addresses=("10.88.0.1/24",))
+NO_IPV6 = {n: v for n, v in bridge_sysctls(FOUR_ONLY, True).items() if "ipv6" not in n}
+MTUS = [
+    ("from IPv6 to less than it needs", BRIDGE, 1000, ["set bridge lab0 MTU 1000"]),
+    ("less", dataclasses.replace(BRIDGE, mtu=1000, addresses=FOUR_ONLY.addresses, sysctls=NO_IPV6), 1000, []),
+    (
+        "IPv6 comes back with the kernel's defaults",
+        dataclasses.replace(BRIDGE, mtu=1279, addresses=FOUR_ONLY.addresses, sysctls=NO_IPV6),
+        1280,
+        [
+            "set bridge lab0 down",
+            "set bridge lab0 MTU 1280",
+            "set sysctl net/ipv6/conf/lab0/accept_ra to 0",
+            "set sysctl net/ipv6/conf/lab0/accept_dad to 0",
+            "set bridge lab0 up",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("bridge", "mtu", "expected"), [m[1:] for m in MTUS], ids=[m[0] for m in MTUS])
+def test_there_is_no_ipv6_below_its_least_mtu(bridge: Bridge, mtu: int, expected: list[str]) -> None:
+    living = dataclasses.replace(LIVING, bridges=(bridge,))
+    planned = actions(dataclasses.replace(FOUR_ONLY, mtu=mtu), living)
+    kinds = ("set bridge", "set sysctl net/ipv", "add address", "remove address")
+    assert [a for a in planned if a.startswith(kinds)] == expected
+
+
 def test_the_mac_is_kept_when_the_host_is_renamed() -> None:
     undeclared = dataclasses.replace(LAB, mac="")
     assert actions(undeclared, dataclasses.replace(LIVING, host_identity="renamed")) == []
