@@ -122,6 +122,24 @@ def test_a_change_is_made_on_the_living_link_and_taken_back(change, holds):
     assert reachable("10.99.0.1") and reachable("fd99::1")
 
 
+SIX = [{"to": "default", "via": "fd99::1"}, {"to": "fd55::/64", "via": "fd99::1", "source": "fd99::3"}]
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize("left", [["10.99.0.2/24", "fd99::2/64"], ["10.99.0.2/24"], ["fd99::2/64"], []])
+def test_routes_of_a_family_whose_addresses_go(left, declared):
+    """IPv4 routes go with the last address, or with the one that is their source; IPv6 routes stay."""
+    four = [{"to": "default", "via": "10.99.0.1"}, {"to": "10.5.0.0/16", "via": "10.99.0.1", "source": "10.99.0.3"}]
+    task({"addresses": ["10.99.0.2/24", "10.99.0.3/24", "fd99::2/64", "fd99::3/64"], "routes": four + SIX}, BASE[1])
+    outcome = task({"addresses": left, "routes": [] if declared else None}, BASE[1])
+    assert addresses() == left
+    kept = [("default", "10.99.0.1", None)] if left[:1] == ["10.99.0.2/24"] and not declared else []
+    assert routes() == kept
+    six = [("default", "fd99::1", 1024), ("fd55::/64", "fd99::1", 1024)]
+    assert routes(version="-6") == ([] if declared else sorted(six, key=str))
+    assert len(outcome.plan.after["ends[0]"]["routes"]) == len(kept) + (0 if declared else 2)
+
+
 def test_a_link_local_address_that_is_declared():
     assert task({"addresses": ["fe80::1234/64", "10.99.0.2/24"]}).changed
     assert "fe80::1234" in json.dumps(ip("addr", where="bktest-a"))

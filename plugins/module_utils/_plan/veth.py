@@ -88,9 +88,8 @@ def _plan_end(
     operations += plan_qdisc(link, netns, there.qdisc, wanted.qdisc)
     changed, bare = plan_addresses(link, netns, there.addresses, wanted.addresses, end.dad)
     gone = set(there.addresses) - set(wanted.addresses)
-    # The kernel takes the routes of a family along with its last address on the interface.
-    left = [r for r in without_sources(there.routes, gone) if r.version not in bare]
-    return operations + changed + plan_routes(link, netns, tuple(left), wanted.routes)
+    left = without_sources(there.routes, gone)
+    return operations + changed + plan_routes(link, netns, left, wanted.routes, bare)
 
 
 def _plan_place(there: EndState, wanted: EndState, live_rename: bool) -> tuple[list[Operation], EndState]:
