@@ -293,6 +293,35 @@ def test_host_sysctls_only_of_the_interface():
             task(None, {"sysctls": {name: 1}})
     with pytest.raises(OptionError, match="sysctls.net.ipv4.nonsense: '1': this kernel has no such"):
         task({"sysctls": {"net.ipv4.nonsense": 1}})
+    with pytest.raises(OptionError, match="sysctls.net.ipv6.neigh.eth0.nonsense: '1': this kernel has no such"):
+        task({"sysctls": {"net.ipv6.neigh.eth0.nonsense": 1}})
+
+
+RESPELLED = [
+    ("net.ipv4.ip_local_reserved_ports", "8080,8081,9000", "8080-8081,9000"),
+    ("net.ipv4.tcp_keepalive_time", "0x10", "16"),
+    ("net.ipv4.tcp_keepalive_time", "010", "8"),
+    ("net.ipv4.tcp_rmem", "8192", "8192\t"),
+    ("net.ipv4.tcp_fastopen_key", "1-2-3-A", "00000001-00000002-00000003-0000000a"),
+    ("net.ipv6.conf.eth0.stable_secret", "2001:db8::0001", "2001:0db8:0000:0000:0000:0000:0000:0001"),
+    ("net.ipv4.neigh.eth0.ucast_solicit", "0x5", "5"),
+]
+
+
+@pytest.mark.parametrize(("name", "given", "shown"), RESPELLED)
+def test_sysctls_that_the_kernel_respells(name, given, shown):
+    assert task({"sysctls": {name: given}}).changed
+    assert netns_sysctl(name.replace(".", "/")).startswith(shown)
+    again = task({"sysctls": {name: given}})
+    assert not again.changed and again.plan.changes == ()
+
+
+def test_a_sysctl_of_a_namespace_that_the_kernel_respells():
+    spaces = [{"name": "bktest-a", "sysctls": {"net.ipv4.ip_local_reserved_ports": "81,80"}}]
+    assert task(namespaces=spaces).changed
+    assert netns_sysctl("net/ipv4/ip_local_reserved_ports") == "80-81"
+    again = task(namespaces=spaces)
+    assert not again.changed and again.plan.changes == ()
 
 
 @pytest.mark.parametrize("live", [True, False])
