@@ -366,6 +366,7 @@ BAD_INPUT = [
     (OptionError, r"name: '\.\.'", {"name": ".."}),
     (OptionError, "at most 15 bytes", {"bridge": "x" * 16}),
     (OptionError, "reserved", {"bridge": "all"}),
+    (OptionError, "bridge: 'v%d'", {"bridge": "v%d"}),
     (OptionError, "addresses", {"addresses": []}),
     (OptionError, "with its prefix", {"addresses": ["10.88.0.1"]}),
     (OptionError, "network or broadcast", {"addresses": ["10.88.0.0/24"]}),

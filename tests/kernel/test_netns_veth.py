@@ -514,6 +514,8 @@ def test_two_runs_at_once_make_one_pair():
         ({"addresses": ["10.99.0.2"]}, {}, "ends[0].addresses"),
         ({"addresses": ["10.99.0.1/24"]}, {"addresses": ["10.99.0.1/24"]}, "ends[1].addresses"),
         ({}, {"addresses": ["10.99.9.1/24"]}, "ends[1].addresses"),
+        ({}, {"interface": "bktest%d"}, "ends[1].interface"),
+        ({"bridge": "bkbr%"}, {}, "ends[0].bridge"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_made(first, second, option):
