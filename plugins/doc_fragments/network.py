@@ -40,7 +40,9 @@ options:
     type: str
   mtu:
     description:
-      - MTU of the bridge in bytes. It does not follow its ports. Applied live.
+      - MTU of the bridge in bytes, at least 1280 where O(addresses) has an IPv6 one, else 68. It does not follow its
+        ports.
+      - Applied live. From less than 1280 to more the bridge goes down for a moment, as IPv6 begins anew on it.
     type: int
     default: 1500
   nat:

@@ -165,6 +165,9 @@ options:
             live.
           - Before anything is made, names are looked up and numbers checked, for a namespace that is yet to be made
             on the host.
+          - Numbers, port lists, masks and addresses are compared by what they mean, as the kernel shows them in its own
+            words. As for the kernel, V(0x10) is hexadecimal and V(010) octal. Of a parameter of several numbers those
+            that are not given stay.
         type: dict
       impairment:
         description:

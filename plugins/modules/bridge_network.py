@@ -16,6 +16,10 @@ description:
     interfaces. The values as they were are put back with the last network that needs them, unless somebody else has
     changed them since. An interface that has its default route from router advertisements gets C(accept_ra=2), as it
     would lose that route otherwise.
+  - When one of the two is switched, the kernel sets C(forwarding) of every interface and of C(default) to the same, and
+    with C(net.ipv4.ip_forward) also C(net.ipv4.conf.all.accept_redirects) to the opposite. What of these differed is
+    put back, too. An interface that must not forward meanwhile gets C(forwarding=0) after the first network was made;
+    that is left alone as long as the switch stays on.
   - Every option is compared with the live kernel. Containers stay attached while a network changes.
 extends_documentation_fragment:
   - barekernel.containers.attributes

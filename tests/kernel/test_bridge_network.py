@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -126,6 +127,17 @@ def test_a_bridge_keeps_its_mtu_whatever_is_plugged_in() -> None:
         assert not make().changed
 
 
+def test_an_mtu_too_small_for_ipv6_and_back() -> None:
+    both, four = LAB["addresses"], LAB["addresses"][:1]
+    make(mtu=1279, addresses=four)
+    with member("port", ("10.88.0.2/24",), "lab0"):
+        for mtu, addresses in ((1500, both), (68, four), (1280, four), (1000, four), (1280, both)):
+            assert make(mtu=mtu, addresses=addresses).changed
+            live = netlink_links.link("lab0")
+            assert (live.mtu, live.up) == (mtu, True)
+            assert sysctl.read("net/ipv6/conf/lab0/accept_ra") == (None if mtu < 1280 else "0")
+
+
 def test_attached_containers_are_named_and_cut_off_only_by_force() -> None:
     make()
     with member("vethweb", ("10.88.0.2/24",), "lab0"):
@@ -228,6 +240,63 @@ def test_a_sysctl_that_was_on_before_us_stays_on() -> None:
         sysctl.write("net.ipv4.ip_forward", "0")
 
 
+def all_forwarding() -> dict[str, str | None]:
+    """What the kernel may overwrite when forwarding is switched, of every interface."""
+    names = [
+        f"net/{family}/conf/{entry}/{leaf}"
+        for family in ("ipv4", "ipv6")
+        for entry in sysctl.entries(f"net/{family}/conf")
+        for leaf in ("forwarding", "accept_redirects")
+    ]
+    return sysctl.read_many(tuple(names))
+
+
+EXPLICIT = (
+    "net/ipv4/conf/all/accept_redirects=0",
+    "net/ipv4/conf/forwards/forwarding=1",
+    "net/ipv6/conf/forwards/forwarding=1",
+    "net/ipv6/conf/default/forwarding=1",
+)
+
+
+@contextlib.contextmanager
+def explicit_forwarding() -> Iterator[None]:
+    """A hardened host that forwards between some interfaces only."""
+    before = [(name, sysctl.read(name) or "") for name in (e.partition("=")[0] for e in EXPLICIT)]
+    with member("forwards", ()), member("stays", ()):
+        try:
+            for name, _equals, value in (e.partition("=") for e in EXPLICIT):
+                sysctl.write(name, value)
+            yield
+        finally:
+            for name, value in before:
+                if "/forwards/" not in name:
+                    sysctl.write(name, value)
+
+
+def test_what_the_kernel_overwrites_with_the_switches_goes_back_too() -> None:
+    with explicit_forwarding():
+        before = all_forwarding()
+        make()
+        assert sysctl.read("net/ipv4/conf/stays/forwarding") == sysctl.read("net/ipv6/conf/stays/forwarding") == "1"
+        make(name="lab1", addresses=["10.89.0.1/24"])
+        make(state="absent")
+        make(name="lab1", state="absent")
+        assert all_forwarding() == before
+
+
+def test_what_somebody_changed_since_is_left_to_the_kernel() -> None:
+    with explicit_forwarding(), member("goes", ()):
+        sysctl.write("net/ipv4/conf/goes/forwarding", "1")
+        make()
+        sysctl.write("net/ipv4/conf/all/accept_redirects", "1")
+        sysctl.write("net/ipv6/conf/forwards/forwarding", "0")
+        netlink_links.delete_link("goes")
+        make(state="absent")
+        live = [sysctl.read(name) for name in (e.partition("=")[0] for e in EXPLICIT)]
+        assert live == ["1", "1", "0", "1"]
+
+
 def test_a_record_of_another_boot_restores_nothing() -> None:
     make()
     plain = json.loads(RECORD.read_text())
@@ -297,6 +366,7 @@ BAD_INPUT = [
     (OptionError, r"name: '\.\.'", {"name": ".."}),
     (OptionError, "at most 15 bytes", {"bridge": "x" * 16}),
     (OptionError, "reserved", {"bridge": "all"}),
+    (OptionError, "bridge: 'v%d'", {"bridge": "v%d"}),
     (OptionError, "addresses", {"addresses": []}),
     (OptionError, "with its prefix", {"addresses": ["10.88.0.1"]}),
     (OptionError, "network or broadcast", {"addresses": ["10.88.0.0/24"]}),
@@ -304,7 +374,7 @@ BAD_INPUT = [
     (OptionError, "one address a subnet", {"addresses": ["10.88.0.1/24", "10.88.0.2/25"]}),
     (OptionError, "no subnet", {"addresses": ["10.88.0.1/32"]}),
     (OptionError, "loopback", {"addresses": ["127.0.0.1/8"]}),
-    (OptionError, "mtu: 1279", {"mtu": 1279}),
+    (OptionError, "mtu: 1279: must be from 1280 for IPv6", {"mtu": 1279}),
     (OptionError, "mac", {"mac": "01:00:00:00:00:01"}),
     (OptionError, "outside network lab0", {"published": to("10.99.0.5", "80:80")}),
     (OptionError, "gateway", {"published": to("10.88.0.1", "80:80")}),
@@ -353,7 +423,13 @@ def test_a_network_comes_back_from_its_record() -> None:
 
 @pytest.mark.parametrize("state", ["present", "absent"])
 def test_a_run_killed_after_any_change_is_repaired_by_the_next(state: str) -> None:
+    with explicit_forwarding():
+        killed_after_any_change(state)
+
+
+def killed_after_any_change(state: str) -> None:
     options = {"published": to("10.88.0.2", "8080:80")}
+    before = all_forwarding()
     for step in range(40):
         if state == "absent":
             make(**options)
@@ -363,6 +439,7 @@ def test_a_run_killed_after_any_change_is_repaired_by_the_next(state: str) -> No
         assert status in (0, DIED)
         make(**options, state=state)
         make(state="absent")
+        assert all_forwarding() == before, f"after {step} changes"
         if status == 0:
             assert step > 4, "the kernel that dies was not used"
             return

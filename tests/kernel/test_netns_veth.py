@@ -122,6 +122,24 @@ def test_a_change_is_made_on_the_living_link_and_taken_back(change, holds):
     assert reachable("10.99.0.1") and reachable("fd99::1")
 
 
+SIX = [{"to": "default", "via": "fd99::1"}, {"to": "fd55::/64", "via": "fd99::1", "source": "fd99::3"}]
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize("left", [["10.99.0.2/24", "fd99::2/64"], ["10.99.0.2/24"], ["fd99::2/64"], []])
+def test_routes_of_a_family_whose_addresses_go(left, declared):
+    """IPv4 routes go with the last address, or with the one that is their source; IPv6 routes stay."""
+    four = [{"to": "default", "via": "10.99.0.1"}, {"to": "10.5.0.0/16", "via": "10.99.0.1", "source": "10.99.0.3"}]
+    task({"addresses": ["10.99.0.2/24", "10.99.0.3/24", "fd99::2/64", "fd99::3/64"], "routes": four + SIX}, BASE[1])
+    outcome = task({"addresses": left, "routes": [] if declared else None}, BASE[1])
+    assert addresses() == left
+    kept = [("default", "10.99.0.1", None)] if left[:1] == ["10.99.0.2/24"] and not declared else []
+    assert routes() == kept
+    six = [("default", "fd99::1", 1024), ("fd55::/64", "fd99::1", 1024)]
+    assert routes(version="-6") == ([] if declared else sorted(six, key=str))
+    assert len(outcome.plan.after["ends[0]"]["routes"]) == len(kept) + (0 if declared else 2)
+
+
 def test_a_link_local_address_that_is_declared():
     assert task({"addresses": ["fe80::1234/64", "10.99.0.2/24"]}).changed
     assert "fe80::1234" in json.dumps(ip("addr", where="bktest-a"))
@@ -310,6 +328,35 @@ def test_host_sysctls_only_of_the_interface():
             task(None, {"sysctls": {name: 1}})
     with pytest.raises(OptionError, match="sysctls.net.ipv4.nonsense: '1': this kernel has no such"):
         task({"sysctls": {"net.ipv4.nonsense": 1}})
+    with pytest.raises(OptionError, match="sysctls.net.ipv6.neigh.eth0.nonsense: '1': this kernel has no such"):
+        task({"sysctls": {"net.ipv6.neigh.eth0.nonsense": 1}})
+
+
+RESPELLED = [
+    ("net.ipv4.ip_local_reserved_ports", "8080,8081,9000", "8080-8081,9000"),
+    ("net.ipv4.tcp_keepalive_time", "0x10", "16"),
+    ("net.ipv4.tcp_keepalive_time", "010", "8"),
+    ("net.ipv4.tcp_rmem", "8192", "8192\t"),
+    ("net.ipv4.tcp_fastopen_key", "1-2-3-A", "00000001-00000002-00000003-0000000a"),
+    ("net.ipv6.conf.eth0.stable_secret", "2001:db8::0001", "2001:0db8:0000:0000:0000:0000:0000:0001"),
+    ("net.ipv4.neigh.eth0.ucast_solicit", "0x5", "5"),
+]
+
+
+@pytest.mark.parametrize(("name", "given", "shown"), RESPELLED)
+def test_sysctls_that_the_kernel_respells(name, given, shown):
+    assert task({"sysctls": {name: given}}).changed
+    assert netns_sysctl(name.replace(".", "/")).startswith(shown)
+    again = task({"sysctls": {name: given}})
+    assert not again.changed and again.plan.changes == ()
+
+
+def test_a_sysctl_of_a_namespace_that_the_kernel_respells():
+    spaces = [{"name": "bktest-a", "sysctls": {"net.ipv4.ip_local_reserved_ports": "81,80"}}]
+    assert task(namespaces=spaces).changed
+    assert netns_sysctl("net/ipv4/ip_local_reserved_ports") == "80-81"
+    again = task(namespaces=spaces)
+    assert not again.changed and again.plan.changes == ()
 
 
 @pytest.mark.parametrize("live", [True, False])
@@ -503,6 +550,8 @@ def test_two_runs_at_once_make_one_pair():
         ({"addresses": ["10.99.0.2"]}, {}, "ends[0].addresses"),
         ({"addresses": ["10.99.0.1/24"]}, {"addresses": ["10.99.0.1/24"]}, "ends[1].addresses"),
         ({}, {"addresses": ["10.99.9.1/24"]}, "ends[1].addresses"),
+        ({}, {"interface": "bktest%d"}, "ends[1].interface"),
+        ({"bridge": "bkbr%"}, {}, "ends[0].bridge"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_made(first, second, option):

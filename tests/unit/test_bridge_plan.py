@@ -28,6 +28,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._plan.foreig
     tables_to_read,
     warnings_for,
 )
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.forwarding import carried_along
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.host_sysctls import (
     Held,
     HostSysctls,
@@ -41,12 +42,15 @@ MAC = "02:00:00:00:00:01"
 LAB = Network("lab0", "lab0", ("10.88.0.1/24", "fd88::1/64"), MAC)
 FOUR, SIX = "net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"
 UPLINK = "net/ipv6/conf/eth0/accept_ra"
+REDIRECTS = "net/ipv4/conf/all/accept_redirects"
+DEFAULT, PLAIN, VLAN = (f"net/ipv4/conf/{n}/forwarding" for n in ("default", "eth0", "eth0.7"))
 
 
 def sysctls(live: dict[str, str | None], **held: Held) -> HostSysctls:
     """The record with those entries; keyword names stand for the two forwarding sysctls."""
     names = {"four": FOUR, "six": SIX, "uplink": UPLINK}
-    return HostSysctls("/s.json", "boot", bool(held), {names[n]: h for n, h in held.items()}, live)
+    carried = {FOUR: carried_along(FOUR, ["all", "default", "eth0", "eth0.7"])}
+    return HostSysctls("/s.json", "boot", bool(held), {names[n]: h for n, h in held.items()}, live, carried)
 
 
 CLEAN = Observed(
@@ -156,6 +160,34 @@ def test_drift_of_the_bridge(drift: dict[str, Any], expected: list[str]) -> None
     assert actions(LAB, dataclasses.replace(LIVING, bridges=(dataclasses.replace(BRIDGE, **drift),))) == expected
 
 
+FOUR_ONLY = dataclasses.replace(LAB, addresses=("10.88.0.1/24",))
+NO_IPV6 = {n: v for n, v in bridge_sysctls(FOUR_ONLY, True).items() if "ipv6" not in n}
+MTUS = [
+    ("from IPv6 to less than it needs", BRIDGE, 1000, ["set bridge lab0 MTU 1000"]),
+    ("less", dataclasses.replace(BRIDGE, mtu=1000, addresses=FOUR_ONLY.addresses, sysctls=NO_IPV6), 1000, []),
+    (
+        "IPv6 comes back with the kernel's defaults",
+        dataclasses.replace(BRIDGE, mtu=1279, addresses=FOUR_ONLY.addresses, sysctls=NO_IPV6),
+        1280,
+        [
+            "set bridge lab0 down",
+            "set bridge lab0 MTU 1280",
+            "set sysctl net/ipv6/conf/lab0/accept_ra to 0",
+            "set sysctl net/ipv6/conf/lab0/accept_dad to 0",
+            "set bridge lab0 up",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("bridge", "mtu", "expected"), [m[1:] for m in MTUS], ids=[m[0] for m in MTUS])
+def test_there_is_no_ipv6_below_its_least_mtu(bridge: Bridge, mtu: int, expected: list[str]) -> None:
+    living = dataclasses.replace(LIVING, bridges=(bridge,))
+    planned = actions(dataclasses.replace(FOUR_ONLY, mtu=mtu), living)
+    kinds = ("set bridge", "set sysctl net/ipv", "add address", "remove address")
+    assert [a for a in planned if a.startswith(kinds)] == expected
+
+
 def test_the_mac_is_kept_when_the_host_is_renamed() -> None:
     undeclared = dataclasses.replace(LAB, mac="")
     assert actions(undeclared, dataclasses.replace(LIVING, host_identity="renamed")) == []
@@ -196,6 +228,7 @@ def test_a_route_that_came_later_does_not_break_a_living_network() -> None:
 
 
 ME, YOU = "network/lab0", "network/lab1"
+ALONG = {REDIRECTS: "0", VLAN: "1"}
 SYSCTLS = [
     ("was on before us", {FOUR: "1"}, {}, {FOUR: "1"}, [], None),
     ("first user", {FOUR: "0"}, {}, {FOUR: "1"}, [(FOUR, "1")], {FOUR: Held("0", "1", (ME,))}),
@@ -228,6 +261,70 @@ SYSCTLS = [
         {FOUR: "1"},
         [(SIX, "0"), (FOUR, "1")],
         {FOUR: Held("0", "1", (ME,))},
+    ),
+    (
+        "what the kernel would not put back is recorded",
+        {FOUR: "0", REDIRECTS: "0", DEFAULT: "0", PLAIN: "0", VLAN: "1"},
+        {},
+        {FOUR: "1"},
+        [(FOUR, "1")],
+        {FOUR: Held("0", "1", (ME,), ALONG)},
+    ),
+    (
+        "it puts back the rest",
+        {FOUR: "0", REDIRECTS: "1", DEFAULT: "0", PLAIN: "0", VLAN: "0"},
+        {},
+        {FOUR: "1"},
+        [(FOUR, "1")],
+        {FOUR: Held("0", "1", (ME,))},
+    ),
+    (
+        "switched off and on by others: more is recorded, nothing forgotten",
+        {FOUR: "0", REDIRECTS: "1", DEFAULT: "1", PLAIN: "0", VLAN: "0"},
+        {"four": Held("0", "1", (ME,), ALONG)},
+        {FOUR: "1"},
+        [(FOUR, "1")],
+        {FOUR: Held("0", "1", (ME,), {DEFAULT: "1", **ALONG})},
+    ),
+    (
+        "one of two goes, and what goes along stays recorded",
+        {FOUR: "1", REDIRECTS: "0", VLAN: "1"},
+        {"four": Held("0", "1", (ME, YOU), ALONG)},
+        {},
+        [],
+        {FOUR: Held("0", "1", (YOU,), ALONG)},
+    ),
+    (
+        "it follows the switch",
+        {FOUR: "1", REDIRECTS: "0", VLAN: "1"},
+        {"four": Held("0", "1", (ME,), ALONG)},
+        {},
+        [(FOUR, "0"), (REDIRECTS, "0"), (VLAN, "1")],
+        None,
+    ),
+    (
+        "changed by someone or gone",
+        {FOUR: "1", REDIRECTS: "1", VLAN: None},
+        {"four": Held("0", "1", (ME,), ALONG)},
+        {},
+        [(FOUR, "0")],
+        None,
+    ),
+    (
+        "killed between the switch and the last of them",
+        {FOUR: "0", REDIRECTS: "0", VLAN: "0"},
+        {"four": Held("0", "1", (ME,), ALONG)},
+        {},
+        [(VLAN, "1")],
+        None,
+    ),
+    (
+        "the switch changed by someone",
+        {FOUR: "2", REDIRECTS: "0", VLAN: "2"},
+        {"four": Held("0", "1", (ME,), ALONG)},
+        {},
+        [],
+        None,
     ),
 ]
 

@@ -37,6 +37,7 @@ def mount(**changes: Any) -> dict[str, Any]:
         ({"hostname": "web_1"}, "hostname", "web_1"),
         ({"networks": [{"name": "lab0", "interface": "x" * 16}]}, "networks[0].interface", "x" * 16),
         ({"networks": [{"name": "lab0", "interface": "lo"}]}, "networks[0].interface", "lo"),
+        ({"networks": [{"name": "lab0", "interface": "eth%d"}]}, "networks[0].interface", "eth%d"),
         ({"networks": [{"name": "lab0"}, {"name": "lab0"}]}, "networks[1].name", "lab0"),
         ({"networks": [{"name": "a"}, {"name": "b", "interface": "eth0"}]}, "networks[1].interface", "eth0"),
         ({"networks": [{"name": "a", "addresses": ["10.0.0.300"]}]}, "networks[0].addresses", "10.0.0.300"),

@@ -32,11 +32,14 @@ from ansible_collections.barekernel.containers.plugins.module_utils._plan.quanti
     parse_rate,
     parse_time,
 )
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.sysctl_values import same_value
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.sysctls import (
     check_sysctls,
     interface_of,
     parse_sysctls,
+    plan_sysctls,
     sample_of,
+    values_after,
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.veth import plan_veth, wanted_states
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.veth_state import (
@@ -238,6 +241,8 @@ def test_what_many_interfaces_may_have(address):
     [
         ("net.ipv4.ip_forward", "0", "1", True),
         ("net.ipv4.ip_forward", "0", "0x1", True),
+        ("net.ipv4.ip_forward", "0", "010", True),
+        ("net.ipv4.ip_forward", "0", "08", False),
         ("net.ipv4.ip_forward", "0", "1 2", False),
         ("net.ipv4.ip_local_port_range", "32768 60999", "1024 65000", True),
         ("net.ipv4.ip_local_port_range", "32768 60999", "1024 x", False),
@@ -256,6 +261,43 @@ def test_values_of_sysctls_are_checked_by_their_kind(name, shown, given, accepte
 
 
 @pytest.mark.parametrize(
+    ("name", "given", "shown", "same"),
+    [
+        ("net.ipv4.tcp_keepalive_time", "0x10", "16", True),
+        ("net.ipv4.tcp_keepalive_time", "010", "8", True),
+        ("net.ipv4.tcp_keepalive_time", "010", "10", False),
+        ("net.ipv4.tcp_keepalive_time", "08", "8", False),
+        ("net.ipv4.tcp_keepalive_time", "-0x1", "-1", True),
+        ("net.ipv4.tcp_keepalive_time", "16", None, False),
+        ("net.ipv4.tcp_keepalive_time", "", "16", False),
+        ("net.ipv4.tcp_rmem", "4096 0x20000 6291456", "4096 131072 6291456", True),
+        ("net.ipv4.tcp_rmem", "4096 131072", "4096 131072 6291456", True),
+        ("net.ipv4.tcp_rmem", "4096 131073", "4096 131072 6291456", False),
+        ("net.ipv4.tcp_rmem", "1 2 3 4", "1 2 3", False),
+        ("net.ipv4.ip_local_reserved_ports", "8080,8081,9000", "8080-8081,9000", True),
+        ("net/ipv4/ip_local_reserved_ports", "9000,0x1f90-8081,", "8080-8081,9000", True),
+        ("net.ipv4.ip_local_reserved_ports", "8080,9000", "8080-8081,9000", False),
+        ("net.ipv4.ip_local_reserved_ports", "1-99999999999", "1-65535", False),
+        ("net.ipv4.ip_local_reserved_ports", "http", "80", False),
+        ("net.ipv4.ip_local_reserved_ports", "", "80", False),
+        ("net.ipv6.conf.eth0/100.stable_secret", "2001:DB8::1", "2001:0db8:0000:0000:0000:0000:0000:0001", True),
+        ("net.ipv6.conf.eth0.stable_secret", "2001:db8::1", "", False),
+        ("net.ipv4.tcp_fastopen_key", "1-2-3-A", "00000001-00000002-00000003-0000000a", True),
+        ("net.ipv4.tcp_fastopen_key", "1-2-3-A", "00000001-00000002-00000003-0000000b", False),
+        ("net.core.rps_default_mask", "1,0", "00000001,00000000", True),
+        ("net.core.rps_default_mask", "010", "10", True),
+        ("net.core.rps_default_mask", "10", "16", False),
+        ("net.ipv4.tcp_congestion_control", "bbr", "cubic", False),
+    ],
+)
+def test_values_of_sysctls_are_compared_by_what_they_mean(name, given, shown, same):
+    assert same_value(name, given, shown) is same
+    wanted, live = ((name, given),), {name: shown}
+    assert (plan_sysctls(A, wanted, live) == []) is same
+    assert values_after(wanted, live) == {name: shown if same else given}
+
+
+@pytest.mark.parametrize(
     ("name", "sample"),
     [
         ("net.ipv4.ip_forward", "net.ipv4.ip_forward"),
@@ -263,6 +305,7 @@ def test_values_of_sysctls_are_checked_by_their_kind(name, shown, given, accepte
         ("net.ipv4.conf.eth0/100.forwarding", "net.ipv4.conf.default.forwarding"),
         ("net/ipv6/conf/eth0.100/forwarding", "net.ipv6.conf.default.forwarding"),
         ("net.mpls.conf.eth0.input", None),
+        ("net.ipv4.neigh.eth0/100.ucast_solicit", "net.ipv4.neigh.lo.ucast_solicit"),
     ],
 )
 def test_what_is_like_a_sysctl_of_an_interface(name, sample):

@@ -47,6 +47,16 @@ def read_many(names: tuple[str, ...], netns: NetnsRef = HOST) -> dict[str, str |
         return {name: _read(path_of(name)) for name in names}
 
 
+def entries(name: str) -> tuple[str, ...]:
+    """The names in a directory of parameters of the calling process's namespaces, such as the interfaces in
+    net/ipv4/conf. Raises KernelError."""
+    path = path_of(name)
+    try:
+        return tuple(sorted(os.listdir(path)))
+    except OSError as error:
+        raise KernelError.wrap(error, "open", path) from error
+
+
 def _read(path: str) -> str | None:
     try:
         with open(path, "rb") as handle:

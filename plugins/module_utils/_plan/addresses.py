@@ -141,7 +141,7 @@ def merged_routes(
 def plan_addresses(
     link: str, netns: NetnsRef, there: tuple[str, ...], wanted: tuple[str, ...], dad: bool
 ) -> tuple[list[Operation], frozenset[int]]:
-    """Operations, and the address families whose routes the kernel drops on the way.
+    """Operations, and the address families whose routes the kernel may drop on the way.
 
     New addresses in other subnets come before old ones go, so that the interface is never without one if it can be
     helped. Within a subnet the old ones go first: an IPv4 address that comes second is a secondary, which the kernel
@@ -162,13 +162,23 @@ def plan_addresses(
     operations += [RemoveAddress(link, netns, a) for a in gone]
     operations += [AddAddress(link, netns, a, dad) for a in late]
     stays = {ipaddress.ip_interface(a).version for a in wanted if a not in late}
-    bare = {ipaddress.ip_interface(a).version for a in gone} - stays
+    # IPv6 keeps an interface's routes without any address. Of IPv4 they go, unless promote_secondaries left one.
+    bare = ({ipaddress.ip_interface(a).version for a in gone} - stays) & {4}
     return operations, frozenset(bare)
 
 
-def plan_routes(link: str, netns: NetnsRef, there: tuple[Route, ...], wanted: tuple[Route, ...]) -> list[Operation]:
-    """Routes without a gateway first (others' gateways may lie behind them); what is not wanted goes last."""
-    set_now = [r for r in wanted if not any(same_route(r, t) for t in there)]
+def plan_routes(
+    link: str,
+    netns: NetnsRef,
+    there: tuple[Route, ...],
+    wanted: tuple[Route, ...],
+    bare: frozenset[int] = frozenset(),
+) -> list[Operation]:
+    """Routes without a gateway first (others' gateways may lie behind them); what is not wanted goes last.
+
+    Those of a family in ``bare`` may have gone already: they are set and removed as if nobody knew.
+    """
+    set_now = [r for r in wanted if r.version in bare or not any(same_route(r, t) for t in there)]
     keys = {route_key(r) for r in wanted}
     gone = [r for r in there if route_key(r) not in keys]
     operations: list[Operation] = [ReplaceRoute(link, netns, r) for r in sorted(set_now, key=lambda r: bool(r.via))]
@@ -182,7 +192,7 @@ def reaches(networks: Iterable[Network], gateway: str) -> bool:
 
 
 def surviving_routes(there: tuple[Route, ...], old: tuple[str, ...], new: tuple[str, ...]) -> tuple[Route, ...]:
-    """Routes that nobody declared, after a change of addresses: the kernel takes those of a family along with its last
+    """Routes that nobody declared, after a change of addresses: the kernel takes those of IPv4 along with its last
     address, and they are set again where their gateway can still be reached."""
     _operations, bare = plan_addresses("", HOST, old, new, False)
     networks = [ipaddress.ip_interface(a).network for a in new]
@@ -195,6 +205,8 @@ def surviving_routes(there: tuple[Route, ...], old: tuple[str, ...], new: tuple[
 
 
 def without_sources(routes: Iterable[Route], gone: Iterable[str]) -> tuple[Route, ...]:
-    """The routes that are left when addresses go: the kernel drops those that name one as their source."""
+    """The routes that are left when addresses go: the kernel drops those of IPv4 that name one as their source
+    (fib_sync_down_addr()), and takes the source from those of IPv6 (fib6_remove_prefsrc())."""
     ips = {str(ipaddress.ip_interface(a).ip) for a in gone}
-    return tuple(r for r in routes if r.source not in ips)
+    left = (r for r in routes if r.version == 6 or r.source not in ips)
+    return tuple(replace(r, source=None) if r.source in ips else r for r in left)

@@ -17,14 +17,13 @@ from .._kernel.sockets import Listener
 from . import bridge_checks, nft_table
 from .bridge_operations import AddBridgeAddress, CreateBridge, DeleteBridge, RemoveBridgeAddress, SetBridge
 from .files import MakeDirectory, RemoveDirectory, RemoveFile, WriteFile
+from .forwarding import IP_FORWARD, IPV6_FORWARDING
 from .host_sysctls import HostSysctls, WriteSysctl, hold, last_used
-from .network import Network, to_json
+from .network import IPV6_MIN_MTU, Network, to_json
 from .operation import RECREATE, Operation, Plan, changes_between
 from .publish import publish_elements, published_view
 
 ALIAS = "barekernel:"
-IP_FORWARD = "net.ipv4.ip_forward"
-IPV6_FORWARDING = "net.ipv6.conf.all.forwarding"
 
 
 @dataclass(frozen=True)
@@ -175,7 +174,7 @@ def bridge_sysctls(network: Network, ipv6: bool) -> dict[str, str]:
     wanted = {}
     if 4 in versions:
         wanted.update({prefix4 + "forwarding": "1", prefix4 + "route_localnet": "1"})
-    if ipv6:
+    if ipv6 and network.mtu >= IPV6_MIN_MTU:
         # The bridge asks for neighbours by its link-local address, which would be of no use for its first seconds
         # while the kernel looks for duplicates.
         wanted.update({prefix6 + "accept_ra": "0", prefix6 + "accept_dad": "0"})
@@ -193,6 +192,10 @@ def _plan_bridge(network: Network, observed: Observed) -> tuple[Operation, ...]:
         operations.append(CreateBridge(network.bridge, network.mac, network.mtu, alias))
         live = Bridge(network.bridge, network.mac, network.mtu, False, alias)
     elif (live.mac, live.mtu, live.alias) != (network.mac, network.mtu, alias):
+        if live.up and observed.ipv6 and live.mtu < IPV6_MIN_MTU <= network.mtu:
+            # IPv6 begins with the kernel's defaults: no member may advertise itself as router until ours are set.
+            operations.append(SetBridge(network.bridge, up=False))
+            live = replace(live, up=False)
         operations.append(
             SetBridge(
                 network.bridge,
@@ -211,13 +214,15 @@ def _plan_bridge(network: Network, observed: Observed) -> tuple[Operation, ...]:
 
 
 def _plan_addresses(network: Network, live: Bridge) -> list[Operation]:
-    removed = [a for a in live.addresses if a not in network.addresses]
+    # With too small an MTU the kernel has taken those of IPv6 along.
+    left = [a for a in live.addresses if ":" not in a or network.mtu >= IPV6_MIN_MTU]
+    removed = [a for a in left if a not in network.addresses]
     # Removing a primary IPv4 address takes the others of its subnet along: those are added (again) afterwards.
     shaken = [ipaddress.ip_interface(a).network for a in removed]
     added = [
         address
         for address in network.addresses
-        if address not in live.addresses or ipaddress.ip_interface(address).network in shaken
+        if address not in left or ipaddress.ip_interface(address).network in shaken
     ]
     return [
         *(RemoveBridgeAddress(network.bridge, address) for address in removed),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from .network import IPV6_MIN_MTU
 from .operation import Operation
 
 
@@ -26,7 +27,7 @@ class CreateBridge(Operation):
     def execute(self, kernel: Any) -> None:
         # With the address in the creating message it is NET_ADDR_SET: udev's MACAddressPolicy leaves it alone.
         # Changing the MTU afterwards pins it; a bridge otherwise follows its smallest port.
-        other = self.mtu - 1 if self.mtu > 1280 else self.mtu + 1
+        other = self.mtu - 1 if self.mtu > IPV6_MIN_MTU else self.mtu + 1
         kernel.netlink_links.create_link(self.name, "bridge", address=self.mac, mtu=other)
         kernel.netlink_links.set_link(self.name, alias=self.alias, mtu=self.mtu)
 

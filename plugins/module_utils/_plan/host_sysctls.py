@@ -10,31 +10,45 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .files import RemoveFile, WriteFile
+from .forwarding import carried_value
 from .operation import Operation
 
 
 @dataclass(frozen=True)
 class Held:
-    """One sysctl that we changed: what it was, what we wrote, and who needs it."""
+    """One sysctl that we changed: what it was, what we wrote, and who needs it.
+
+    ``along`` are the originals of those that the kernel overwrites with it and would not put back by itself.
+    """
 
     original: str
     value: str
     users: tuple[str, ...]
+    along: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class HostSysctls:
-    """The record at ``path`` and the live values; ``held`` is empty when the record is of another boot."""
+    """The record at ``path`` and the live values; ``held`` is empty when the record is of another boot.
+
+    ``carried`` names what the kernel overwrites together with a sysctl that is yet to be changed.
+    """
 
     path: str
     boot_id: str
     recorded: bool
     held: Mapping[str, Held] = field(default_factory=dict)
     live: Mapping[str, str | None] = field(default_factory=dict)
+    carried: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def recorded_names(self) -> tuple[str, ...]:
+        """Every sysctl that the record names."""
+        return tuple(name for switch, entry in self.held.items() for name in (switch, *entry.along))
 
 
 @dataclass(frozen=True)
@@ -57,7 +71,7 @@ def decode(path: str, boot_id: str, plain: Any, live: Mapping[str, str | None]) 
     held = {}
     if plain is not None and plain.get("boot_id") == boot_id:
         for name, entry in plain["sysctls"].items():
-            held[name] = Held(entry["original"], entry["value"], tuple(entry["users"]))
+            held[name] = Held(entry["original"], entry["value"], tuple(entry["users"]), entry.get("along", {}))
     return HostSysctls(path, boot_id, plain is not None, held, live)
 
 
@@ -67,17 +81,19 @@ def hold(state: HostSysctls, wanted: Mapping[str, str], user: str, keep: Collect
 
     What already was so before us is not recorded: it is not ours to take back. What nobody uses any more gets its
     original value, unless someone else has changed it since, in the opposite order of acquiring: forwarding goes
-    before what protects from it. The record is written between the two, so that a run killed at any point neither
-    forgets an original nor restores it twice.
+    before what protects from it. What the kernel overwrote along with it follows. The record is written between the
+    two, so that a run killed at any point neither forgets an original nor restores it twice.
     """
     held, restores = _released(state, wanted, user, keep)
     writes: list[Operation] = []
     for name, value in wanted.items():
         before, known = state.live.get(name), held.get(name)
+        along = {} if before in (None, value) else _along(state, name)
         if known is not None:
-            held[name] = Held(known.original, value, tuple(sorted({*known.users, user})))
+            users = tuple(sorted({*known.users, user}))
+            held[name] = Held(known.original, value, users, {**along, **known.along})
         elif before is not None and before != value:
-            held[name] = Held(before, value, (user,))
+            held[name] = Held(before, value, (user,), along)
         if before != value:
             writes.append(WriteSysctl(name, value))
     return (*restores, *_record(state, held), *writes)
@@ -99,17 +115,37 @@ def _released(
         if name in wanted or users == entry.users:
             continue
         if users:
-            held[name] = Held(entry.original, entry.value, users)
+            held[name] = replace(entry, users=users)
             continue
         del held[name]
-        if name in last_used(state, user) and name not in keep:
-            restores.append(WriteSysctl(name, entry.original, "as it was"))
+        if name not in keep:
+            restores += _restored(state, name, entry)
     return held, restores
+
+
+def _along(state: HostSysctls, switch: str) -> dict[str, str]:
+    """What differs now from what the kernel will make of it when the switch goes back to the value that it has now."""
+    live = {name: state.live.get(name) for name in state.carried.get(switch, ())}
+    back = state.live[switch] or ""
+    return {name: value for name, value in live.items() if value is not None and value != carried_value(name, back)}
+
+
+def _restored(state: HostSysctls, name: str, entry: Held) -> list[Operation]:
+    """The original, unless someone else has changed it since; then what went along with it, on the same condition.
+
+    A run that was killed between the two has left the switch as it was before us: what goes along still has to follow.
+    """
+    now = state.live.get(name)
+    if now is None or now not in (entry.value, entry.original):
+        return []
+    writes: list[Operation] = [WriteSysctl(name, entry.original, "as it was")] if now != entry.original else []
+    untouched = (n for n in entry.along if state.live.get(n) == carried_value(n, now))
+    return writes + [WriteSysctl(n, entry.along[n], "as it was") for n in untouched]
 
 
 def encode(boot_id: str, held: Mapping[str, Held]) -> str:
     """The record's text; the order of the sysctls is that in which they were set."""
-    sysctls = {n: {"original": h.original, "value": h.value, "users": list(h.users)} for n, h in held.items()}
+    sysctls = {n: {**vars(h), "users": list(h.users), "along": dict(h.along)} for n, h in held.items()}
     return json.dumps({"boot_id": boot_id, "sysctls": sysctls}, indent=1) + "\n"
 
 

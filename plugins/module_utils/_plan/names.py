@@ -29,12 +29,13 @@ def check_name(option: str, value: str) -> str:
 def check_link_name(option: str, value: str) -> str:
     """A network interface's name, unchanged; dev_valid_name() of the kernel, and no character that needs quoting.
 
+    No '%' either: the kernel takes eth%d as a template (__dev_alloc_name()) and numbers the interface itself.
     Raises OptionError.
     """
     if len(value.encode()) > LINK_NAME_MAX:
         raise OptionError(option, value, f"an interface name has at most {LINK_NAME_MAX} bytes")
-    if value in ("", ".", "..") or re.search(r"[^\x21-\x7e]|[/:\"'\\{}*]", value):
-        raise OptionError(option, value, "an interface name has no spaces, '/', ':', quotes, braces or '*'")
+    if value in ("", ".", "..") or re.search(r"[^\x21-\x7e]|[/:%\"'\\{}*]", value):
+        raise OptionError(option, value, "an interface name has no spaces, '/', ':', '%', quotes, braces or '*'")
     if value in RESERVED_LINK_NAMES:
         raise OptionError(option, value, "is a reserved name: loopback's, or that of a directory in /proc/sys/net")
     return value

@@ -14,10 +14,7 @@ from typing import Any
 from .._kernel.namespaces import NetnsRef
 from .errors import OptionError
 from .operation import Operation
-
-#: What the kernel prints of a parameter that is a number or a few; and what it takes for one, lists of ports included.
-_NUMBERS = re.compile(r"-?\d+( -?\d+)*")
-_NUMBERS_GIVEN = re.compile(r"-?(0[xX][0-9a-fA-F]+|\d+)([ ,-]-?(0[xX][0-9a-fA-F]+|\d+))*")
+from .sysctl_values import GIVEN_NUMBERS, SHOWN_NUMBERS, is_mask, same_value
 
 
 @dataclass(frozen=True)
@@ -60,14 +57,16 @@ def interface_of(name: str) -> str | None:
 
 def sample_of(name: str) -> str | None:
     """A parameter that exists where that one can, with a value of its kind: itself, or for one of an interface, which
-    may have yet to be made, the one of ``default``. None where there is no such."""
+    may have yet to be made, the one of ``default`` or loopback. None where there is no such."""
     interface = interface_of(name)
     if interface is None:
         return name
     dotted = _dotted(name)
-    return (
-        None if dotted.startswith("net.mpls.") else dotted.replace(f".{interface.replace('.', '/')}.", ".default.", 1)
-    )
+    if dotted.startswith("net.mpls."):
+        return None
+    # neigh has a default in the initial namespace only, and loopback everywhere.
+    like = "lo" if dotted.startswith(("net.ipv4.neigh.", "net.ipv6.neigh.")) else "default"
+    return dotted.replace(f".{interface.replace('.', '/')}.", f".{like}.", 1)
 
 
 def check_sysctls(option: str, wanted: tuple[tuple[str, str], ...], samples: Mapping[str, str | None]) -> None:
@@ -80,9 +79,9 @@ def check_sysctls(option: str, wanted: tuple[tuple[str, str], ...], samples: Map
         shown = samples.get(sample) if sample is not None else ""
         if shown is None:
             raise OptionError(f"{option}.{name}", value, "this kernel has no such sysctl: correct or remove it")
-        if name.endswith(("_mask", "_bitmap")) or not _NUMBERS.fullmatch(shown):
+        if is_mask(name) or not SHOWN_NUMBERS.fullmatch(shown):
             continue
-        if not _NUMBERS_GIVEN.fullmatch(value) or len(value.split()) > len(shown.split()):
+        if not GIVEN_NUMBERS.fullmatch(value) or len(value.split()) > len(shown.split()):
             how_many = len(shown.split())
             words = "a number" if how_many == 1 else f"{how_many} numbers"
             raise OptionError(f"{option}.{name}", value, f"give {words}: on this host it is {shown}")
@@ -97,4 +96,9 @@ def plan_sysctls(
     netns: NetnsRef, wanted: tuple[tuple[str, str], ...], observed: Mapping[str, str | None]
 ) -> list[Operation]:
     """What must be written, in the order given: ip_forward resets others, so whoever declares both says which first."""
-    return [SetSysctl(netns, name, value) for name, value in wanted if observed.get(name) != value]
+    return [SetSysctl(netns, name, value) for name, value in wanted if not same_value(name, value, observed.get(name))]
+
+
+def values_after(wanted: tuple[tuple[str, str], ...], observed: Mapping[str, str | None]) -> dict[str, str | None]:
+    """The parameters as results show them afterwards: in the kernel's words where they are so already."""
+    return {n: observed[n] if same_value(n, v, observed.get(n)) else v for n, v in wanted}

@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from .addresses import AddAddress, WaitForDad, plan_addresses, plan_routes, without_sources
 from .links import CreateVeth, DeleteLink, SetLink, SetPort
+from .network import IPV6_MIN_MTU
 from .operation import Operation
 from .qdisc import plan_qdisc
 from .sysctls import interface_of, plan_sysctls
-from .veth_checks import IPV6_MIN_MTU, check
+from .veth_checks import check
 from .veth_state import EndState, VethDesired, VethEnd, VethObserved, wanted_state
 
 
@@ -88,9 +89,8 @@ def _plan_end(
     operations += plan_qdisc(link, netns, there.qdisc, wanted.qdisc)
     changed, bare = plan_addresses(link, netns, there.addresses, wanted.addresses, end.dad)
     gone = set(there.addresses) - set(wanted.addresses)
-    # The kernel takes the routes of a family along with its last address on the interface.
-    left = [r for r in without_sources(there.routes, gone) if r.version not in bare]
-    return operations + changed + plan_routes(link, netns, tuple(left), wanted.routes)
+    left = without_sources(there.routes, gone)
+    return operations + changed + plan_routes(link, netns, left, wanted.routes, bare)
 
 
 def _plan_place(there: EndState, wanted: EndState, live_rename: bool) -> tuple[list[Operation], EndState]:

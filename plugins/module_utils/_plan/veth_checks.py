@@ -13,12 +13,10 @@ from .addresses import reaches, route_key, same_route
 from .addresses import shown as shown_route
 from .errors import OptionError
 from .links import veth_alias
+from .network import IPV6_MIN_MTU
 from .qdisc import shown
 from .sysctls import check_sysctls, interface_of
 from .veth_state import EndState, PlaceObserved, VethDesired, VethEnd, VethObserved
-
-#: RFC 8200, 5: on a link with a smaller MTU the kernel switches IPv6 off.
-IPV6_MIN_MTU = 1280
 
 
 def check(

@@ -112,15 +112,15 @@ def _sysctls(container: Container) -> Iterator[Unusable]:
         return
     from .._kernel import sysctl  # here, as the next ones: few containers have any
     from .._kernel.namespaces import HOST, NetnsRef
-    from .._plan.sysctls import interface_of
+    from .._plan.sysctls import interface_of, sample_of
 
     own = f"bk-{container.name}"
     netns = NetnsRef.named(own) if os.path.exists(f"{locations.NETNS}/{own}") else HOST
     declared = {attachment.interface for attachment in container.networks}
     for name, value in container.sysctls.items():
         interface = interface_of(name) or ""
-        # An interface that is still to come will have what "default" has.
-        known = name.replace(f".{interface}.", ".default.", 1) if interface in declared else name
+        # An interface that is still to come will have what others have.
+        known = sample_of(name) or name if interface in declared else name
         try:
             now = sysctl.read(known, netns)
         except KernelError:

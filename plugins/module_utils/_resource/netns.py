@@ -19,6 +19,7 @@ from .._plan.links import LOCK, veth_alias
 from .._plan.names import check_name
 from .._plan.netns import UNUSED, NetnsDesired, NetnsObserved, plan_netns, plan_netns_absent
 from .._plan.operation import RECREATE, Operation, Plan, changes_between
+from .._plan.sysctls import values_after
 from .._plan.veth import is_kept, plan_veth, plan_veth_absent, wanted_states
 from .._plan.veth_state import EndState, VethDesired, VethObserved, view
 from .boot import Boot
@@ -137,10 +138,10 @@ def _plan_present(desired: Desired, observed: Observed) -> Plan:
         wanted = wanted_states(desired.veth, observed.veth)
         for n, state in enumerate(wanted):
             there_now = observed.veth.ends[n]
-            declared = dict(desired.veth.ends[n].sysctls)
+            sysctls = values_after(desired.veth.ends[n].sysctls, _sysctls(observed.veth, n))
             if there_now is not None:
                 before[f"ends[{n}]"] = view(there_now, _sysctls(observed.veth, n))
-            after[f"ends[{n}]"] = view(state, declared)
+            after[f"ends[{n}]"] = view(state, sysctls)
     # What is there already: one of the namespaces may be, and the pair not.
     kept = {thing: after[thing] for thing in before if thing in after}
     anew = {name: RECREATE for name in _flat(kept) if name.startswith("ends[") and not is_kept(observed.veth)}
@@ -193,7 +194,7 @@ def _namespaces_before(observed: Observed) -> dict[str, Any]:
 
 
 def _namespaces_after(observed: Observed) -> dict[str, Any]:
-    return {f"netns {ns.name}": _diffable(o, dict(ns.sysctls), ns) for ns, o in observed.namespaces}
+    return {f"netns {ns.name}": _diffable(o, values_after(ns.sysctls, o.sysctls), ns) for ns, o in observed.namespaces}
 
 
 def _diffable(observed: NetnsObserved, sysctls: dict[str, Any], new: NetnsDesired | None = None) -> dict[str, Any]:

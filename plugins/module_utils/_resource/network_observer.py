@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from .._kernel import files, locations, netlink_ip, netlink_links, nft, sockets, sysctl
 from .._kernel.netlink_links import Link
 from .._plan import foreign_firewall, nft_table
-from .._plan.bridge import ALIAS, IP_FORWARD, IPV6_FORWARDING, Bridge, Desired, Observed, bridge_sysctls
+from .._plan.bridge import ALIAS, Bridge, Desired, Observed, bridge_sysctls
+from .._plan.forwarding import CONF, IP_FORWARD, IPV6_FORWARDING, carried_along
 from .._plan.host_sysctls import HostSysctls, decode
 from .._plan.network import Network
 from .._plan.publish import listeners_in_the_way
@@ -119,8 +121,13 @@ def _host_sysctls(more: tuple[str, ...]) -> HostSysctls:
     plain = files.read_json(SYSCTL_RECORD)
     boot_id = (files.read_text("/proc/sys/kernel/random/boot_id") or "").strip()
     state = decode(SYSCTL_RECORD, boot_id, plain, {})
-    live = sysctl.read_many(tuple({IP_FORWARD, IPV6_FORWARDING, *state.held, *more}))
-    return decode(SYSCTL_RECORD, boot_id, plain, live)
+    switches = sysctl.read_many((IP_FORWARD, IPV6_FORWARDING))
+    # One that is on will not be switched on, and there may be hundreds of interfaces.
+    off = [switch for switch, value in switches.items() if value not in (None, "1")]
+    carried = {switch: carried_along(switch, sysctl.entries(CONF[switch])) for switch in off}
+    names = {*state.recorded_names, *more, *(name for names in carried.values() for name in names)}
+    live = {**switches, **sysctl.read_many(tuple(names))}
+    return replace(state, live=live, carried=carried)
 
 
 def _listeners(desired: Desired) -> tuple[sockets.Listener, ...]:

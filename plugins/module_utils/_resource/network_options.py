@@ -15,12 +15,12 @@ from .._plan.bridge import Desired
 from .._plan.errors import OptionError
 from .._plan.ipam import check_address
 from .._plan.names import LINK_NAME_MAX, RESERVED_LINK_NAMES, check_link_name, check_name
-from .._plan.network import Network, Published
+from .._plan.network import IPV6_MIN_MTU, Network, Published
 from .._plan.publish import check_published, parse_ports
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-#: ETH_MIN_MTU and ETH_MAX_MTU of the kernel; IPv6 needs 1280 (RFC 8200, 5).
-_MTU_MIN, _MTU_MIN_IPV6, _MTU_MAX = 68, 1280, 65535
+#: ETH_MIN_MTU and ETH_MAX_MTU of the kernel.
+_MTU_MIN, _MTU_MAX = 68, 65535
 
 
 def desired_from(params: Mapping[str, Any]) -> Desired:
@@ -88,9 +88,9 @@ def _gateway(text: str) -> Any:
 def _mtu(value: int | None, addresses: Sequence[str]) -> int:
     if value is None:
         return 1500
-    least = _MTU_MIN_IPV6 if any(":" in a for a in addresses) else _MTU_MIN
+    least = IPV6_MIN_MTU if any(":" in a for a in addresses) else _MTU_MIN
     if not least <= value <= _MTU_MAX:
-        why = " for IPv6" if least == _MTU_MIN_IPV6 else ""
+        why = " for IPv6" if least == IPV6_MIN_MTU else ""
         raise OptionError("mtu", value, f"must be from {least}{why} to {_MTU_MAX}")
     return value
 
