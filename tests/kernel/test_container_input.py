@@ -156,7 +156,14 @@ def test_a_program_of_its_own_and_one_behind_links_are_found(web: dict[str, Any]
 
 def test_parameters_of_an_interface_that_is_still_to_come(web: dict[str, Any]) -> None:
     named = [{"name": "bktest0", "interface": "lan0"}]
-    apply("ns_container", **{**BASE, "networks": named, "sysctls": {"net.ipv4.conf.lan0.rp_filter": 2}})
+    apply(
+        "ns_container",
+        **{
+            **BASE,
+            "networks": named,
+            "sysctls": {"net.ipv4.conf.lan0.rp_filter": 2, "net.ipv4.neigh.lan0.ucast_solicit": 5},
+        },
+    )
     assert run(NAME, "cat", "/proc/sys/net/ipv4/conf/lan0/rp_filter")["stdout"] == "2"
 
 
