@@ -156,6 +156,14 @@ options:
     description:
       - Which namespaces the container has for itself. Applied by recreation.
       - Each is V(private), V(host) or V(container:NAME), which joins that container's.
+      - A user namespace may mount only what shows namespaces that it owns. So O(namespaces.pid=host) needs
+        O(namespaces.user=host), and whoever shares the process, IPC or cgroup namespace of a container needs its user
+        namespace too, which is the default, or O(namespaces.user=host).
+      - In the user namespace of another container, O(namespaces.network) must be that container's or V(host).
+      - What another container has is looked up at each start of this one, which fails while that one does not run. Only
+        its network, and with a network of its own its user namespace, are there although it does not run.
+      - At boot systemd starts it after those whose namespaces it shares. It is not started, stopped or restarted with
+        them. A task that finds that another one has got new namespaces since then restarts it.
     type: dict
     suboptions:
       user:

@@ -216,7 +216,7 @@ CASES = {
         ("stop", "start"),
     ),
     "namespaces by recreation": (
-        {"namespaces": {"pid": "host"}},
+        {"namespaces": {"ipc": "host"}},
         {"namespaces": "recreate"},
         ("stop", "remove", "start"),
     ),
@@ -403,6 +403,9 @@ def test_a_half_made_volume_goes_whoever_it_was_for() -> None:
 
 AS_WEB = container_from({**SPEC, "name": "db", "networks": [{"name": "lab0", "aliases": ["web"]}]})
 DB = Neighbour(container_from({**SPEC, "name": "db"}), {}, None, None)
+DB_RUNS = replace(DB, record={"idmap": [700000, 65536]}, pid=43)
+JOINS_WEB = container_from({**SPEC, "name": "db", "networks": [], "namespaces": {"network": "container:web"}})
+SHARED = {"network": "container:db", "pid": "container:db"}
 REFUSALS = {
     "a volume over /proc": ({}, {"image": with_volumes("/proc/sys")}, "image: 'busybox': it declares a volume"),
     "a stop signal that is none": (
@@ -418,6 +421,31 @@ REFUSALS = {
     "unknown user": ({"user": "nobody"}, {"user": "user nobody is not in the image"}, "user: 'nobody'"),
     "limit without controller": ({"limits": {"io_weight": 50}}, {}, "io.weight cannot be set"),
     "a namespace of nobody": ({"namespaces": {"pid": "container:db"}}, {}, "namespaces.pid: 'container:db'"),
+    "the host's processes in a user namespace": (
+        {"namespaces": {"pid": "host"}},
+        {},
+        "namespaces.pid: 'host': needs namespaces.user: host",
+    ),
+    "another's namespace that it cannot set up": (
+        {"namespaces": {"pid": "container:db", "user": "private"}},
+        {"host": replace(HOST, neighbours=(DB_RUNS,))},
+        "namespaces.pid: 'container:db': needs namespaces.user: container:db (and namespaces.network: container:db or",
+    ),
+    "another's user namespace with a network of its own": (
+        {"namespaces": {"uts": "container:db"}},
+        {"host": replace(HOST, neighbours=(DB_RUNS,))},
+        "namespaces.uts: 'container:db': needs namespaces.network: container:db or host too",
+    ),
+    "one that shares with it": (
+        {"namespaces": {"pid": "container:db"}},
+        {"host": replace(HOST, neighbours=(replace(DB_RUNS, container=JOINS_WEB),))},
+        "namespaces.pid: 'container:db': container db shares namespaces with web itself",
+    ),
+    "a namespace of one that does not run": (
+        {"networks": [], "namespaces": SHARED},
+        {"host": replace(HOST, neighbours=(replace(DB_RUNS, pid=None),))},
+        "namespaces.pid: 'container:db': container db does not run; start it first",
+    ),
     "a user outside the map": ({"user": "70000"}, {"user": (70000, 0, ())}, "user: '70000': the user ID 70000 is not"),
     "a group outside the map": ({"user": "1:70000"}, {"user": (1, 70000, ())}, "the group ID 70000 is not one of the"),
     "a user that no kernel has": (
@@ -443,6 +471,59 @@ def test_refusals_name_the_option_and_the_value(changes: dict[str, Any], observe
     with pytest.raises((Refused, OptionError)) as refused:
         plan_container(container(**changes), replace(nothing(), **observed))
     assert words in str(refused.value)
+
+
+def sharing(namespaces: dict[str, str], *neighbours: Neighbour) -> tuple[Container, ContainerObserved]:
+    host = replace(HOST, neighbours=neighbours, systemd=True, systemd_version=252)
+    return container(networks=[], namespaces=namespaces), replace(nothing(host), network=None)
+
+
+def test_another_container_is_known_by_name_and_comes_first_at_boot() -> None:
+    which, bare = sharing(SHARED, DB_RUNS)
+    docs = documents(which, resolve(which, bare), bare)
+    assert docs.launch["namespaces"] == {"pid": "db"}
+    paths = {n["type"]: n.get("path") for n in docs.config["linux"]["namespaces"]}
+    assert paths["network"] == "/run/netns/bk-db" and paths["user"] == "/run/barekernel/userns/bk-db"
+    assert paths["pid"] is None and "uidMappings" not in docs.config["linux"]
+    assert docs.unit is not None
+    [after] = [line for line in docs.unit.content.splitlines() if line.startswith("After=")]
+    assert after.endswith(" barekernel-db.service")
+
+
+def test_a_shared_namespace_is_followed_to_its_end() -> None:
+    db = container_from({**SPEC, "name": "db", "networks": [], "namespaces": {"network": "host", "ipc": "host"}})
+    cache = container_from({**SPEC, "name": "cache", "networks": [], "namespaces": {**SHARED, "ipc": "container:db"}})
+    there = (replace(DB_RUNS, container=db), Neighbour(cache, {"idmap": [700000, 65536]}, None, 44))
+    which, bare = sharing(dict.fromkeys(("network", "pid", "ipc"), "container:cache"), *there)
+    resolved = resolve(which, bare)
+    wanted = {"network": "host", "ipc": "host", "pid": "container:db", "user": "container:db"}
+    assert resolved.namespaces == wanted and resolved.idmap == (700000, 65536)
+    assert documents(which, resolved, bare).launch["namespaces"] == {"pid": "db", "user": "db"}
+
+
+def test_without_idmapped_layers_there_is_no_user_namespace() -> None:
+    bare = nothing(replace(HOST, no_idmap="not here"))
+    resolved = resolve(container(), bare)
+    config = documents(container(), resolved, bare).config
+    assert "user" not in {n["type"] for n in config["linux"]["namespaces"]}
+
+
+@pytest.mark.parametrize("state", ["started", "stopped", "present"])
+def test_what_runs_needs_nobody_else_until_it_is_to_be_started(state: str) -> None:
+    which, bare = sharing(SHARED, replace(DB_RUNS, pid=None))
+    which = replace(which, state=state)
+    runs = replace(bare, supervised=Supervised("web", "running", pid=42, start_time=1))
+    resolved = resolve(which, bare)
+    docs = documents(which, resolved, bare)
+    there = replace(runs, documents={"config": docs.config, "launch": docs.launch})
+    assert not any(action.startswith("start") for action in plan_container(which, there).actions)
+
+
+def test_one_that_lost_what_it_shares_is_restarted_only() -> None:
+    there = replace(running(container()), strayed=("ipc",))
+    plan = plan_container(container(), there)
+    assert [action.split()[0] for action in plan.actions] == ["stop", "start"]
+    assert [(change.option, change.how) for change in plan.changes] == [("namespace_owner", "restart")]
 
 
 def test_a_limit_that_cannot_be_enforced_is_left_out_when_allowed() -> None:

@@ -203,7 +203,8 @@ def _linux(container: Container, resolved: Resolved, places: Places) -> dict[str
         linux["resources"] = {"unified": dict(resolved.files)}
     if container.seccomp != "unconfined":
         linux["seccomp"] = defaults.default_policy(_capabilities(container))
-    if resolved.idmap and "user" not in places.namespaces:
+    own = container.namespaces.get("user", "private") == "private" and "user" not in places.namespaces
+    if resolved.idmap and own:
         linux["uidMappings"] = linux["gidMappings"] = mappings(resolved.idmap)
     return linux
 

@@ -15,6 +15,7 @@ from . import container_documents as documents_
 from .bundle_options import option_names
 from .cgroup import limits_view, plan_limits
 from .container_documents import Document, Documents, addresses_of, directory
+from .container_namespaces import check_running
 from .container_network import (
     networks_after,
     networks_before,
@@ -84,15 +85,16 @@ def _operations(
     if runs and not why:
         operations += plan_limits(observed.cgroup, _limits_wanted(resolved, observed))
     if container.state in ("started", "restarted") and (not runs or why) or container.state == "present" and why:
-        _check_start(observed)
+        _check_start(container, docs, observed)
         operations.append(StartContainer(container.name, option_names(container, docs.config)))
     return operations + _neighbour_hosts(container, resolved, observed.host)
 
 
-def _check_start(observed: ContainerObserved) -> None:
-    """Raises OptionError. What runs already, and is to stay so, is nobody's business here."""
+def _check_start(container: Container, docs: Documents, observed: ContainerObserved) -> None:
+    """Raises OptionError, Refused. What runs already, and is to stay so, is nobody's business here."""
     for found in observed.unusable[:1]:
         raise OptionError(found.option, found.value, found.why)
+    check_running(container, docs.launch.get("namespaces") or {}, observed.host)
 
 
 def _why_interrupted(container: Container, found: tuple[Change, ...]) -> str:
@@ -169,6 +171,7 @@ def _before(container: Container, observed: ContainerObserved) -> dict[str, Any]
         "limits": _limits_now(observed),
         "networks": networks_before(container, observed),
         "ports": ports_before(container.name, observed),
+        "namespace_owner": dict.fromkeys(observed.strayed, "an earlier process of that container"),
     }
     return view(observed.documents, live, _identity(container.name, observed.files))
 
@@ -190,6 +193,7 @@ def _after(container: Container, resolved: Resolved, docs: Documents, observed: 
         "limits": dict(resolved.files),
         "networks": networks_after(container, resolved, observed),
         "ports": ports_after(container, resolved),
+        "namespace_owner": {},
     }
     contents = {document.path: document.content for document in docs.files}
     return view({"config": docs.config, "launch": docs.launch}, live, _identity(container.name, contents))

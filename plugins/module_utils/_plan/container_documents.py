@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .._image.store import Image
@@ -20,6 +20,7 @@ from .._runtime.signals import signal_name
 from . import health
 from .boot import SERVICES
 from .bundle import Places, config_json, hostname
+from .container_namespaces import kept_files, living, name_of
 from .container_observed import ContainerObserved, Host
 from .container_resolve import image_of
 from .container_spec import Container, Resolved
@@ -72,10 +73,11 @@ def documents(container: Container, resolved: Resolved, observed: ContainerObser
     places = Places(
         directory=home,
         cgroup=cgroup[len(mount or "") :],
-        namespaces=_namespace_files(container, resolved, observed.host),
+        namespaces=kept_files(container.name, resolved.namespaces, observed.host),
         volumes={v.source or "": directory_of(container.name, v) for v in volumes_of(container, image.config)},
     )
-    config = config_json(container, resolved, image.config, places)
+    # What "container:NAME" comes down to decides what is mounted and mapped.
+    config = config_json(replace(container, namespaces=resolved.namespaces), resolved, image.config, places)
     launch = _launch(container, resolved, observed, cgroup)
     resolv, _any = resolv_conf(observed.host.resolv_conf, container.dns, container.dns_search, container.dns_options)
     files = (
@@ -86,7 +88,7 @@ def documents(container: Container, resolved: Resolved, observed: ContainerObser
         Document(f"{home}/bundle/config.json", _json(config)),
         Document(f"{home}/launch.json", _json(launch)),
     )
-    return Documents(files, config, launch, _unit(container, launch, observed.host))
+    return Documents(files, config, launch, _unit(container, resolved, launch, observed.host))
 
 
 def record(container: Container, resolved: Resolved) -> dict[str, Any]:
@@ -127,31 +129,6 @@ def known_as(container: Container, addresses: Mapping[str, Iterable[str]]) -> Ne
     return Neighbour(container.name, bare, names)
 
 
-def _namespace_files(container: Container, resolved: Resolved, host: Host) -> dict[str, str]:
-    """The namespaces that exist before the process does."""
-    files: dict[str, str] = {}
-    own = f"bk-{container.name}"
-    if container.namespaces.get("network", "private") == "private":
-        files["network"] = f"{locations.NETNS}/{own}"
-        if resolved.idmap and container.namespaces.get("user", "private") == "private":
-            files["user"] = f"{locations.RUN}/userns/{own}"
-    for name, value in container.namespaces.items():
-        if value.startswith("container:"):
-            files[name] = _of_other(name, value.partition(":")[2], host)
-    return files
-
-
-def _of_other(namespace: str, other: str, host: Host) -> str:
-    if namespace == "network":
-        return f"{locations.NETNS}/bk-{other}"
-    if namespace == "user":
-        return f"{locations.RUN}/userns/bk-{other}"
-    pid = next((n.pid for n in host.neighbours if n.container.name == other), None)
-    if pid is None:
-        raise Refused(f"namespaces.{namespace}: 'container:{other}': container {other} does not run; start it first")
-    return f"/proc/{pid}/ns/{namespace}"
-
-
 def _launch(container: Container, resolved: Resolved, observed: ContainerObserved, cgroup: str) -> dict[str, Any]:
     image = image_of(container, observed)
     home = directory(container.name)
@@ -172,6 +149,7 @@ def _launch(container: Container, resolved: Resolved, observed: ContainerObserve
         },
         "cgroup": cgroup,
         "files": dict(resolved.files),
+        **({"namespaces": joined} if (joined := living(resolved.namespaces, observed.host)) else {}),
         "restart": {"policy": container.restart_policy, "max_retries": container.restart_retries},
         "stop": {"signal": _stop_signal(container, image), "timeout": container.stop_timeout},
         "log": {
@@ -193,10 +171,11 @@ def _stop_signal(container: Container, image: Image) -> str:
         raise Refused(f"image: '{container.image}': its StopSignal: {error}; give one as stop_signal") from None
 
 
-def _unit(container: Container, launch: Mapping[str, Any], host: Host) -> Document | None:
+def _unit(container: Container, resolved: Resolved, launch: Mapping[str, Any], host: Host) -> Document | None:
     if not host.systemd:
         return None
-    after = [service.unit for service in SERVICES]
+    shared = sorted(set(map(name_of, resolved.namespaces.values())) - {""})
+    after = [*(service.unit for service in SERVICES), *map(unit.unit_name, shared)]
     text = unit.unit_text(launch_.parse(launch), after=after, systemd_version=host.systemd_version)
     return Document(unit.unit_path(container.name), text, 0o644)
 

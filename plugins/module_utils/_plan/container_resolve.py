@@ -12,6 +12,7 @@ from typing import Any
 
 from .._image.store import Image
 from .bundle import process_args
+from .container_namespaces import namespaces_of
 from .container_observed import ContainerObserved, Host
 from .container_spec import FIRST_ID, ID_RANGE, LAST_ID, Attachment, Container, Resolved
 from .errors import OptionError, Refused
@@ -54,6 +55,7 @@ def resolve(container: Container, observed: ContainerObserved) -> Resolved:
         files=files,
         unenforced=unenforced,
         user=user,
+        namespaces=namespaces_of(container, host, idmap),
     )
 
 

@@ -100,7 +100,8 @@ class Resolved:
 
     ``idmap`` is (first host ID, size) of its user namespace or None for the host's; ``addresses`` has one tuple of
     addresses with prefix an attachment; ``files`` are the control files to write, ``unenforced`` what cannot be
-    (file -> who holds the controller); ``user`` is (uid, gid, additional gids) inside the container.
+    (file -> who holds the controller); ``user`` is (uid, gid, additional gids) inside the container; ``namespaces``
+    are those that are not its own (container_namespaces.py).
     """
 
     image_digest: str | None
@@ -109,3 +110,4 @@ class Resolved:
     files: Mapping[str, str] = field(default_factory=dict)
     unenforced: Mapping[str, str] = field(default_factory=dict)
     user: tuple[int, int, tuple[int, ...]] = (0, 0, ())
+    namespaces: Mapping[str, str] = field(default_factory=dict)

@@ -63,7 +63,7 @@ def view(documents: Mapping[str, Any], live: Mapping[str, Any], identity: Mappin
         "read_only": config["root"]["readonly"],
         "mounts": [mount for mount in config["mounts"] if mount["destination"] not in _EVERYWHERE],
         "labels": config["annotations"],
-        "namespaces": linux["namespaces"],
+        "namespaces": _namespaces(linux, launch),
         "id_mapping": launch["rootfs"]["idmap"],
         "sysctls": linux["sysctl"],
         "hostname": config.get("hostname"),
@@ -77,6 +77,12 @@ def view(documents: Mapping[str, Any], live: Mapping[str, Any], identity: Mappin
         # Whatever else the bundle says (seccomp policy, masked paths): seen as one value.
         "bundle": _digest({**config, "annotations": None, "linux": {**linux, "resources": None}}),
     }
+
+
+def _namespaces(linux: Mapping[str, Any], launch: Mapping[str, Any]) -> list[dict[str, str]]:
+    """As config.json lists them, with the container by name where it is joined by that."""
+    joined = launch.get("namespaces") or {}
+    return [{**n, "container": joined[n["type"]]} if n["type"] in joined else n for n in linux["namespaces"]]
 
 
 def _shown(file: str) -> str:

@@ -30,6 +30,7 @@ from . import container_network
 from .base import CommandFailed, Refused
 from .boot import Boot, Restorable
 from .container_facts import facts
+from .container_joined import strayed
 from .container_options import container_from
 from .container_usable import unusable
 from .declared import DeclaredResource
@@ -102,6 +103,7 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
     hierarchy = cgroup_state.find_hierarchy()
     launch = documents["launch"] or {}
     path = cgroup_path(container.name, host.systemd, hierarchy.mount) if hierarchy.mount else "/"
+    supervised = control.observe(container.name)
     network = container_network.observe(
         container, dict(host.networks), (record or {}).get("addresses", {}), host.identity
     )
@@ -113,7 +115,7 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
     return ContainerObserved(
         host=host,
         record=record,
-        supervised=control.observe(container.name),
+        supervised=supervised,
         image=image,
         user=_user(container, image, layers),
         root=_root(image),
@@ -126,6 +128,7 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
         leftovers=_leftovers(container.name, path),
         empty=frozenset(path for path in SHARED if files.is_empty_directory(path)),
         unusable=unusable(container, image, layers) if container.state != "absent" else (),
+        strayed=strayed(supervised, documents, host.neighbours),
     )
 
 

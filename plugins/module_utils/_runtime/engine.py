@@ -9,7 +9,7 @@ import tempfile
 
 from .._kernel import files, mount, process
 from .._kernel.errors import KernelError
-from . import cgroups, create, end, record, signals, state
+from . import cgroups, create, end, joined, record, signals, state
 from .errors import NoSuchContainer, RuntimeFailure
 from .launch import Launch
 
@@ -62,12 +62,19 @@ def make_cgroup(launch: Launch) -> None:
 
 def start(launch: Launch, stdio: tuple[int, int, int] | None, clone_parent: bool, die_with_parent: bool) -> int:
     """Create and start; returns the PID of init. Nothing is left when it fails. Raises RuntimeFailure, KernelError."""
-    if launch.runtime != EMBEDDED:
-        return _start_foreign(launch, stdio)
+    with joined.bundle(launch) as bundle:
+        if launch.runtime != EMBEDDED:
+            return _start_foreign(launch, bundle, stdio)
+        return _start_embedded(launch, bundle, stdio, clone_parent, die_with_parent)
+
+
+def _start_embedded(
+    launch: Launch, bundle: str, stdio: tuple[int, int, int] | None, clone_parent: bool, die_with_parent: bool
+) -> int:
     request = create.Request(
         root=record.RUNTIME_ROOT,
         id=launch.id,
-        bundle=launch.bundle,
+        bundle=bundle,
         stdio=stdio,
         clone_parent=clone_parent,
         die_with_parent=die_with_parent,
@@ -84,10 +91,10 @@ def start(launch: Launch, stdio: tuple[int, int, int] | None, clone_parent: bool
     return container.pid
 
 
-def _start_foreign(launch: Launch, stdio: tuple[int, int, int] | None) -> int:
+def _start_foreign(launch: Launch, bundle: str, stdio: tuple[int, int, int] | None) -> int:
     with tempfile.TemporaryDirectory(prefix="barekernel-") as directory:
         pid_file = f"{directory}/pid"
-        _foreign(launch, "create", "--bundle", launch.bundle, "--pid-file", pid_file, launch.id, stdio=stdio)
+        _foreign(launch, "create", "--bundle", bundle, "--pid-file", pid_file, launch.id, stdio=stdio)
         pid = int(files.read_text(pid_file) or 0)
     try:
         _foreign(launch, "start", launch.id)
@@ -126,6 +133,7 @@ def clear(launch: Launch) -> None:
             _foreign(launch, "delete", "--force", launch.id, check=False)
         with contextlib.suppress(OSError):  # others live there
             os.rmdir(record.RUNTIME_ROOT)
+    joined.forget(launch.id)
     cgroups.destroy(launch.cgroup)
 
 

@@ -17,6 +17,8 @@ from .errors import BundleError
 
 VERSION = 1
 RESTART_POLICIES = ("no", "on-failure", "always", "unless-stopped")
+#: Namespaces that may be those of another container's process; its network has a file of its own.
+_JOINED = ("user", "pid", "ipc", "uts", "cgroup")
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Log:
 
 @dataclass(frozen=True)
 class Launch:
-    """The document, checked."""
+    """The document, checked. ``namespaces``: those of another container's process to join, by kind its name."""
 
     id: str
     bundle: str
@@ -67,6 +69,7 @@ class Launch:
     runtime: str = "nsrun"
     rootfs: Rootfs | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    namespaces: Mapping[str, str] = field(default_factory=dict)
     restart: Restart = field(default_factory=Restart)
     stop: Stop = field(default_factory=Stop)
     log: Log | None = None
@@ -106,6 +109,7 @@ def parse(document: Any) -> Launch:
         runtime=text("runtime", top.get("runtime", "nsrun")),
         rootfs=_rootfs(top.get("rootfs")),
         files={str(k): str(v) for k, v in obj("files", top.get("files") or {}).items()},
+        namespaces=_namespaces(top.get("namespaces")),
         restart=restart,
         stop=_stop(top.get("stop")),
         log=Log(**_fields("log", log, Log)) if log else None,
@@ -127,6 +131,16 @@ def _rootfs(value: Any) -> Rootfs | None:
         idmap=(int(idmap["host_id"]), int(idmap["size"])) if idmap else None,
         options={str(k): str(v) for k, v in obj("rootfs.options", entry.get("options") or {}).items()},
     )
+
+
+def _namespaces(value: Any) -> dict[str, str]:
+    given = obj("namespaces", value or {})
+    for kind, other in given.items():
+        if kind not in _JOINED:
+            raise BundleError(f"namespaces.{kind}", other, "is not one of " + ", ".join(_JOINED))
+        if "/" in text(f"namespaces.{kind}", other):
+            raise BundleError(f"namespaces.{kind}", other, "is no container's name")
+    return dict(given)
 
 
 def _stop(value: Any) -> Stop:

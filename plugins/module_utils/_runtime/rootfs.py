@@ -109,7 +109,10 @@ def _advice(entry: MountEntry, number: int) -> str:
             "that: give it a network namespace made inside it, or bind-mount /sys instead"
         )
     if entry.kind == "proc" and number == errno.EPERM:
-        return "Something is mounted over the runtime's own /proc, so a user namespace may not see a full one"
+        return (
+            "A user namespace may mount it only of a process namespace that it owns, and only where nothing is mounted "
+            "over the runtime's own /proc: give it a process namespace made inside it, or no user namespace"
+        )
     return ""
 
 

@@ -43,7 +43,10 @@ def supervise(_root: str, arguments: Sequence[str]) -> int:
 
 
 def _seal(wanted: Launch) -> None:
-    """A bundle that cannot be read is reported where its other mistakes are."""
+    """A bundle that cannot be read is reported where its other mistakes are.
+
+    One that joins the user namespace of another's process does not have its path yet, and needs no seal.
+    """
     if wanted.runtime == engine.EMBEDDED:
         with contextlib.suppress(BundleError):
             if spec.load(wanted.bundle).namespace("user") is None:
