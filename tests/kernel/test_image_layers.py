@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Honest layers of unusual shape: the same one twice, names that an earlier entry of the layer has, hard links."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.kernel import images, registry
+from tests.kernel.images import apply
+from tests.kernel.layouts import Layout, tar
+from tests.kernel.test_image_pull import source
+
+EMPTY = bytes(1024)
+ROOT = tar(("./", None, {"mode": 0o555}), ("etc", None, {"mode": 0o700}))
+ETC = tar(("etc", None, {"mode": 0o700}))
+FILE = tar(("etc/x", b"1"))
+OTHER_ETC = tar(("etc", None, {"mode": 0o711}))
+NO_ETC = tar((".wh.etc", b""))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    yield
+    images.remove_all()
+    assert images.left() == []
+
+
+def modes(path: str) -> tuple[int | None, ...]:
+    """Of a layer's root, and of its directory etc, where it has one."""
+    return tuple(stat.S_IMODE(os.stat(d).st_mode) if os.path.isdir(d) else None for d in (path, path + "/etc"))
+
+
+STACKS = {
+    "empty twice": ([ROOT, EMPTY, EMPTY], [(0o555, 0o700), (0o555, None), (0o555, None)]),
+    "in a row": ([ROOT, FILE, FILE], [(0o555, 0o700)] * 3),
+    "first by itself": ([FILE, ROOT, FILE], [(0o755, 0o755), (0o555, 0o700), (0o555, 0o700)]),
+    "on different ones": ([ROOT, FILE, OTHER_ETC, FILE], [(0o555, 0o700)] * 2 + [(0o555, 0o711)] * 2),
+    "then by itself": (
+        [ETC, FILE, NO_ETC, FILE, OTHER_ETC, FILE],
+        [(0o755, 0o700), (0o755, 0o700), (0o755, None), (0o755, 0o755), (0o755, 0o711), (0o755, 0o711)],
+    ),
+    "the very same": ([FILE, FILE, FILE], [(0o755, 0o755)] * 3),
+}
+
+
+@pytest.mark.parametrize("name", STACKS)
+@pytest.mark.parametrize("pulled", [False, True], ids=["archive", "registry"])
+def test_the_same_layer_twice(tmp_path: Path, name: str, pulled: bool) -> None:
+    layers, expected = STACKS[name]
+    layout = Layout(tmp_path / "layout")
+    for content in layers:
+        layout.add(content)
+    layout.write()
+    if not pulled:
+        _has(expected, archive={"path": str(layout.path)})
+        return
+    with registry.serve(tmp_path / "registry") as server:
+        server.push(layout.path, "team/app:1")
+        _has(expected, registry=source(server))
+
+
+def _has(expected: list[tuple[int | None, ...]], **source: Any) -> None:
+    """The image has these layers, and verify finds and mends each of them."""
+    first = apply(name="app", **source)
+    paths = [layer["path"] for layer in first.facts["image"]["layers"]]
+    assert [modes(path) for path in paths] == expected
+    assert apply(name="app", verify=True, **source).plan.actions == []
+    for path in dict.fromkeys(paths):
+        os.chmod(path, 0o711)
+        assert apply(name="app", verify=True, **source).plan.actions != []
+        assert [modes(path) for path in paths] == expected
+        assert apply(name="app", verify=True, **source).plan.actions == []
+
+
+@pytest.mark.parametrize(
+    ("members", "file"),
+    [
+        ([("x", b"1"), ("x", None), ("x/y", b"2")], "x/y"),
+        ([("b", None), ("a", "->b"), ("a/f", b"1"), ("b/f", b"2")], "b/f"),
+        ([("a", b"1"), ("h", "=a"), ("a", b"2")], "h"),
+    ],
+)
+def test_verify_expects_what_was_unpacked(tmp_path: Path, members: list[Any], file: str) -> None:
+    layout = Layout(tmp_path / "layout").add(tar(*members))
+    layout.write()
+    params = {"name": "app", "archive": {"path": str(layout.path)}, "verify": True}
+    [layer] = apply(**params).facts["image"]["layers"]
+    assert apply(**params).plan.actions == []
+    path = Path(layer["path"], file)
+    status, content = os.stat(path), path.read_bytes()
+    path.write_bytes(b"3")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert f"content of {file}" in " ".join(apply(**params).plan.actions)
+    assert path.read_bytes() == content and apply(**params).plan.actions == []
