@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.kernel import images, registry
+from tests.kernel import images, registry, test_container
 from tests.kernel.images import apply
 from tests.kernel.layouts import Layout, tar
 from tests.kernel.test_image_pull import source
@@ -101,3 +101,20 @@ def test_verify_expects_what_was_unpacked(tmp_path: Path, members: list[Any], fi
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert f"content of {file}" in " ".join(apply(**params).plan.actions)
     assert path.read_bytes() == content and apply(**params).plan.actions == []
+
+
+@pytest.mark.parametrize("user", ["app", "1000"])
+def test_the_user_is_in_a_file_that_a_link_leads_to(tmp_path: Path, user: str) -> None:
+    """The files themselves are in another layer than the links."""
+    files = [("nss/passwd", b"root:x:0:0::/:\napp:x:1000:1001::/:\n"), ("nss/group", b"app:x:1001:\nmore:x:5:app\n")]
+    busybox = ("busybox", Path("/bin/busybox").read_bytes(), {"mode": 0o755})
+    layout = Layout(tmp_path / "layout", {"User": user, "Cmd": ["/busybox", "sleep", "1000"]})
+    layout.add(tar(*files)).add(tar(("etc/passwd", "->/nss/passwd"), ("etc/group", "->../nss/group"), busybox))
+    layout.write()
+    apply(name="app", archive={"path": str(layout.path)})
+    try:
+        test_container.apply("ns_container", name="bktest-user", image="app", stop_timeout=0)
+        shown = test_container.run("bktest-user", "/busybox", "id")["stdout"]
+        assert shown.split() == ["uid=1000(app)", "gid=1001(app)", "groups=5(more)"]
+    finally:
+        test_container.apply("ns_container", name="bktest-user", state="absent")
