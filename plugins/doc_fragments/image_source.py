@@ -216,11 +216,14 @@ options:
         elements: dict
         suboptions:
           src:
-            description: Path on the host.
+            description: Path on the host. A directory may hold files, directories and symbolic links.
             type: path
             required: true
           dest:
-            description: Path in the image of the file (or directory) itself.
+            description:
+              - Path in the image of the file (or directory) itself.
+              - A directory that the image already has, there or below, keeps its permissions and owner. One that is
+                made gets the permissions of the source.
             type: str
             required: true
           mode:

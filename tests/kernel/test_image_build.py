@@ -188,6 +188,77 @@ def test_steps_on_a_base_become_one_layer_with_whiteouts(tmp_path: Path) -> None
     assert checked(name="app", build=build).plan.actions != []
 
 
+def owners(layers: tuple[str, ...], *names: str) -> list[tuple[int, int, int]]:
+    """Mode and owners of directories as they show."""
+    found = [
+        os.stat(next(f"{layer}/{name}" for layer in layers if os.path.exists(f"{layer}/{name}"))) for name in names
+    ]
+    return [(stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) for status in found]
+
+
+@pytest.mark.parametrize("dest", ["/etc", "/link"])
+def test_a_directory_of_the_base_stays_as_it_is(tmp_path: Path, dest: str) -> None:
+    members = [("etc", None), ("etc/sub", None, {"mode": 0o711, "uid": 7}), ("link", "->/etc"), ("etc/old", b"x")]
+    layout = Layout(tmp_path / "layout").add(tar(*members))
+    layout.write()
+    apply(name="base", archive={"path": str(layout.path)})
+    source = tmp_path / "source"
+    for name in ("sub", "new", "new/deep"):
+        (source / name).mkdir(parents=True)
+        (source / name / "file").write_text("x")
+    for name in ("", "sub", "new", "new/deep"):
+        (source / name).chmod(0o700)
+    apply(name="app", build={"base": "base", "copy": [{"src": str(source), "dest": dest, "uid": 1000, "gid": 1001}]})
+    layers = image_of("app").layers
+    assert owners(layers, "etc", "etc/sub") == [(0o755, 0, 0), (0o711, 7, 0)]
+    assert owners(layers, "etc/new", "etc/new/deep") == [(0o700, 1000, 1001)] * 2
+    assert (os.stat(layers[0] + "/etc/sub/file").st_uid, os.stat(layers[0] + "/etc/new/deep/file").st_gid) == (
+        1000,
+        1001,
+    )
+
+
+def test_a_directory_that_another_step_declares_stays_as_declared(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "data").mkdir(parents=True, mode=0o755)
+    directories = [{"path": "/app/data", "mode": "2770", "uid": 5, "gid": 6}]
+    apply(name="app", build={"directories": directories, "copy": [{"src": str(source), "dest": "/app"}]})
+    assert owners(image_of("app").layers, "app/data") == [(0o2770, 5, 6)]
+
+
+def test_names_that_are_no_utf8_are_copied(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    names = [os.fsdecode(name) for name in (b"caf\xe9", b"to\xff", b"\xe9")]
+    (source / names[0]).write_text("x")
+    (source / names[1]).symlink_to(names[0])
+    (source / names[2]).mkdir()
+    params: dict[str, Any] = {"name": "app", "build": {"copy": [{"src": str(source), "dest": "/app"}]}}
+    assert checked(**params).plan.actions == apply(**params).plan.actions != []
+    layer = image_of("app").layers[0]
+    assert sorted(os.listdir(f"{layer}/app")) == sorted(names) and os.readlink(f"{layer}/app/{names[1]}") == names[0]
+    assert apply(**params).plan.actions == []
+    os.rename(source / names[2], source / os.fsdecode(b"\xe8"))
+    assert checked(**params).plan.actions != []
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, functools.partial(os.mknod, mode=stat.S_IFCHR | 0o600, device=os.makedev(1, 5))]
+)
+@pytest.mark.parametrize("below", [True, False], ids=["in a directory", "by itself"])
+def test_what_cannot_be_copied_is_refused_and_not_opened(tmp_path: Path, make: Any, below: bool) -> None:
+    """To open a FIFO takes for ever, and so does reading /dev/zero."""
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/file").write_text("x")
+    special = tmp_path / "source/special"
+    make(special)
+    build = {"copy": [{"src": str(special.parent if below else special), "dest": "/app"}]}
+    for run in (checked, apply):
+        with pytest.raises(Refused, match=f"build.copy.src: '{special}' is a (FIFO|device). Only files"):
+            run(name="app", build=build)
+    assert images.left() == []
+
+
 SHOWN = "id -u; cat /proc/self/uid_map /proc/self/status; echo x > /proc/sys/kernel/core_pattern; cat /node"
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -131,22 +132,31 @@ def _size(src: str) -> int:
 
 
 def _content(src: str) -> list[list[Any]]:
-    """Names, modes and digests of what a copy step would take. Raises KernelError where it is not there."""
+    """Names, modes and digests of what a copy step would take.
+
+    Raises KernelError where it is not there, ImageError where it cannot be copied.
+    """
     found: list[list[Any]] = []
     try:
         if not os.path.isdir(src):
-            return [["", os.stat(src).st_mode, digests.of_file(src)]]
+            return [_file("", src, os.stat(src))]
         for directory, names, others in os.walk(src):
             names.sort()
             shown = os.path.relpath(directory, src)
             found.append([shown, os.stat(directory).st_mode, ""])
             for name in sorted([*others, *names]):
                 path = f"{directory}/{name}"
-                if os.path.islink(path):
+                status = os.lstat(path)
+                if stat.S_ISLNK(status.st_mode):
                     found.append([f"{shown}/{name}", 0, os.readlink(path)])
                 elif name in others:
-                    found.append([f"{shown}/{name}", os.stat(path).st_mode, digests.of_file(path)])
+                    found.append(_file(f"{shown}/{name}", path, status))
     except OSError as error:
         hint = f"src of build.copy is a path on the host, and {src} is to be read there"
         raise KernelError.wrap(error, "open", hint=hint) from error
     return found
+
+
+def _file(shown: str, path: str, status: os.stat_result) -> list[Any]:
+    steps.refuse_special(path, status)
+    return [shown, status.st_mode, digests.of_file(path)]
