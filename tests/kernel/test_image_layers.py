@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,3 +119,48 @@ def test_the_user_is_in_a_file_that_a_link_leads_to(tmp_path: Path, user: str) -
         assert shown.split() == ["uid=1000(app)", "gid=1001(app)", "groups=5(more)"]
     finally:
         test_container.apply("ns_container", name="bktest-user", state="absent")
+
+
+BELOW = [("f", b"below"), ("d", None), ("d/f", b"in d"), ("d/other", b"x")]
+
+
+@pytest.mark.parametrize(
+    ("members", "shown"),
+    [
+        ([("h", "=f"), (".wh.f", b"")], {"h": b"below", "d/f": b"in d", "d/other": b"x"}),
+        ([("h", "=f"), ("i", "=f"), ("j", "=h"), (".wh.f", b"")],
+         {"h": b"below", "i": b"below", "j": b"below", "d/f": b"in d", "d/other": b"x"}),
+        ([("h", "=f"), ("f", b"new")], {"h": b"below", "f": b"new", "d/f": b"in d", "d/other": b"x"}),
+        ([("h", "=d/f"), (".wh.d", b"")], {"h": b"in d", "f": b"below"}),
+        ([("h", "=d/f"), ("d/.wh..wh..opq", b"")], {"h": b"in d", "f": b"below"}),
+        ([("h", "=f"), (".wh.h", b"")], {"h": b"below", "f": b"below", "d/f": b"in d", "d/other": b"x"}),
+        ([(".wh.h", b""), ("h", "=f")], {"h": b"below", "f": b"below", "d/f": b"in d", "d/other": b"x"}),
+        ([("h", b"first"), ("h", "=f")], {"h": b"below", "f": b"below", "d/f": b"in d", "d/other": b"x"}),
+        ([("h", "=f"), ("h", b"last")], {"h": b"last", "f": b"below", "d/f": b"in d", "d/other": b"x"}),
+        ([("h", "=f"), ("i", "=f"), (".wh.f", b""), ("h", b"last")],
+         {"h": b"last", "i": b"below", "d/f": b"in d", "d/other": b"x"}),
+        ([(".wh.d", b""), ("d", b"file"), ("d", None), ("d/x", b"new")], {"f": b"below", "d/x": b"new"}),
+        ([("d", b"file"), ("d", None), ("d/x", b"new")], {"f": b"below", "d/x": b"new"}),
+    ],
+)  # fmt: skip
+def test_the_order_of_entries(tmp_path: Path, members: list[Any], shown: dict[str, bytes]) -> None:
+    """As if each entry were carried out on what the layers below show, which is what other tools do."""
+    layout = Layout(tmp_path / "layout").add(tar(*BELOW)).add(tar(*members))
+    layout.write()
+    params = {"name": "app", "archive": {"path": str(layout.path)}, "verify": True}
+    layers = [layer["path"] for layer in apply(**params).facts["image"]["layers"]]
+    view = tmp_path / "view"
+    view.mkdir()
+    subprocess.run(["mount", "-t", "overlay", "-o", f"lowerdir={layers[1]}:{layers[0]}", "overlay", view], check=True)
+    try:
+        files = [path for path in view.rglob("*") if path.is_file()]
+        assert {str(path.relative_to(view)): path.read_bytes() for path in files} == shown
+        names = [(path.read_bytes(), path.stat().st_ino) for path in files if path.name in "hij"]
+        assert len(set(names)) == len({content for content, _inode in names})
+    finally:
+        subprocess.run(["umount", view], check=True)
+    assert apply(**params).plan.actions == []
+    unpack = ["umoci", "raw", "unpack", "--image", f"{layout.path}:image", tmp_path / "umoci"]
+    subprocess.run(unpack, check=True, stdout=subprocess.DEVNULL)
+    files = [path for path in (tmp_path / "umoci").rglob("*") if path.is_file()]
+    assert {str(path.relative_to(tmp_path / "umoci")): path.read_bytes() for path in files} == shown
