@@ -275,7 +275,10 @@ options:
     choices: [changed, always, never]
     default: changed
   policy:
-    description: What is accepted of an image from elsewhere. An image that breaks it is refused as a whole.
+    description:
+      - What is accepted of an image. One that breaks it is refused as a whole.
+      - O(policy.devices) and O(policy.setuid) hold for every layer, those of an image that is there already and of one
+        that is built on included. The limits hold for layers when they are unpacked.
     type: dict
     suboptions:
       devices:

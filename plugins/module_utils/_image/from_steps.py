@@ -39,9 +39,17 @@ class Steps(Source):
     def parts(self) -> tuple[str, ...]:
         return (f"base {self.base}" if self.base else "no base", *map(steps.details, self.steps))
 
+    def builds_on(self, store: Store) -> Image | None:
+        if not self.base:
+            return None
+        image = store.resolve(self.base)
+        if image is None:
+            raise ImageError(f"build.base: there is no image {self.base} on this host", "Make or pull it first")
+        return image
+
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
         """The key covers the base's digest, every step, and the content and mode of every file that is copied."""
-        base = self._base(store)
+        base = self.builds_on(store)
         parts: list[Any] = [base.digest if base else ""]
         for step in self.steps:
             parts.append([type(step).__name__, vars(step)])
@@ -50,7 +58,7 @@ class Steps(Source):
         return Seen(source.key_of(*parts))
 
     def obtain(self, writer: Writer, seen: Seen, policy: Policy, progress: Progress) -> str:
-        base = self._base(writer.store)
+        base = self.builds_on(writer.store)
         home = writer.path("layer")
         tree = home + "/fs"
         started = build.new_tree(tree)
@@ -80,14 +88,6 @@ class Steps(Source):
 
     def _created_by(self) -> str:
         return "; ".join(steps.describe(step) for step in self.steps)
-
-    def _base(self, store: Store) -> Image | None:
-        if not self.base:
-            return None
-        image = store.resolve(self.base)
-        if image is None:
-            raise ImageError(f"build.base: there is no image {self.base} on this host", "Make or pull it first")
-        return image
 
     def _perform(self, writer: Writer, base: Image | None, tree: str, progress: Progress) -> None:
         overlay_work, merged = writer.path("work"), writer.path("merged")

@@ -20,7 +20,7 @@ from .errors import ImageError
 if TYPE_CHECKING:
     from .policy import Policy
     from .progress import Progress
-    from .store import Store
+    from .store import Image, Store
     from .write import Writer
 
 
@@ -67,6 +67,10 @@ class Source:
     def gives(self, digest: str, seen: Seen, pinned: str) -> bool:
         """Whether an image with that manifest is the one that NAME@``pinned`` means."""
         return digest == pinned
+
+    def builds_on(self, store: Store) -> Image | None:
+        """The image of the store whose layers become the new one's, if there is one. Raises ImageError."""
+        return None
 
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
         """Look without changing anything; ``recorded`` is what was written down when it was last used ({} if never).
