@@ -127,6 +127,30 @@ def test_gnu_tar_and_cpio_era_headers(tree: Path, tmp_path: Path) -> None:
     assert found == expected
 
 
+@pytest.mark.parametrize("program", [None, "gzip", "zstd", "xz"])
+@pytest.mark.parametrize("blocks", [0, 1, 3, 6], ids=["empty", "one entry", "two entries", "all but the end"])
+def test_an_archive_that_was_cut_replaces_nothing(tmp_path: Path, program: str | None, blocks: int) -> None:
+    """A tar that ends between two entries looks whole but for the mark that ends it."""
+    content = tar(("bin", None), ("bin/file", b"x" * 512), ("etc", None), ("etc/zeros", bytes(512)))
+    archive, params = tmp_path / "root.tar", {"name": "app", "rootfs": {"path": str(tmp_path / "root.tar")}}
+    archive.write_bytes(content)
+    good = apply(**params).facts["image"]["digest"]
+
+    def cut(end: bytes) -> None:
+        compress = subprocess.run([program or "cat"], input=content[: blocks * 512] + end, stdout=subprocess.PIPE)
+        archive.write_bytes(compress.stdout)
+
+    cut(b"")
+    with pytest.raises((OptionError, Interrupted), match="it is empty or was cut"):
+        apply(**params)
+    if program is None:  # what a run of the unpacking finds out is not predicted
+        with pytest.raises(OptionError, match=f"rootfs.path: '{archive}': .* it is empty or was cut"):
+            checked(**params)
+    assert image_of("app").digest == good
+    cut(bytes(512))  # one block of zeros is accepted, as by tar(1)
+    assert apply(**params).facts["image"]["digest"] != good
+
+
 def busybox(**more: Any) -> dict[str, Any]:
     build = {
         "directories": [{"path": "/tmp", "mode": "1777"}, *({"path": p} for p in ("/proc", "/dev", "/usr/sbin"))],

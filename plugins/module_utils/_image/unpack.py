@@ -59,6 +59,8 @@ def unpack_blob(path: str, home: str, layer: Layer | None, limits: Limits, repor
             unpacker = Unpacker(root, limits)
             try:
                 unpacker.unpack(stream)
+                if layer is None:  # no digest tells whether it is whole
+                    refuse_cut(stream)
                 stream.finish()
             finally:
                 stream.close()
@@ -78,6 +80,12 @@ def _about(layer: str) -> Iterator[None]:
         yield
     except HostileLayer as error:
         raise HostileLayer(f"layer {layer}: {error}") from None
+
+
+def refuse_cut(stream: LayerStream) -> None:
+    """Raises HostileLayer where an archive that was read to its end does not have what ends one (POSIX pax(1))."""
+    if stream.ran_out:
+        raise HostileLayer("it ends without the blocks of zeros that end a tar: it is empty or was cut")
 
 
 def _check_digests(stream: LayerStream, layer: Layer) -> None:
