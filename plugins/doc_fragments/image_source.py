@@ -216,11 +216,14 @@ options:
         elements: dict
         suboptions:
           src:
-            description: Path on the host.
+            description: Path on the host. A directory may hold files, directories and symbolic links.
             type: path
             required: true
           dest:
-            description: Path in the image of the file (or directory) itself.
+            description:
+              - Path in the image of the file (or directory) itself.
+              - A directory that the image already has, there or below, keeps its permissions and owner. One that is
+                made gets the permissions of the source.
             type: str
             required: true
           mode:
@@ -272,7 +275,10 @@ options:
     choices: [changed, always, never]
     default: changed
   policy:
-    description: What is accepted of an image from elsewhere. An image that breaks it is refused as a whole.
+    description:
+      - What is accepted of an image. One that breaks it is refused as a whole.
+      - O(policy.devices) and O(policy.setuid) hold for every layer, those of an image that is there already and of one
+        that is built on included. The limits hold for layers when they are unpacked.
     type: dict
     suboptions:
       devices:

@@ -127,6 +127,30 @@ def test_gnu_tar_and_cpio_era_headers(tree: Path, tmp_path: Path) -> None:
     assert found == expected
 
 
+@pytest.mark.parametrize("program", [None, "gzip", "zstd", "xz"])
+@pytest.mark.parametrize("blocks", [0, 1, 3, 6], ids=["empty", "one entry", "two entries", "all but the end"])
+def test_an_archive_that_was_cut_replaces_nothing(tmp_path: Path, program: str | None, blocks: int) -> None:
+    """A tar that ends between two entries looks whole but for the mark that ends it."""
+    content = tar(("bin", None), ("bin/file", b"x" * 512), ("etc", None), ("etc/zeros", bytes(512)))
+    archive, params = tmp_path / "root.tar", {"name": "app", "rootfs": {"path": str(tmp_path / "root.tar")}}
+    archive.write_bytes(content)
+    good = apply(**params).facts["image"]["digest"]
+
+    def cut(end: bytes) -> None:
+        compress = subprocess.run([program or "cat"], input=content[: blocks * 512] + end, stdout=subprocess.PIPE)
+        archive.write_bytes(compress.stdout)
+
+    cut(b"")
+    with pytest.raises((OptionError, Interrupted), match="it is empty or was cut"):
+        apply(**params)
+    if program is None:  # what a run of the unpacking finds out is not predicted
+        with pytest.raises(OptionError, match=f"rootfs.path: '{archive}': .* it is empty or was cut"):
+            checked(**params)
+    assert image_of("app").digest == good
+    cut(bytes(512))  # one block of zeros is accepted, as by tar(1)
+    assert apply(**params).facts["image"]["digest"] != good
+
+
 def busybox(**more: Any) -> dict[str, Any]:
     build = {
         "directories": [{"path": "/tmp", "mode": "1777"}, *({"path": p} for p in ("/proc", "/dev", "/usr/sbin"))],
@@ -186,6 +210,77 @@ def test_steps_on_a_base_become_one_layer_with_whiteouts(tmp_path: Path) -> None
     assert images.listing(image_of("app").layers[0]) == before
     (tmp_path / "app/run").write_text("#!/bin/sh -e\n")
     assert checked(name="app", build=build).plan.actions != []
+
+
+def owners(layers: tuple[str, ...], *names: str) -> list[tuple[int, int, int]]:
+    """Mode and owners of directories as they show."""
+    found = [
+        os.stat(next(f"{layer}/{name}" for layer in layers if os.path.exists(f"{layer}/{name}"))) for name in names
+    ]
+    return [(stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid) for status in found]
+
+
+@pytest.mark.parametrize("dest", ["/etc", "/link"])
+def test_a_directory_of_the_base_stays_as_it_is(tmp_path: Path, dest: str) -> None:
+    members = [("etc", None), ("etc/sub", None, {"mode": 0o711, "uid": 7}), ("link", "->/etc"), ("etc/old", b"x")]
+    layout = Layout(tmp_path / "layout").add(tar(*members))
+    layout.write()
+    apply(name="base", archive={"path": str(layout.path)})
+    source = tmp_path / "source"
+    for name in ("sub", "new", "new/deep"):
+        (source / name).mkdir(parents=True)
+        (source / name / "file").write_text("x")
+    for name in ("", "sub", "new", "new/deep"):
+        (source / name).chmod(0o700)
+    apply(name="app", build={"base": "base", "copy": [{"src": str(source), "dest": dest, "uid": 1000, "gid": 1001}]})
+    layers = image_of("app").layers
+    assert owners(layers, "etc", "etc/sub") == [(0o755, 0, 0), (0o711, 7, 0)]
+    assert owners(layers, "etc/new", "etc/new/deep") == [(0o700, 1000, 1001)] * 2
+    assert (os.stat(layers[0] + "/etc/sub/file").st_uid, os.stat(layers[0] + "/etc/new/deep/file").st_gid) == (
+        1000,
+        1001,
+    )
+
+
+def test_a_directory_that_another_step_declares_stays_as_declared(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "data").mkdir(parents=True, mode=0o755)
+    directories = [{"path": "/app/data", "mode": "2770", "uid": 5, "gid": 6}]
+    apply(name="app", build={"directories": directories, "copy": [{"src": str(source), "dest": "/app"}]})
+    assert owners(image_of("app").layers, "app/data") == [(0o2770, 5, 6)]
+
+
+def test_names_that_are_no_utf8_are_copied(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    names = [os.fsdecode(name) for name in (b"caf\xe9", b"to\xff", b"\xe9")]
+    (source / names[0]).write_text("x")
+    (source / names[1]).symlink_to(names[0])
+    (source / names[2]).mkdir()
+    params: dict[str, Any] = {"name": "app", "build": {"copy": [{"src": str(source), "dest": "/app"}]}}
+    assert checked(**params).plan.actions == apply(**params).plan.actions != []
+    layer = image_of("app").layers[0]
+    assert sorted(os.listdir(f"{layer}/app")) == sorted(names) and os.readlink(f"{layer}/app/{names[1]}") == names[0]
+    assert apply(**params).plan.actions == []
+    os.rename(source / names[2], source / os.fsdecode(b"\xe8"))
+    assert checked(**params).plan.actions != []
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, functools.partial(os.mknod, mode=stat.S_IFCHR | 0o600, device=os.makedev(1, 5))]
+)
+@pytest.mark.parametrize("below", [True, False], ids=["in a directory", "by itself"])
+def test_what_cannot_be_copied_is_refused_and_not_opened(tmp_path: Path, make: Any, below: bool) -> None:
+    """To open a FIFO takes for ever, and so does reading /dev/zero."""
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/file").write_text("x")
+    special = tmp_path / "source/special"
+    make(special)
+    build = {"copy": [{"src": str(special.parent if below else special), "dest": "/app"}]}
+    for run in (checked, apply):
+        with pytest.raises(Refused, match=f"build.copy.src: '{special}' is a (FIFO|device). Only files"):
+            run(name="app", build=build)
+    assert images.left() == []
 
 
 SHOWN = "id -u; cat /proc/self/uid_map /proc/self/status; echo x > /proc/sys/kernel/core_pattern; cat /node"

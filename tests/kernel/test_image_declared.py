@@ -227,3 +227,27 @@ def test_what_newer_asks_for(server: registry.Registry, tmp_path: Path) -> None:
     params = {"name": "app-index", "registry": source(server, "index"), "pull": "newer"}
     assert apply(**params).facts["image"]["digest"] == moved.digest
     assert os.listdir(apply(**params).facts["image"]["layers"][0]["path"]) == ["moved"]
+
+
+def test_a_policy_holds_for_layers_that_are_there(tmp_path: Path) -> None:
+    """Of the image itself, of one that gets a further name, and of one that is built on; check mode says so too."""
+    layout = Layout(tmp_path / "layout", {"Cmd": ["x"]}).add(tar(("su", b"x", {"mode": 0o4755})))
+    layout.write()
+    archive = {"archive": {"path": str(layout.path)}}
+    apply(name="app", **archive)
+    tasks: list[dict[str, Any]] = [
+        {"name": "app", **archive},
+        {"name": "app", "rebuild": "never", **archive},
+        {"name": "app", "config": {"cmd": ["y"]}, **archive},
+        {"name": "other", "image": "app"},
+        {"name": "other", "build": {"base": "app", **BUILD}},
+    ]
+    for task in tasks:
+        for run in (checked, apply):
+            with pytest.raises(Refused, match="policy.setuid: 'refuse': layer .* of image .*app:latest holds su. Use"):
+                run(**task, policy={"setuid": "refuse"})
+        assert checked(**task, policy={"devices": "refuse"}).plan.actions == checked(**task).plan.actions
+    assert Store().names().keys() == {"docker.io/library/app:latest"}
+    Layout(layout.path).add(tar(("su", b"x", {"mode": 0o755}))).write()
+    assert apply(name="app", **archive, policy={"setuid": "refuse"}).plan.actions != []
+    assert apply(name="app", **archive, policy={"setuid": "refuse"}).plan.actions == []

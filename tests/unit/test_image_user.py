@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,29 @@ def test_the_topmost_layer_wins_and_links_cannot_leave(tmp_path: Path) -> None:
     assert read_file(layers, "etc/group") == b"base"
     assert read_file(layers, "etc/leak") is None
     assert read_file(layers, "etc/none") is None
+
+
+def test_links_lead_from_one_layer_into_another(tmp_path: Path) -> None:
+    """As images made by Nix have it: the files are in the store, below, and /etc has links to them."""
+    links, store = tmp_path / "links", tmp_path / "store"
+    (links / "etc").mkdir(parents=True)
+    (store / "nix/store/nss/etc").mkdir(parents=True)
+    (store / "nix/store/nss/etc/passwd").write_text("root:x:0:0::/:\napp:x:1000:1001::/:\n")
+    (store / "nix/store/nss/etc/group").write_text("root:x:0:\napp:x:1001:\nmore:x:5:app\n")
+    (links / "etc/passwd").symlink_to("/nix/store/nss/etc/passwd")
+    (links / "etc/group").symlink_to("../nix/store/nss/etc/group")
+    for layers in ([str(links), str(store)], [str(store), str(links)]):
+        for user in ("app", "1000"):
+            assert parse_user(user, partial(read_file, layers)) == (1000, 1001, (5,))
+
+
+def test_what_a_directory_above_replaces_is_not_followed(tmp_path: Path) -> None:
+    """A directory over a link of a lower layer hides it, and where it leads to."""
+    top, base = tmp_path / "top", tmp_path / "base"
+    (top / "etc").mkdir(parents=True)
+    (base / "other").mkdir(parents=True)
+    (base / "other/passwd").write_text("hidden")
+    (base / "etc").symlink_to("other")
+    assert read_file([str(top), str(base)], "etc/passwd") is None
+    assert read_file([str(base)], "etc/passwd") == b"hidden"
+    assert read_file([str(tmp_path / "missing"), str(base)], "etc/passwd") == b"hidden"

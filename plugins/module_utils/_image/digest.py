@@ -42,9 +42,13 @@ def of_file(path: str, algorithm: str = "sha256") -> str:
     return f"{algorithm}:{hasher.hexdigest()}"
 
 
-def canonical(document: Any) -> bytes:
-    """A JSON document as bytes that depend on its content alone: sorted keys, no white space."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+def canonical(document: Any, errors: str = "strict") -> bytes:
+    """A JSON document as bytes that depend on its content alone: sorted keys, no white space.
+
+    ``errors`` is str.encode's, for text with surrogates. Raises UnicodeEncodeError.
+    """
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", errors)
 
 
 def chain_ids(diff_ids: tuple[str, ...]) -> tuple[str, ...]:

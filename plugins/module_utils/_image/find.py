@@ -14,7 +14,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from .._kernel.errors import KernelError
-from .._kernel.openat2 import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
+from .._kernel.openat2 import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2, read_regular
 
 _MOST_LINKS = 40
 
@@ -83,13 +83,28 @@ class Stack:
                 real = here
         return Found(_joined(real), status if status is not None else os.fstat(self._layers[0]))
 
+    def read(self, path: str, largest: int) -> bytes | None:
+        """The first ``largest`` bytes of the file that the overlay has there, None where there is no regular one.
+
+        Raises CannotTell, KernelError.
+        """
+        found = self.find(path)
+        if found.status is None or not stat.S_ISREG(found.status.st_mode):
+            return None
+        layer, _entry = self._topmost(_parts(found.path))
+        return None if layer is None else read_regular(layer, found.path, largest)
+
     def _entry(self, parts: Sequence[str]) -> tuple[os.stat_result | None, str]:
         """What is at a path whose directories are no symlinks, and where it leads if it is one itself."""
+        return self._topmost(parts)[1]
+
+    def _topmost(self, parts: Sequence[str]) -> tuple[int | None, tuple[os.stat_result | None, str]]:
+        """The layer whose entry is the one that shows, and that entry."""
         for layer in self._layers:
             entry, hides = _in_layer(layer, parts)
             if entry is not None or hides:
-                return entry or (None, "")
-        return None, ""
+                return layer, entry or (None, "")
+        return None, (None, "")
 
 
 def _in_layer(layer: int, parts: Sequence[str]) -> tuple[tuple[os.stat_result, str] | None, bool]:

@@ -18,7 +18,7 @@ from .access import Access
 from .errors import ImageError
 from .handed import Handed
 from .source import Seen, Source
-from .store import Store
+from .store import Image, Store
 
 if TYPE_CHECKING:
     from .policy import Policy
@@ -81,10 +81,14 @@ class Other(Source):
     def given(self) -> tuple[str, str]:
         return "image", self.name
 
-    def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
+    def builds_on(self, store: Store) -> Image:
         image = store.resolve(self.name)
         if image is None:
             raise ImageError(f"there is no image {self.name} on this host", "Make or pull it first")
+        return image
+
+    def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
+        image = self.builds_on(store)
         return Seen(image.digest, image.digest)
 
     def obtain(self, writer: Writer, seen: Seen, policy: Policy, progress: Progress) -> str:

@@ -41,6 +41,9 @@ class Container(Source):
     def given(self) -> tuple[str, str]:
         return "container", self.name
 
+    def builds_on(self, store: Store) -> Image:
+        return self._parts(store)[0]
+
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
         """The key is the digest of what is committed: the upper directory is read, but nothing is written."""
         base, upper = self._parts(store)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,9 +39,17 @@ class Steps(Source):
     def parts(self) -> tuple[str, ...]:
         return (f"base {self.base}" if self.base else "no base", *map(steps.details, self.steps))
 
+    def builds_on(self, store: Store) -> Image | None:
+        if not self.base:
+            return None
+        image = store.resolve(self.base)
+        if image is None:
+            raise ImageError(f"build.base: there is no image {self.base} on this host", "Make or pull it first")
+        return image
+
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
         """The key covers the base's digest, every step, and the content and mode of every file that is copied."""
-        base = self._base(store)
+        base = self.builds_on(store)
         parts: list[Any] = [base.digest if base else ""]
         for step in self.steps:
             parts.append([type(step).__name__, vars(step)])
@@ -49,7 +58,7 @@ class Steps(Source):
         return Seen(source.key_of(*parts))
 
     def obtain(self, writer: Writer, seen: Seen, policy: Policy, progress: Progress) -> str:
-        base = self._base(writer.store)
+        base = self.builds_on(writer.store)
         home = writer.path("layer")
         tree = home + "/fs"
         started = build.new_tree(tree)
@@ -79,14 +88,6 @@ class Steps(Source):
 
     def _created_by(self) -> str:
         return "; ".join(steps.describe(step) for step in self.steps)
-
-    def _base(self, store: Store) -> Image | None:
-        if not self.base:
-            return None
-        image = store.resolve(self.base)
-        if image is None:
-            raise ImageError(f"build.base: there is no image {self.base} on this host", "Make or pull it first")
-        return image
 
     def _perform(self, writer: Writer, base: Image | None, tree: str, progress: Progress) -> None:
         overlay_work, merged = writer.path("work"), writer.path("merged")
@@ -131,22 +132,31 @@ def _size(src: str) -> int:
 
 
 def _content(src: str) -> list[list[Any]]:
-    """Names, modes and digests of what a copy step would take. Raises KernelError where it is not there."""
+    """Names, modes and digests of what a copy step would take.
+
+    Raises KernelError where it is not there, ImageError where it cannot be copied.
+    """
     found: list[list[Any]] = []
     try:
         if not os.path.isdir(src):
-            return [["", os.stat(src).st_mode, digests.of_file(src)]]
+            return [_file("", src, os.stat(src))]
         for directory, names, others in os.walk(src):
             names.sort()
             shown = os.path.relpath(directory, src)
             found.append([shown, os.stat(directory).st_mode, ""])
             for name in sorted([*others, *names]):
                 path = f"{directory}/{name}"
-                if os.path.islink(path):
+                status = os.lstat(path)
+                if stat.S_ISLNK(status.st_mode):
                     found.append([f"{shown}/{name}", 0, os.readlink(path)])
                 elif name in others:
-                    found.append([f"{shown}/{name}", os.stat(path).st_mode, digests.of_file(path)])
+                    found.append(_file(f"{shown}/{name}", path, status))
     except OSError as error:
         hint = f"src of build.copy is a path on the host, and {src} is to be read there"
         raise KernelError.wrap(error, "open", hint=hint) from error
     return found
+
+
+def _file(shown: str, path: str, status: os.stat_result) -> list[Any]:
+    steps.refuse_special(path, status)
+    return [shown, status.st_mode, digests.of_file(path)]

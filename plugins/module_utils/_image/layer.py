@@ -12,6 +12,7 @@ layer.md) become overlayfs's own: a character device 0:0, and trusted.overlay.op
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -176,11 +177,10 @@ class Unpacker:
         except FileExistsError:
             there = os.stat(name, dir_fd=parent.fd, follow_symlinks=False)
             if not stat.S_ISDIR(there.st_mode):
-                # A whiteout of this layer and then a directory: the one below is gone, and this one is new.
+                # A whiteout or a file of this layer and then a directory: the one below is gone, and this one is new.
                 self._remove(parent.fd, name)
                 os.mkdir(name, 0o700, dir_fd=parent.fd)
-                if is_whiteout(there):
-                    os.setxattr(_through(parent.fd, name), OPAQUE_XATTR, b"y", follow_symlinks=False)
+                os.setxattr(_through(parent.fd, name), OPAQUE_XATTR, b"y", follow_symlinks=False)
         path = parent.inside(name)
         self._parents.implied.discard(path)
         self._metadata(entry, parent.fd, name)
@@ -197,7 +197,7 @@ class Unpacker:
         except KernelError as error:
             if error.errno != errno.ENOENT:
                 raise
-            self.outside_links.append((parent.inside(name), target))
+            self._link_outside(parent, name, target)
             return
         try:
             there = os.stat(target_name or b".", dir_fd=target_parent, follow_symlinks=False)
@@ -208,9 +208,15 @@ class Unpacker:
             ends = {"src_dir_fd": target_parent, "dst_dir_fd": parent.fd}
             self._again(parent.fd, name, lambda: os.link(target_name, name, **ends, follow_symlinks=False))
         except FileNotFoundError:
-            self.outside_links.append((parent.inside(name), target))
+            self._link_outside(parent, name, target)
         finally:
             os.close(target_parent)
+
+    def _link_outside(self, parent: Place, name: bytes, target: bytes) -> None:
+        """Made when the layers below are known (lower.py); what an earlier entry has put there gives way now."""
+        with contextlib.suppress(FileNotFoundError):
+            self._remove(parent.fd, name)
+        self.outside_links.append((parent.inside(name), target))
 
     def _special(self, entry: Entry, parent: int, name: bytes) -> None:
         kind = _DEVICE_TYPES[entry.kind]

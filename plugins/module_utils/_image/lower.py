@@ -15,7 +15,7 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .._kernel import openat2
@@ -54,9 +54,10 @@ def complete(root: str, record: Mapping[str, Any], below: Sequence[str]) -> None
     """
     root_fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
+        places: dict[bytes, bytes] = {}
         for link, target in record.get("outside_links", ()):
             with _about(link):
-                _link(root_fd, os.fsencode(link), os.fsencode(target), below)
+                _link(root_fd, os.fsencode(link), os.fsencode(target), below, places)
         for path in sorted(record.get("implied", ()), reverse=True):
             with _about(path):
                 _adopt(root_fd, os.fsencode(path), below)
@@ -146,19 +147,72 @@ def _copy_attributes(status: os.stat_result, xattrs: Mapping[str, bytes], fd: in
     os.utime(fd, ns=(status.st_mtime_ns, status.st_mtime_ns))
 
 
-def _link(root_fd: int, link: bytes, target: bytes, below: Sequence[str]) -> None:
-    """Bring the target up into this layer, then link to it."""
-    link_parent = _directory(root_fd, link.rpartition(b"/")[0], below)
-    target_parent = _directory(root_fd, target.rpartition(b"/")[0], below)
-    name, target_name = link.rpartition(b"/")[2], target.rpartition(b"/")[2]
+def _link(root_fd: int, link: bytes, target: bytes, below: Sequence[str], places: dict[bytes, bytes]) -> None:
+    """Bring the target up into this layer, then link to it; ``places`` says where those before were brought.
+
+    Under the link's name alone where a later entry of the layer has or hides the target's.
+    """
+    place = places.get(target)
+    if place is None:
+        place = link if _ends_here(root_fd, target) else target
+        if not _make(root_fd, place, below, lambda parent, name: _bring_up(parent, name, target, below)):
+            return
+        places[target] = place
+    if place != link:
+        directory, _slash, there = place.rpartition(b"/")
+        source = _directory(root_fd, directory, below)
+
+        def link_to_it(parent: int, name: bytes) -> None:
+            os.link(there, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
+
+        try:
+            _make(root_fd, link, below, link_to_it)
+        finally:
+            os.close(source)
+    places[link] = place
+
+
+def _make(root_fd: int, path: bytes, below: Sequence[str], make: Callable[[int, bytes], None]) -> bool:
+    """Make a name, and say whether: a later entry of the layer may have it. A whiteout only hides what is below."""
+    directory, _slash, name = path.rpartition(b"/")
+    parent = _directory(root_fd, directory, below)
     try:
-        with contextlib.suppress(FileExistsError):
-            _bring_up(target_parent, target_name, target, below)
-        with contextlib.suppress(FileExistsError):
-            os.link(target_name, name, src_dir_fd=target_parent, dst_dir_fd=link_parent, follow_symlinks=False)
+        with contextlib.suppress(FileNotFoundError):
+            if is_whiteout(os.stat(name, dir_fd=parent, follow_symlinks=False)):
+                os.unlink(name, dir_fd=parent)
+        make(parent, name)
+        return True
+    except FileExistsError:
+        return False
     finally:
-        os.close(link_parent)
-        os.close(target_parent)
+        os.close(parent)
+
+
+def _ends_here(root_fd: int, path: bytes) -> bool:
+    """Whether the layer has something at a path, or hides what is below there.
+
+    Raises HostileLayer for a path through a symlink of the layer, which is never what the layers below mean by it.
+    """
+    parts = path.split(b"/")
+    opaque = False
+    for depth in range(1, len(parts) + 1):
+        here = b"/".join(parts[:depth])
+        try:
+            fd = openat2.openat2(root_fd, here, os.O_PATH | os.O_NOFOLLOW, resolve=_RESOLVE)
+        except KernelError as error:
+            if error.errno != errno.ENOENT:
+                raise
+            return opaque
+        try:
+            mode = os.fstat(fd).st_mode
+            if stat.S_ISLNK(mode) and depth < len(parts):
+                raise HostileLayer(f"a hard link below {shown(here)}, which is no directory")
+            if depth == len(parts) or not stat.S_ISDIR(mode):
+                return True
+            opaque = opaque or is_opaque_path(fd)
+        finally:
+            os.close(fd)
+    return opaque
 
 
 def _directory(root_fd: int, path: bytes, below: Sequence[str]) -> int:

@@ -34,9 +34,16 @@ class Policy:
     setuid: bool = True
 
 
+def refused(record: Mapping[str, Any], policy: Policy) -> tuple[str, str]:
+    """Which part of the policy a layer breaks, devices or setuid, and by what; empty where it breaks neither."""
+    for kind, allowed in (("devices", policy.devices), ("setuid", policy.setuid)):
+        if not allowed and record.get(kind):
+            return kind, ", ".join(record[kind])
+    return "", ""
+
+
 def check_policy(digest: str, record: Mapping[str, Any], policy: Policy) -> None:
     """Raises HostileLayer for device nodes and setuid files where they are not wanted."""
-    for kind, allowed in (("devices", policy.devices), ("setuid", policy.setuid)):
-        found = record.get(kind) or []
-        if found and not allowed:
-            raise HostileLayer(f"layer {digest} holds {', '.join(found)}, and {kind} are refused")
+    kind, found = refused(record, policy)
+    if kind:
+        raise HostileLayer(f"layer {digest} holds {found}, and {kind} are refused")

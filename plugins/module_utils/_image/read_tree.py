@@ -19,6 +19,7 @@ from .policy import Policy
 from .progress import Progress
 from .stream import LayerStream, compression_of
 from .tarwriter import TarWriter, Written
+from .unpack import refuse_cut
 from .write import Writer
 
 
@@ -56,21 +57,33 @@ def take_rootfs(source: Rootfs, writer: Writer, policy: Policy, progress: Progre
 
 
 def refuse_no_tar(path: str) -> None:
-    """Raises ImageError where a file does not begin as a tar does, KernelError where it cannot be read."""
+    """Raises ImageError where a file is no tar or a cut one, KernelError where it cannot be read.
+
+    Of a compressed one only the beginning is looked at: the rest is when it is unpacked.
+    """
     try:
         with open(path, "rb", buffering=0) as archive:
-            if compression_of(archive.read(16)) == "zstd":  # for that a program is run, which looking does not
+            compression = compression_of(archive.read(16))
+            if compression == "zstd":  # for that a program is run, which looking does not
                 return
             archive.seek(0)
             stream = LayerStream(archive, Policy().limits.size)
             try:
-                next(tarstream.entries(stream), None)
+                _read_through(stream, compression == "none")
+                refuse_cut(stream)
             finally:
                 stream.close()
     except ImageError as error:
-        raise ImageError(f"this is no tar, plain or compressed: {error}") from error
+        raise ImageError(f"this is no tar, plain or compressed, or a damaged one: {error}") from error
     except OSError as error:
         raise KernelError.wrap(error, "open", path) from error
+
+
+def _read_through(stream: LayerStream, whole: bool) -> None:
+    for entry in tarstream.entries(stream):
+        if not whole:
+            return
+        tarstream.skip(stream, entry)
 
 
 def _of_rootfs(layer: LayerBlob) -> tuple[bytes, bytes]:

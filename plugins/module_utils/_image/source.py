@@ -20,7 +20,7 @@ from .errors import ImageError
 if TYPE_CHECKING:
     from .policy import Policy
     from .progress import Progress
-    from .store import Store
+    from .store import Image, Store
     from .write import Writer
 
 
@@ -68,6 +68,10 @@ class Source:
         """Whether an image with that manifest is the one that NAME@``pinned`` means."""
         return digest == pinned
 
+    def builds_on(self, store: Store) -> Image | None:
+        """The image of the store whose layers become the new one's, if there is one. Raises ImageError."""
+        return None
+
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
         """Look without changing anything; ``recorded`` is what was written down when it was last used ({} if never).
 
@@ -99,8 +103,8 @@ def check_pin(reference: str, source: Source, seen: Seen, digest: str) -> None:
 
 
 def key_of(*parts: Any) -> str:
-    """A key made of plain data."""
-    return digests.of_bytes(digests.canonical(parts))
+    """A key made of plain data; names of files in it need not be UTF-8."""
+    return digests.of_bytes(digests.canonical(parts, "surrogatepass"))
 
 
 def stamp_of_file(path: str) -> str:

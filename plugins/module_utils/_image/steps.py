@@ -208,9 +208,14 @@ def _make_directory(root: int, step: MakeDirectory) -> None:
 
 def _directory(root: int, path: str) -> int:
     """A directory inside the image, made with its parents where it is missing."""
+    return _reach(root, path)[0]
+
+
+def _reach(root: int, path: str) -> tuple[int, bool]:
+    """The same, and whether it was made."""
     path = path.strip("/")
     try:
-        return openat2.openat2(root, path or ".", _O_DIR, resolve=_RESOLVE)
+        return openat2.openat2(root, path or ".", _O_DIR, resolve=_RESOLVE), False
     except KernelError as error:
         if error.errno != 2 or not path:
             raise
@@ -223,7 +228,7 @@ def _directory(root: int, path: str) -> int:
         raise ImageError(f"/{path} in the image is a link that leads nowhere") from None
     finally:
         os.close(parent)
-    return openat2.openat2(root, path, _O_DIR, resolve=_RESOLVE)
+    return openat2.openat2(root, path, _O_DIR, resolve=_RESOLVE), True
 
 
 def _copy(root: int, step: CopyFile) -> None:
@@ -233,7 +238,7 @@ def _copy(root: int, step: CopyFile) -> None:
         for directory, names, others in os.walk(base):
             names.sort()
             inside = os.path.join(dest, os.path.relpath(directory, base)) if directory != base else dest
-            _make_directory(root, MakeDirectory(inside, stat.S_IMODE(os.stat(directory).st_mode), step.uid, step.gid))
+            _copy_directory(root, directory, inside, step)
             links = [name for name in names if os.path.islink(f"{directory}/{name}")]
             for name in sorted([*others, *links]):
                 _copy_one(root, f"{directory}/{name}", f"{inside}/{name}", step)
@@ -241,21 +246,43 @@ def _copy(root: int, step: CopyFile) -> None:
         _copy_one(root, step.src, dest, step)
 
 
+def _copy_directory(root: int, src: str, dest: str, step: CopyFile) -> None:
+    """One that the image has stays as it is: /etc is not the owner's of what is copied into it."""
+    fd, made = _reach(root, dest)
+    try:
+        if made:
+            os.fchown(fd, step.uid, step.gid)
+            os.fchmod(fd, stat.S_IMODE(os.stat(src).st_mode))
+    finally:
+        os.close(fd)
+
+
+def refuse_special(path: str, status: os.stat_result) -> None:
+    """Raises ImageError for what cannot be copied: a FIFO would hold us for ever, a device have no end."""
+    kinds = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
+    kind = kinds.get(stat.S_IFMT(status.st_mode))
+    if kind:
+        hint = "Only files, directories and symbolic links are copied: move it away, or copy the others by themselves"
+        raise ImageError(f"build.copy.src: {path!r} is {kind}", hint)
+
+
 def _copy_one(root: int, src: str, dest: str, step: CopyFile) -> None:
     above, _slash, name = dest.rpartition("/")
     parent = _directory(root, above)
     try:
         _make_way(parent, name, dest)
-        status = os.lstat(src)
-        if stat.S_ISLNK(status.st_mode) and src != step.src:
+        status = os.stat(src) if src == step.src else os.lstat(src)
+        refuse_special(src, status)
+        if stat.S_ISLNK(status.st_mode):
             os.symlink(os.readlink(src), name, dir_fd=parent)
             os.chown(name, step.uid, step.gid, dir_fd=parent, follow_symlinks=False)
             return
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(src, "rb") as source, os.fdopen(os.open(name, flags, 0o600, dir_fd=parent), "wb") as target:
-            mode = os.fstat(source.fileno()).st_mode
-            if not stat.S_ISREG(mode):
-                raise ImageError(f"copy: {src} is neither a file nor a directory")
+        from_fd = os.open(src, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(from_fd, "rb") as source, os.fdopen(os.open(name, flags, 0o600, dir_fd=parent), "wb") as target:
+            now = os.fstat(source.fileno())
+            refuse_special(src, now)  # it may have become something else since
+            mode = now.st_mode
             shutil.copyfileobj(source, target, 1 << 20)
             target.flush()
             os.fchown(target.fileno(), step.uid, step.gid)

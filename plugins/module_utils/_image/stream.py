@@ -54,6 +54,8 @@ class LayerStream:
         self._stop = threading.Event()
         self._buffer, self._at = b"", 0
         self._ended = False
+        #: Whether at_end() was ever true: of an archive whose end is marked it is not before finish().
+        self.ran_out = False
         self.compression = "none"
         self.blob_size = self.tar_size = 0
         self._thread = threading.Thread(target=self._produce, daemon=True)
@@ -96,7 +98,8 @@ class LayerStream:
         return self._buffer[at : self._at]
 
     def at_end(self) -> bool:
-        return self._at >= len(self._buffer) and not self._next()
+        self.ran_out = self._at >= len(self._buffer) and not self._next()
+        return self.ran_out
 
     def finish(self) -> None:
         """Read what follows the archive's end (padding), so that the digests cover everything."""

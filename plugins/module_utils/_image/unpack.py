@@ -59,6 +59,8 @@ def unpack_blob(path: str, home: str, layer: Layer | None, limits: Limits, repor
             unpacker = Unpacker(root, limits)
             try:
                 unpacker.unpack(stream)
+                if layer is None:  # no digest tells whether it is whole
+                    refuse_cut(stream)
                 stream.finish()
             finally:
                 stream.close()
@@ -78,6 +80,12 @@ def _about(layer: str) -> Iterator[None]:
         yield
     except HostileLayer as error:
         raise HostileLayer(f"layer {layer}: {error}") from None
+
+
+def refuse_cut(stream: LayerStream) -> None:
+    """Raises HostileLayer where an archive that was read to its end does not have what ends one (POSIX pax(1))."""
+    if stream.ran_out:
+        raise HostileLayer("it ends without the blocks of zeros that end a tar: it is empty or was cut")
 
 
 def _check_digests(stream: LayerStream, layer: Layer) -> None:
@@ -134,6 +142,7 @@ class Unpacking:
         self._policy = policy
         self._progress = progress
         self._records: dict[str, Mapping[str, Any]] = {}
+        self._placed: dict[str, str] = {}
         self._pool = Pool()
         self._ahead = Ahead(writer)
 
@@ -202,12 +211,11 @@ class Unpacking:
         """Complete layers that take from those below, bottom up, check the policy, and make them visible."""
         below: list[str] = []
         placing: list[tuple[str, str, Mapping[str, Any]]] = []
-        keys: set[str] = set()
         for layer in self._layers:
             key, record, home = self._settle(layer, below, blob_of)
-            if home and key not in keys:
+            if home and key not in self._placed:
                 placing.append((home, key, record))
-                keys.add(key)
+                self._placed[key] = home
             check_policy(layer.digest, record, self._policy)
             below.append((home or self._store.layer_home(key)) + "/fs")
         self._writer.sync()
@@ -220,23 +228,38 @@ class Unpacking:
         """The name the layer will bear, its record, and where it was staged ('' where the store has it)."""
         key = self._store.layer_key(layer.diff_id, layer.chain_id)
         record = self._store.layer_record(key) if key else self._records[layer.diff_id]
-        if key == layer.chain_id or not lower.depends(record, below):
-            return (key or layer.diff_id), record, "" if key else self._home(layer.diff_id)
+        if key == layer.chain_id:
+            return key, record, ""
+        needs = lower.depends(record, below)
+        name = layer.chain_id if needs else layer.diff_id
+        if key == name:
+            return name, record, ""
         home = self._home(layer.diff_id)
-        if key:  # there as it is without anything below it, which is not what this image needs
-            home = self._writer.path("chain-" + layer.chain_id.partition(":")[2])
-            path = blob_of(layer)
-            if path is None:
-                raise ImageError(f"layer {layer.digest} is missing from the store", "Run oci_image with verify")
-            with self._pool as pool:
-                pool.submit(layer.chain_id, lambda r: unpack_blob(path, home, layer, self._policy.limits, r))
-                while pool.busy:
-                    for _key, again in pool.wait(_POLL):
-                        record = again
+        if key or home in self._placed.values():
+            # There as it is without anything below it, or already another layer of this image, which has it twice.
+            if name in self._placed:
+                return name, record, self._placed[name]
+            record, home = self._unpack_again(layer, blob_of)
+        if not needs:
+            return name, record, home
         with _about(layer.digest):
             lower.complete(home + "/fs", record, below)
         found = {"fingerprint": fingerprint(home + "/fs"), "brought_up": _brought_up(home + "/fs", record)}
-        return layer.chain_id, {**record, **found}, home
+        return name, {**record, **found}, home
+
+    def _unpack_again(self, layer: Layer, blob_of: Callable[[Layer], str | None]) -> tuple[Mapping[str, Any], str]:
+        """The layer once more, its record and where it is staged. Raises HostileLayer, ImageError, KernelError."""
+        home = self._writer.path("chain-" + layer.chain_id.partition(":")[2])
+        path = blob_of(layer)
+        if path is None:
+            raise ImageError(f"layer {layer.digest} is missing from the store", "Run oci_image with verify")
+        record: Mapping[str, Any] = {}
+        with self._pool as pool:
+            pool.submit(layer.chain_id, lambda r: unpack_blob(path, home, layer, self._policy.limits, r))
+            while pool.busy:
+                for _key, again in pool.wait(_POLL):
+                    record = again
+        return record, home
 
 
 def _brought_up(root: str, record: Mapping[str, Any]) -> dict[str, str]:

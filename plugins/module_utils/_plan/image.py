@@ -42,7 +42,11 @@ class Desired:
 class Observed:
     """The image as the store has it (``damage`` says why it is None although its name is there), its source as
     it is now (None where it need not be looked at), who uses it, what nothing would use without its name (only where
-    that is to go), and whether an interrupted run left something half-made."""
+    that is to go), and whether an interrupted run left something half-made.
+
+    ``unwanted`` is what the policy refuses of the image that is there, ``unwanted_below`` of the one that the source
+    builds on; empty where it accepts them.
+    """
 
     current: Image | None = None
     damage: str = ""
@@ -51,6 +55,8 @@ class Observed:
     garbage: Garbage = field(default_factory=Garbage)
     missing: tuple[str, ...] = ()
     half_made: bool = False
+    unwanted: str = ""
+    unwanted_below: str = ""
     rotten: Rotten = field(default_factory=Rotten)
     warnings: tuple[str, ...] = ()
 
@@ -164,6 +170,8 @@ def plan(desired: Desired, observed: Observed) -> Plan:
         return _configuration(desired, observed.current, observed, before)
     if desired.source is None or observed.seen is None:
         raise ValueError("an image is made from a source that was looked at")
+    if observed.unwanted_below:
+        raise Refused(observed.unwanted_below)
     operation = ObtainImage(
         desired.reference,
         desired.source,
@@ -191,6 +199,8 @@ def _changed(source: Source | None, current: Image, seen: Seen | None) -> bool:
 
 
 def _configuration(desired: Desired, current: Image, observed: Observed, before: Mapping[str, Any]) -> Plan:
+    if observed.unwanted:
+        raise Refused(observed.unwanted)
     gone = (*observed.missing, *observed.rotten.layers)
     restore: tuple[Operation, ...] = ()
     if gone:

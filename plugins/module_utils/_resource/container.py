@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from .._image.errors import ImageError
+from .._image.find import CannotTell
 from .._image.lookup import read_file
 from .._image.store import CONTAINERS_LOCK, Image, Store
 from .._image.user import NoSuchUser, parse_user
@@ -204,6 +205,8 @@ def _user(container: Container, image: Image | None, layers: list[str]) -> tuple
         return parse_user(container.user or image.config.get("User") or "0", lambda path: read_file(layers, path))
     except NoSuchUser as error:
         return str(error)
+    except CannotTell as error:
+        return f"the image's /etc/passwd and /etc/group cannot be read: {error}"
 
 
 def _root(image: Image | None) -> tuple[int, int, int]:

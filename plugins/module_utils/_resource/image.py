@@ -14,6 +14,7 @@ from typing import Any
 from .._image import handed, prune, replaced
 from .._image.damage import Damage
 from .._image.errors import ImageError
+from .._image.policy import Policy, refused
 from .._image.progress import Progress
 from .._image.source import Seen, Source, check_pin
 from .._image.store import LOCK, Image, Store
@@ -90,6 +91,8 @@ class ImageResource(Resource[Desired, Observed]):
             seen,
             missing=missing,
             half_made=left,
+            unwanted=self._unwanted(desired.policy, current),
+            unwanted_below=self._unwanted_below(desired) if seen else "",
             rotten=rotten,
             warnings=(*told, *self._strange(desired, current), *self._on_damaged(rotten)),
         )
@@ -115,6 +118,28 @@ class ImageResource(Resource[Desired, Observed]):
         if image is not None and image.missing and not self._whole(image):
             return None, f"layer {image.missing[0]} is missing"
         return image, ""
+
+    def _unwanted(self, policy: Policy, image: Image | None) -> str:
+        """What the policy refuses of the layers of an image, as an error says it; of missing ones nobody knows."""
+        if image is None or (policy.devices and policy.setuid):
+            return ""
+        for layer, diff_id, chain_id in zip(image.manifest["layers"], image.diff_ids, image.chain_ids):
+            key = self.store.layer_key(diff_id, chain_id)
+            kind, found = refused(self.store.layer_record(key), policy) if key else ("", "")
+            if kind:
+                return (
+                    f"policy.{kind}: 'refuse': layer {layer['digest']} of image {image.reference} holds {found}. "
+                    "Use another image, or allow it"
+                )
+        return ""
+
+    def _unwanted_below(self, desired: Desired) -> str:
+        if desired.source is None or (desired.policy.devices and desired.policy.setuid):
+            return ""
+        try:
+            return self._unwanted(desired.policy, desired.source.builds_on(self.store))
+        except ImageError as error:
+            raise Refused(str(error)) from error
 
     def _on_damaged(self, rotten: Damage) -> tuple[str, ...]:
         """Who has to be restarted to see layers as they were meant to be."""
