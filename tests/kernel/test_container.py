@@ -279,6 +279,28 @@ def test_a_crashed_container_is_restarted_by_policy() -> None:
         apply("ns_container", name="bktest-web", state="absent")
 
 
+def test_limits_of_one_that_crashes_over_and_over() -> None:
+    """Between two tries it has no cgroup: nothing is left to do, and another limit comes with the next try."""
+    crashes = {"name": "bktest-crash", "image": "bktest", "stop_timeout": 0, "restart_policy": "always"}
+    crashes["command"] = ["sh", "-c", "[ -e /stay ] && exec sleep 1000000; sleep 0.1; exit 1"]
+    try:
+        apply("ns_container", **crashes, limits={"raw": {"cgroup.max.depth": 3}})
+
+        def waits() -> bool:
+            now = info("bktest-crash")
+            return now["status"] == "restarting" and now["restarts"] >= 4  # so often that the pause is a long one
+
+        until("a long pause", waits, lambda: info("bktest-crash"))
+        assert apply("ns_container", **crashes, limits={"raw": {"cgroup.max.depth": 3}}).plan.actions == []
+        plan = apply("ns_container", **crashes, limits={"raw": {"cgroup.max.depth": 5}}).plan
+        assert [(c.before, c.after, c.how) for c in plan.changes] == [("3", "5", "live")]
+        Path("/var/lib/barekernel/containers/bktest-crash/upper/stay").touch()
+        until("it stays", lambda: info("bktest-crash")["status"] == "running" and info("bktest-crash")["limits"])
+        assert info("bktest-crash")["limits"] == {"cgroup.max.depth": "5"}
+    finally:
+        apply("ns_container", name="bktest-crash", state="absent")
+
+
 def test_a_command_that_fails_at_once_is_reported_with_its_last_words() -> None:
     resource = ContainerResource()
     params = parameters("ns_container", {**WEB, "command": ["sh", "-c", "echo no configuration >&2; exit 3"]})

@@ -320,6 +320,17 @@ def test_a_drifted_limit_is_put_back_live() -> None:
     assert len(plan.actions) == 1
 
 
+@pytest.mark.parametrize("status", ["restarting", "running"])
+def test_limits_of_a_container_that_waits_for_its_restart_come_with_that(status: str) -> None:
+    """Its cgroup went with its last process, maybe just now: the supervisor makes it anew from launch.json."""
+    there = running(container())
+    waits = replace(there, supervised=Supervised("web", status), cgroup=CGROUP)
+    assert plan_container(container(), waits).actions == []
+    plan = plan_container(container(limits={"memory": "32M"}), waits)
+    assert [(c.option, c.before, c.after) for c in plan.changes] == [("limits.memory.max", "67108864", "33554432")]
+    assert {action.split()[0] for action in plan.actions} == {"write"}
+
+
 def test_neighbours_learn_its_name_and_forget_it() -> None:
     db = container_from({**SPEC, "name": "db", "networks": [{"name": "lab0"}]})
     neighbour = Neighbour(db, {"addresses": {"lab0": ["10.88.0.2/24", "fd88::2/64"]}}, "old\n", 43)

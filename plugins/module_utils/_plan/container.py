@@ -81,7 +81,7 @@ def _operations(
     operations += _writes(docs, observed)
     operations += plan_network(container, resolved, observed)
     operations += _unit_operations(container, docs, observed)
-    if runs and not why:
+    if _limited_now(observed) and not why:
         operations += plan_limits(observed.cgroup, _limits_wanted(resolved, observed))
     if container.state in ("started", "restarted") and (not runs or why) or container.state == "present" and why:
         _check_start(observed)
@@ -176,7 +176,12 @@ def _before(container: Container, observed: ContainerObserved) -> dict[str, Any]
 def _limits_now(observed: ContainerObserved) -> Mapping[str, str | None]:
     """What the kernel shows of the declared limits; of a container that does not run, what it will be started with."""
     launched = _launched(observed)
-    return limits_view(observed.cgroup, launched) if observed.supervised.running else launched
+    return limits_view(observed.cgroup, launched) if _limited_now(observed) else launched
+
+
+def _limited_now(observed: ContainerObserved) -> bool:
+    """Whether it has a cgroup to write to: while it waits for its restart, or has just ended, it has none."""
+    return observed.supervised.running and observed.cgroup.exists
 
 
 def _launched(observed: ContainerObserved) -> Mapping[str, str]:
