@@ -235,7 +235,7 @@ options:
     type: int
     default: 10485760
   log_max_files:
-    description: How many files of log are kept, at most 1000. Applied live.
+    description: How many files of log are kept, at most 1000. Applied live; fewer from the next rotation on.
     type: int
     default: 3
   runtime:
