@@ -316,6 +316,24 @@ def test_a_command_that_fails_at_once_is_reported_with_its_last_words() -> None:
         apply("ns_container", name="bktest-web", state="absent")
 
 
+def test_an_image_whose_resolv_conf_leads_to_a_file_that_is_not_there() -> None:
+    """As systemd-resolved has it. The file is made in the container, and a commit does not take it for content."""
+    link = "/bin/busybox ln -s ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf"
+    build = {"copy": [{"src": "/bin/busybox", "dest": "/bin/busybox"}], "directories": [{"path": "/etc"}]}
+    given = {"name": "bktest-link", "image": "bktest-resolved", "command": ["/bin/busybox", "sleep", "1000000"]}
+    there = os.path.lexists("/run/systemd/resolve/stub-resolv.conf")
+    try:
+        apply("oci_image", name="bktest-resolved", build={**build, "run": [link]})
+        apply("ns_container", **given, dns=["192.0.2.7"], stop_timeout=0)
+        assert run("bktest-link", "/bin/busybox", "cat", "/etc/resolv.conf")["stdout"] == "nameserver 192.0.2.7"
+        assert os.path.lexists("/run/systemd/resolve/stub-resolv.conf") is there
+        changed = ContainerInfo().gather({"name": "bktest-link", "changed_files": True})["containers"][0]
+        assert changed["changed_files"] == []
+    finally:
+        apply("ns_container", name="bktest-link", state="absent")
+        apply("oci_image", name="bktest-resolved", state="absent")
+
+
 def test_a_volume_outlives_the_container_until_purged(web: dict[str, Any]) -> None:
     volume = [{"type": "volume", "source": "bktest-pages", "target": "/data"}]
     apply("ns_container", **WEB, mounts=volume)
