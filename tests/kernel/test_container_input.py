@@ -114,6 +114,13 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"namespaces": {"ipc": "container:nope"}}, "namespaces.ipc: 'container:nope'"),
     ({"stop_timeout": 10**9}, "stop_timeout: 1000000000"),
     ({"rlimits": {"nofile": "2:1"}}, "rlimits: '2:1'"),
+    ({"rlimits": {"nofile": "2000000000"}}, "rlimits.nofile: '2000000000': is above fs.nr_open of this host"),
+    ({"rlimits": {"nofile": "9:2000000000"}}, "rlimits.nofile: '9:2000000000': is above fs.nr_open of this host"),
+    ({"sysctls": {"kernel.domainname": "lab"}}, "sysctls.kernel.domainname: 'lab': cannot be set in a user namespace"),
+    (
+        {"namespaces": {"user": "host"}, "mounts": [{"source": "/srv", "target": "/x", "options": ["idmap"]}]},
+        "mounts[0].options: 'idmap': the container has no user namespace",
+    ),
 ]
 
 

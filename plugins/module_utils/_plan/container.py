@@ -34,9 +34,9 @@ from .container_operations import (
 )
 from .container_resolve import image_of, resolve
 from .container_spec import Container, Resolved
+from .container_start import check_start
 from .container_view import changes, view
 from .container_volumes import half_made_volumes, missing_volumes, own_volumes
-from .errors import OptionError
 from .files import MakeDirectory, RemoveFile, RemoveTree, WriteFile
 from .identity_files import hosts
 from .operation import RECREATE, RESTART, Change, Operation, Plan
@@ -84,15 +84,9 @@ def _operations(
     if _limited_now(observed) and not why:
         operations += plan_limits(observed.cgroup, _limits_wanted(resolved, observed))
     if container.state in ("started", "restarted") and (not runs or why) or container.state == "present" and why:
-        _check_start(observed)
+        check_start(container, resolved, observed)
         operations.append(StartContainer(container.name, option_names(container, docs.config)))
     return operations + _neighbour_hosts(container, resolved, observed.host)
-
-
-def _check_start(observed: ContainerObserved) -> None:
-    """Raises OptionError. What runs already, and is to stay so, is nobody's business here."""
-    for found in observed.unusable[:1]:
-        raise OptionError(found.option, found.value, found.why)
 
 
 def _why_interrupted(container: Container, found: tuple[Change, ...]) -> str:

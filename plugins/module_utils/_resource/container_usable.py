@@ -36,7 +36,7 @@ _NUMBERS = re.compile(r"-?(0[xX][0-9a-fA-F]+|[0-9]+)([,-][0-9]+)*")
 
 def unusable(container: Container, image: Image | None, layers: Sequence[str]) -> tuple[Unusable, ...]:
     """All of them. ``layers`` are what the container's root shows, the topmost first, where that is known."""
-    found = [*_sources(container), *_tmpfs(container), *_runtime(container), *_sysctls(container)]
+    found = [*_sources(container), *_tmpfs(container), *_runtime(container), *_sysctls(container), *_rlimits(container)]
     if image is not None and image.layers:
         try:
             with Stack(layers) as root:
@@ -129,6 +129,19 @@ def _sysctls(container: Container) -> Iterator[Unusable]:
             yield Unusable(f"sysctls.{name}", value, "the kernel has no such parameter for a container")
         elif now and all(map(_NUMBER.fullmatch, now.split())) and not all(map(_NUMBERS.fullmatch, value.split())):
             yield Unusable(f"sysctls.{name}", value, f"takes numbers; the kernel has {now!r} now")
+
+
+def _rlimits(container: Container) -> Iterator[Unusable]:
+    """prlimit(2): nobody may have more descriptors than fs.nr_open."""
+    value = container.rlimits.get("nofile")
+    if value is None:
+        return
+    from .._kernel import sysctl
+
+    most = sysctl.read("fs.nr_open")
+    if most is not None and int(value.split(":")[-1]) > int(most):
+        why = f"is above fs.nr_open of this host, {most}: lower it, or raise that with ansible.posix.sysctl"
+        yield Unusable("rlimits.nofile", value, why)
 
 
 def _inside(container: Container, image: Image, root: Stack) -> Iterator[Unusable]:
