@@ -107,6 +107,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"command": ["/no/such"]}, "command: '/no/such': no such program is in image 'bktest'"),
     ({"command": ["no-such"]}, "command: 'no-such': no such program is in image 'bktest' in PATH"),
     ({"command": ["/etc/plain"]}, "command: '/etc/plain': is not executable"),
+    ({"command": ["x" * 70000]}, "command: 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...': no program can have so long"),
+    ({"command": ["/x" * 2048]}, "/x...': no program can have so long a name"),
     ({"cwd": "/etc/plain"}, "cwd: '/etc/plain': is no directory in the image"),
     ({"networks": [{"name": "bktest0", "mac": "zz"}]}, "networks[0].mac: 'zz'"),
     ({"networks": [{"name": "bktest0", "mac": "01:00:00:00:00:01"}]}, "networks[0].mac: '01:00:00:00:00:01'"),

@@ -33,6 +33,9 @@ _NUMBER = re.compile(r"-?[0-9]+")
 #: What can be meant where the kernel shows numbers: numbers, and for a few parameters lists and ranges of them.
 _NUMBERS = re.compile(r"-?(0[xX][0-9a-fA-F]+|[0-9]+)([,-][0-9]+)*")
 
+#: PATH_MAX and NAME_MAX of limits.h, in bytes.
+_LONGEST_PATH, _LONGEST_NAME = 4096, 255
+
 
 def unusable(container: Container, image: Image | None, layers: Sequence[str]) -> tuple[Unusable, ...]:
     """All of them. ``layers`` are what the container's root shows, the topmost first, where that is known."""
@@ -168,6 +171,10 @@ def _program(container: Container, image: Image, root: Stack, covered: set[str],
     [name] = process_args(container, image.config)[:1] or [""]
     if not name:
         return
+    option = "command" if container.command else "args" if container.args else "image"
+    if _too_long(os.fsencode(name)):
+        yield Unusable(option, f"{name[:40]}...", "no program can have so long a name: the first word is the program")
+        return
     path = next((e[5:] for e in environment(container, image.config) if e.startswith("PATH=")), "")
     places = [name] if "/" in name else [f"{directory}/{name}" for directory in path.split(":")]
     found = [root.find(posixpath.join(cwd, place), covered) for place in places]
@@ -176,7 +183,11 @@ def _program(container: Container, image: Image, root: Stack, covered: set[str],
     there = any(entry.status is not None and stat.S_ISREG(entry.status.st_mode) for entry in found)
     where = "" if "/" in name else f" in PATH ({path})"
     why = "is not executable" if there else f"no such program is in image '{container.image}'{where}"
-    yield Unusable("command" if container.command else "args" if container.args else "image", name, why)
+    yield Unusable(option, name, why)
+
+
+def _too_long(name: bytes) -> bool:
+    return len(name) >= _LONGEST_PATH or any(len(part) > _LONGEST_NAME for part in name.split(b"/"))
 
 
 def _runs(found: Found) -> bool:
