@@ -135,7 +135,10 @@ options:
           - Path on the host for V(bind), which must be there, name for V(volume), unset for V(tmpfs).
         type: str
       target:
-        description: Absolute path inside the container.
+        description:
+          - Absolute path inside the container.
+          - On a V(tmpfs) or V(volume) at C(/etc) that is not read-only the container's C(hosts), C(hostname) and
+            C(resolv.conf) are mounted, and empty files made for that. Anything else at C(/etc) is shown as it is.
         type: str
         required: true
       read_only:

@@ -334,6 +334,23 @@ def test_an_image_whose_resolv_conf_leads_to_a_file_that_is_not_there() -> None:
         apply("oci_image", name="bktest-resolved", state="absent")
 
 
+@pytest.mark.parametrize("kind", ["volume", "tmpfs", "bind"])
+def test_what_is_mounted_at_etc(kind: str, tmp_path: Path) -> None:
+    """What is ours gets hostname and resolv.conf; a directory of the host stays as it is."""
+    tmp_path.chmod(0o755)
+    source = {"volume": "bktest-etc", "tmpfs": None, "bind": str(tmp_path)}[kind]
+    mounts = [{"type": kind, "source": source, "target": "/etc"}]
+    given = {"name": "bktest-etc", "image": "bktest", "command": ["sleep", "1000000"], "stop_timeout": 0}
+    try:
+        apply("ns_container", **given, mounts=mounts, dns=["192.0.2.7"])
+        seen = run("bktest-etc", "sh", "-c", "cat /etc/resolv.conf /etc/hostname; true")["stdout"]
+        assert seen.split() == ([] if kind == "bind" else ["nameserver", "192.0.2.7", "bktest-etc"])
+        assert list(tmp_path.iterdir()) == []
+        apply("ns_container", **given, mounts=mounts, dns=["192.0.2.7"], state="restarted")
+    finally:
+        apply("ns_container", name="bktest-etc", state="absent", mounts=mounts, purge_volumes=True)
+
+
 def test_a_volume_outlives_the_container_until_purged(web: dict[str, Any]) -> None:
     volume = [{"type": "volume", "source": "bktest-pages", "target": "/data"}]
     apply("ns_container", **WEB, mounts=volume)
