@@ -191,6 +191,16 @@ def test_a_create_that_fails_removes_the_cgroup_only_if_it_made_it(nsrun: Nsrun,
         cgroup.remove(os.path.dirname(path), recursive=True)
 
 
+def test_maps_that_the_kernel_refuses_end_the_create(nsrun: Nsrun, bundle: Bundle) -> None:
+    bundle.user_namespace()
+    overlapping = [{"containerID": first, "hostID": 100000 + first * 2, "size": 10} for first in (0, 5)]
+    bundle.spec["linux"]["uidMappings"] = overlapping
+    done = nsrun("create", "--bundle", bundle.write(), bundle.id, rc=1)
+    assert done.stderr.startswith("nsrun: linux.uidMappings: ") and "the kernel refused it" in done.stderr
+    assert not nsrun.root.exists()
+    assert not os.path.exists(f"{find_hierarchy().mount}{bundle.spec['linux']['cgroupsPath']}")
+
+
 def test_limits_that_cannot_be_set_leave_no_cgroup(nsrun: Nsrun, bundle: Bundle) -> None:
     path = f"{find_hierarchy().mount}{bundle.spec['linux']['cgroupsPath']}"
     bundle.spec["linux"]["resources"] = {"unified": {"cgroup.max.depth": "many"}}

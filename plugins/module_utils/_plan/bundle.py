@@ -163,7 +163,7 @@ def _identity_mounts(places: Places) -> list[dict[str, Any]]:
 
 
 def _shows_identity(mount: ContainerMount) -> bool:
-    """Whether the identity files are mounted on it. A directory of the host is shown as it is: nothing is made there."""
+    """Whether the identity files are mounted on it. A directory of the host is shown as it is, nothing made there."""
     read_only = mount.read_only or not {"ro", "rro"}.isdisjoint(mount.options)
     return mount.target.rstrip("/") == "/etc" and mount.kind in ("volume", "tmpfs") and not read_only
 

@@ -153,7 +153,6 @@ def _clone_stage(request: Request, plan: init_.Plan, ours: Channel, theirs: Chan
         ours.close()
         init_.stage(plan, theirs)
     theirs.close()
-    os.close(stage_pidfd)
     try:
         kind, value = ours.receive()
         if kind == "user namespace":
@@ -163,7 +162,11 @@ def _clone_stage(request: Request, plan: init_.Plan, ours: Channel, theirs: Chan
         if kind != "init":
             raise RuntimeFailure(str(value) if kind == "error" else f"the stage ended early ({kind or 'no message'})")
         return int(value)
+    except BaseException:
+        process.send_signal(stage_pidfd, 9)  # it may wait for our answer
+        raise
     finally:
+        os.close(stage_pidfd)
         reap(stage, request.clone_parent)
 
 
