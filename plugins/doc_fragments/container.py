@@ -135,7 +135,10 @@ options:
           - Path on the host for V(bind), which must be there, name for V(volume), unset for V(tmpfs).
         type: str
       target:
-        description: Absolute path inside the container.
+        description:
+          - Absolute path inside the container.
+          - On a V(tmpfs) or V(volume) at C(/etc) that is not read-only the container's C(hosts), C(hostname) and
+            C(resolv.conf) are mounted, and empty files made for that. Anything else at C(/etc) is shown as it is.
         type: str
         required: true
       read_only:
@@ -243,7 +246,7 @@ options:
     type: int
     default: 10485760
   log_max_files:
-    description: How many files of log are kept, at most 1000. Applied live.
+    description: How many files of log are kept, at most 1000. Applied live; fewer from the next rotation on.
     type: int
     default: 3
   runtime:

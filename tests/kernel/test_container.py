@@ -279,6 +279,28 @@ def test_a_crashed_container_is_restarted_by_policy() -> None:
         apply("ns_container", name="bktest-web", state="absent")
 
 
+def test_limits_of_one_that_crashes_over_and_over() -> None:
+    """Between two tries it has no cgroup: nothing is left to do, and another limit comes with the next try."""
+    crashes = {"name": "bktest-crash", "image": "bktest", "stop_timeout": 0, "restart_policy": "always"}
+    crashes["command"] = ["sh", "-c", "[ -e /stay ] && exec sleep 1000000; sleep 0.1; exit 1"]
+    try:
+        apply("ns_container", **crashes, limits={"raw": {"cgroup.max.depth": 3}})
+
+        def waits() -> bool:
+            now = info("bktest-crash")
+            return now["status"] == "restarting" and now["restarts"] >= 4  # so often that the pause is a long one
+
+        until("a long pause", waits, lambda: info("bktest-crash"))
+        assert apply("ns_container", **crashes, limits={"raw": {"cgroup.max.depth": 3}}).plan.actions == []
+        plan = apply("ns_container", **crashes, limits={"raw": {"cgroup.max.depth": 5}}).plan
+        assert [(c.before, c.after, c.how) for c in plan.changes] == [("3", "5", "live")]
+        Path("/var/lib/barekernel/containers/bktest-crash/upper/stay").touch()
+        until("it stays", lambda: info("bktest-crash")["status"] == "running" and info("bktest-crash")["limits"])
+        assert info("bktest-crash")["limits"] == {"cgroup.max.depth": "5"}
+    finally:
+        apply("ns_container", name="bktest-crash", state="absent")
+
+
 def test_a_command_that_fails_at_once_is_reported_with_its_last_words() -> None:
     resource = ContainerResource()
     params = parameters("ns_container", {**WEB, "command": ["sh", "-c", "echo no configuration >&2; exit 3"]})
@@ -292,6 +314,41 @@ def test_a_command_that_fails_at_once_is_reported_with_its_last_words() -> None:
         assert "no configuration" in str(failed.value)
     finally:
         apply("ns_container", name="bktest-web", state="absent")
+
+
+def test_an_image_whose_resolv_conf_leads_to_a_file_that_is_not_there() -> None:
+    """As systemd-resolved has it. The file is made in the container, and a commit does not take it for content."""
+    link = "/bin/busybox ln -s ../run/systemd/resolve/stub-resolv.conf /etc/resolv.conf"
+    build = {"copy": [{"src": "/bin/busybox", "dest": "/bin/busybox"}], "directories": [{"path": "/etc"}]}
+    given = {"name": "bktest-link", "image": "bktest-resolved", "command": ["/bin/busybox", "sleep", "1000000"]}
+    there = os.path.lexists("/run/systemd/resolve/stub-resolv.conf")
+    try:
+        apply("oci_image", name="bktest-resolved", build={**build, "run": [link]})
+        apply("ns_container", **given, dns=["192.0.2.7"], stop_timeout=0)
+        assert run("bktest-link", "/bin/busybox", "cat", "/etc/resolv.conf")["stdout"] == "nameserver 192.0.2.7"
+        assert os.path.lexists("/run/systemd/resolve/stub-resolv.conf") is there
+        changed = ContainerInfo().gather({"name": "bktest-link", "changed_files": True})["containers"][0]
+        assert changed["changed_files"] == []
+    finally:
+        apply("ns_container", name="bktest-link", state="absent")
+        apply("oci_image", name="bktest-resolved", state="absent")
+
+
+@pytest.mark.parametrize("kind", ["volume", "tmpfs", "bind"])
+def test_what_is_mounted_at_etc(kind: str, tmp_path: Path) -> None:
+    """What is ours gets hostname and resolv.conf; a directory of the host stays as it is."""
+    tmp_path.chmod(0o755)
+    source = {"volume": "bktest-etc", "tmpfs": None, "bind": str(tmp_path)}[kind]
+    mounts = [{"type": kind, "source": source, "target": "/etc"}]
+    given = {"name": "bktest-etc", "image": "bktest", "command": ["sleep", "1000000"], "stop_timeout": 0}
+    try:
+        apply("ns_container", **given, mounts=mounts, dns=["192.0.2.7"])
+        seen = run("bktest-etc", "sh", "-c", "cat /etc/resolv.conf /etc/hostname; true")["stdout"]
+        assert seen.split() == ([] if kind == "bind" else ["nameserver", "192.0.2.7", "bktest-etc"])
+        assert list(tmp_path.iterdir()) == []
+        apply("ns_container", **given, mounts=mounts, dns=["192.0.2.7"], state="restarted")
+    finally:
+        apply("ns_container", name="bktest-etc", state="absent", mounts=mounts, purge_volumes=True)
 
 
 def test_a_volume_outlives_the_container_until_purged(web: dict[str, Any]) -> None:

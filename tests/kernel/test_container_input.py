@@ -107,6 +107,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"command": ["/no/such"]}, "command: '/no/such': no such program is in image 'bktest'"),
     ({"command": ["no-such"]}, "command: 'no-such': no such program is in image 'bktest' in PATH"),
     ({"command": ["/etc/plain"]}, "command: '/etc/plain': is not executable"),
+    ({"command": ["x" * 70000]}, "command: 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx...': no program can have so long"),
+    ({"command": ["/x" * 2048]}, "/x...': no program can have so long a name"),
     ({"cwd": "/etc/plain"}, "cwd: '/etc/plain': is no directory in the image"),
     ({"networks": [{"name": "bktest0", "mac": "zz"}]}, "networks[0].mac: 'zz'"),
     ({"networks": [{"name": "bktest0", "mac": "01:00:00:00:00:01"}]}, "networks[0].mac: '01:00:00:00:00:01'"),
@@ -114,6 +116,13 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"namespaces": {"ipc": "container:nope"}}, "namespaces.ipc: 'container:nope'"),
     ({"stop_timeout": 10**9}, "stop_timeout: 1000000000"),
     ({"rlimits": {"nofile": "2:1"}}, "rlimits: '2:1'"),
+    ({"rlimits": {"nofile": "2000000000"}}, "rlimits.nofile: '2000000000': is above fs.nr_open of this host"),
+    ({"rlimits": {"nofile": "9:2000000000"}}, "rlimits.nofile: '9:2000000000': is above fs.nr_open of this host"),
+    ({"sysctls": {"kernel.domainname": "lab"}}, "sysctls.kernel.domainname: 'lab': cannot be set in a user namespace"),
+    (
+        {"namespaces": {"user": "host"}, "mounts": [{"source": "/srv", "target": "/x", "options": ["idmap"]}]},
+        "mounts[0].options: 'idmap': the container has no user namespace",
+    ),
 ]
 
 

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel import capabilities
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import capabilities, cgroup
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.cgroup_state import find_hierarchy
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime import defaults
 
 from tests import waiting
@@ -143,6 +144,91 @@ def test_an_id_is_taken_once(nsrun: Nsrun, bundle: Bundle, sleeping: str) -> Non
     again = nsrun("run", "--bundle", str(bundle.directory), sleeping, rc=1)
     assert "already exists" in again.stderr
     assert nsrun.state(sleeping)["status"] == "running"
+
+
+@pytest.fixture
+def somebody(bundle: Bundle) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A cgroup of somebody else where the bundle's container would be, and a process in it."""
+    path = f"{find_hierarchy().mount}{bundle.spec['linux']['cgroupsPath']}"
+    os.makedirs(path)
+    with subprocess.Popen(["sleep", "1000"]) as process:
+        cgroup.attach(path, process.pid)
+        yield path, process
+        process.kill()
+    cgroup.remove(path)
+    cgroup.remove(os.path.dirname(path))
+
+
+def test_a_cgroup_in_use_is_refused_and_left_alone(
+    nsrun: Nsrun, bundle: Bundle, somebody: tuple[str, subprocess.Popen[bytes]]
+) -> None:
+    path, process = somebody
+    done = nsrun("create", "--bundle", bundle.write(), bundle.id, rc=1)
+    assert done.stderr == f"nsrun: cgroup {path} is in use by {process.pid} sleep\n"
+    assert process.poll() is None and cgroup.processes(path) == (process.pid,)
+    assert not nsrun.root.exists()
+
+
+def test_the_same_id_under_another_root_leaves_the_first_container_alone(nsrun: Nsrun, bundle: Bundle) -> None:
+    del bundle.spec["linux"]["cgroupsPath"]
+    first = nsrun.detach(bundle.sh("exec sleep 1000"))
+    other = Nsrun(nsrun.program, Path(f"{nsrun.root}-other"))
+    assert "is in use by" in other("run", "--bundle", str(bundle.directory), bundle.id, rc=1).stderr
+    assert nsrun.state(bundle.id) == first
+    assert not other.root.exists()
+    nsrun("delete", "--force", bundle.id)
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["made", "found"])
+def test_a_create_that_fails_removes_the_cgroup_only_if_it_made_it(nsrun: Nsrun, bundle: Bundle, there: bool) -> None:
+    path = f"{find_hierarchy().mount}{bundle.spec['linux']['cgroupsPath']}"
+    if there:
+        os.makedirs(path)
+    bundle.spec["mounts"].append({"destination": "/x", "type": "nofs"})
+    assert "nofs" in nsrun("create", "--bundle", bundle.write(), bundle.id, rc=1).stderr
+    assert os.path.isdir(path) is there and os.path.isdir(os.path.dirname(path)) is there
+    if there:
+        cgroup.remove(os.path.dirname(path), recursive=True)
+
+
+def test_maps_that_the_kernel_refuses_end_the_create(nsrun: Nsrun, bundle: Bundle) -> None:
+    bundle.user_namespace()
+    overlapping = [{"containerID": first, "hostID": 100000 + first * 2, "size": 10} for first in (0, 5)]
+    bundle.spec["linux"]["uidMappings"] = overlapping
+    done = nsrun("create", "--bundle", bundle.write(), bundle.id, rc=1)
+    assert done.stderr.startswith("nsrun: linux.uidMappings: ") and "the kernel refused it" in done.stderr
+    assert not nsrun.root.exists()
+    assert not os.path.exists(f"{find_hierarchy().mount}{bundle.spec['linux']['cgroupsPath']}")
+
+
+def test_limits_that_cannot_be_set_leave_no_cgroup(nsrun: Nsrun, bundle: Bundle) -> None:
+    path = f"{find_hierarchy().mount}{bundle.spec['linux']['cgroupsPath']}"
+    bundle.spec["linux"]["resources"] = {"unified": {"cgroup.max.depth": "many"}}
+    assert "cgroup.max.depth" in nsrun("create", "--bundle", bundle.write(), bundle.id, rc=1).stderr
+    assert not os.path.exists(os.path.dirname(path))
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["made", "found"])
+def test_what_a_killed_create_left_is_deleted_by_force(
+    nsrun: Nsrun, bundle: Bundle, tmp_path: Path, there: bool
+) -> None:
+    """Killed in its hook, when everything but state.json is there."""
+    path = f"{find_hierarchy().mount}{bundle.spec['linux']['cgroupsPath']}"
+    if there:
+        os.makedirs(path)
+    reached = tmp_path / "reached"
+    hook = {"path": "/bin/sh", "args": ["sh", "-c", f"echo $PPID > {reached}; exec sleep 1000"]}
+    bundle.spec["hooks"] = {"createRuntime": [hook]}
+    command = [nsrun.program, "--root", str(nsrun.root), "create", "--bundle", bundle.write(), bundle.id]
+    null = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=null, stdout=null, stderr=null, start_new_session=True) as process:
+        waiting.until("the hook", lambda: reached.exists() and reached.read_text())
+        os.killpg(process.pid, signal.SIGKILL)
+    nsrun("delete", "--force", bundle.id)
+    assert os.path.isdir(path) is there and not nsrun.root.exists()
+    if there:
+        waiting.until("its init ends", lambda: not cgroup.processes(path))
+        cgroup.remove(os.path.dirname(path), recursive=True)
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a b", "ä"])

@@ -189,6 +189,7 @@ def test_the_session_keyring_is_not_the_hosts(nsrun: Nsrun, bundle: Bundle) -> N
         ({"cwd": "relative"}, "process.cwd: 'relative': must be an absolute path"),
         ({"args": []}, "process.args: []: must name a program"),
         ({"args": ["/no/such"]}, "process.args: '/no/such': "),
+        ({"args": ["x" * 70000]}, "process.args: 'xxx"),
         ({"args": ["nothing"]}, "process.args: 'nothing': no such program in PATH"),
         ({"args": ["/tmp"]}, "process.args: '/tmp': Permission denied"),
         ({"apparmorProfile": "x"}, "process.apparmorProfile: 'x': is not supported"),

@@ -194,6 +194,58 @@ def test_a_symlink_that_ends_inside_is_followed_inside(nsrun: Nsrun, bundle: Bun
     assert run(nsrun, bundle.sh("/bin/cat /real/in/file")) == "content"
 
 
+@USERS
+@pytest.mark.parametrize(
+    ("links", "made"),
+    [
+        ({"etc/one": "../run/victim/one"}, "run/victim/one"),
+        ({"etc/one": "/run/victim/one"}, "run/victim/one"),
+        ({"etc/one": "../../../../run/victim/one"}, "run/victim/one"),
+        ({"etc/one": "two", "etc/two": "../run/victim/"}, "run/victim"),
+        ({"etc": "usr/share/etc", "usr/share/etc/one": "../run/victim/one"}, "usr/share/run/victim/one"),
+    ],
+    ids=["relative", "absolute", "out-of-the-root", "two-links", "of-a-linked-directory"],
+)
+def test_a_dangling_symlink_to_a_file_is_followed_inside(
+    nsrun: Nsrun, bundle: Bundle, tmp_path: Path, user: bool, links: dict[str, str], made: str
+) -> None:
+    """/etc/resolv.conf of an image with systemd-resolved is one. Nothing is made on the host."""
+    tmp_path.chmod(0o755)
+    (tmp_path / "file").write_text("content")
+    for name, target in links.items():
+        (bundle.rootfs / name).parent.mkdir(parents=True, exist_ok=True)
+        (bundle.rootfs / name).symlink_to(target)
+        (bundle.rootfs / "usr/share/etc").mkdir(parents=True, exist_ok=True)
+    if user:
+        bundle.user_namespace()
+    add_mount(bundle, "/etc/one", tmp_path / "file")
+    assert run(nsrun, bundle.sh(f"/bin/cat /{made}")) == "content"
+    assert not os.path.lexists("/run/victim") and (bundle.rootfs / made).is_file()
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("one", "Too many levels of symbolic links (ELOOP)"),
+        ("/proc/self/exe", "(EXDEV). A symlink there leads out of the root"),
+        ("/proc/self/fd/1000", "mounts[7] (bind on /etc/one): open /etc/one: "),
+        ("/dir/below", "(ELOOP). A symlink there points to nothing inside the root"),
+        ("/bin/sh/below", "Not a directory (ENOTDIR)"),
+    ],
+    ids=["loop", "magic-link", "procfs", "dangling-directory", "file-as-directory"],
+)
+def test_a_symlink_to_no_place_for_a_file_is_refused(
+    nsrun: Nsrun, bundle: Bundle, tmp_path: Path, target: str, message: str
+) -> None:
+    (tmp_path / "file").write_text("content")
+    (bundle.rootfs / "etc").mkdir()
+    (bundle.rootfs / "etc" / "one").symlink_to(target)
+    (bundle.rootfs / "dir").symlink_to("/nowhere")
+    add_mount(bundle, "/etc/one", tmp_path / "file")
+    done = nsrun("run", "--bundle", bundle.sh("echo ran").write(), bundle.id, rc=1)
+    assert done.stdout == "" and message in done.stderr, done.stderr
+
+
 @pytest.mark.parametrize("name", ["proc", "sys"])
 def test_a_symlink_in_the_place_of_a_kernel_file_system_is_refused(nsrun: Nsrun, bundle: Bundle, name: str) -> None:
     """CVE-2019-16884 and CVE-2025-52881: else masking and labels would be done to what the image prepared."""

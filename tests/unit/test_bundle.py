@@ -105,6 +105,25 @@ def test_mounts_are_ordered_parents_first_and_volumes_are_idmapped() -> None:
     assert "size=1m" in declared[2]["options"]
 
 
+@pytest.mark.parametrize(
+    ("mount", "shown"),
+    [
+        (ContainerMount("volume", "/etc", "data"), True),
+        (ContainerMount("tmpfs", "/etc/"), True),
+        (ContainerMount("volume", "/etc", "data", read_only=True), False),
+        (ContainerMount("tmpfs", "/etc", options=("ro",)), False),
+        (ContainerMount("bind", "/etc", "/srv"), False),
+        (ContainerMount("tmpfs", "/etc/hosts"), False),
+        (ContainerMount("tmpfs", "/etcetera"), False),
+    ],
+)
+def test_identity_files_are_mounted_on_what_is_ours_at_etc(mount: ContainerMount, shown: bool) -> None:
+    mounts = [m["destination"].rstrip("/") for m in render(container(mounts=(mount,)))["mounts"]]
+    last = len(mounts) - 1
+    declared, resolv_conf = mounts.index(mount.target.rstrip("/")), mounts.index("/etc/resolv.conf")
+    assert (declared, resolv_conf) == ((last - 3, last) if shown else (declared, last - 1))
+
+
 def test_the_hosts_network_brings_the_hosts_sys() -> None:
     mounts = {m["destination"]: m for m in render(container(namespaces={"network": "host"}))["mounts"]}
     assert mounts["/sys"]["type"] == "bind"

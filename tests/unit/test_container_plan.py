@@ -267,6 +267,29 @@ def test_what_cannot_be_started_is_refused_only_where_it_would_be() -> None:
             plan_container(container(), replace(observed, unusable=missing))
 
 
+IDMAP = {"mounts": [{"type": "bind", "source": "/srv", "target": "/a", "options": ["idmap"]}]}
+HOST_USER = {"namespaces": {"user": "host"}}
+DOMAIN = {"sysctls": {"kernel.domainname": "lab"}}
+NO_USER_NAMESPACE = {
+    "chosen": ({**IDMAP, **HOST_USER}, HOST, "mounts[0].options: 'idmap': the container has no user namespace (names"),
+    "old kernel": (IDMAP, replace(HOST, no_idmap="the kernel is old"), "user namespace (the kernel is old): leave it"),
+    "domain name": (DOMAIN, HOST, "sysctls.kernel.domainname: 'lab': cannot be set in a user namespace: leave it out"),
+}
+
+
+@pytest.mark.parametrize(("changes", "host", "words"), NO_USER_NAMESPACE.values(), ids=list(NO_USER_NAMESPACE))
+def test_what_a_user_namespace_decides_stops_nothing(changes: dict[str, Any], host: Host, words: str) -> None:
+    for observed in (nothing(host), running(container(), host)):
+        with pytest.raises(OptionError) as refused:
+            plan_container(container(**changes), observed)
+        assert words in str(refused.value)
+
+
+def test_what_a_user_namespace_allows() -> None:
+    assert plan_container(container(**IDMAP), nothing()).actions
+    assert plan_container(container(**DOMAIN, **HOST_USER), nothing()).actions
+
+
 def test_what_the_runtime_refuses_is_told_of_options() -> None:
     mounts = [
         {"type": "tmpfs", "target": "/z"},
@@ -318,6 +341,17 @@ def test_a_drifted_limit_is_put_back_live() -> None:
     plan = plan_container(container(), drifted)
     assert [(c.option, c.before, c.after) for c in plan.changes] == [("limits.memory.max", "max", "67108864")]
     assert len(plan.actions) == 1
+
+
+@pytest.mark.parametrize("status", ["restarting", "running"])
+def test_limits_of_a_container_that_waits_for_its_restart_come_with_that(status: str) -> None:
+    """Its cgroup went with its last process, maybe just now: the supervisor makes it anew from launch.json."""
+    there = running(container())
+    waits = replace(there, supervised=Supervised("web", status), cgroup=CGROUP)
+    assert plan_container(container(), waits).actions == []
+    plan = plan_container(container(limits={"memory": "32M"}), waits)
+    assert [(c.option, c.before, c.after) for c in plan.changes] == [("limits.memory.max", "67108864", "33554432")]
+    assert {action.split()[0] for action in plan.actions} == {"write"}
 
 
 def test_neighbours_learn_its_name_and_forget_it() -> None:

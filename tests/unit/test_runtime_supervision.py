@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import string
 import tempfile
 from pathlib import Path
@@ -165,6 +167,70 @@ def test_a_full_disk_loses_lines_and_nothing_else() -> None:
     writer.feed(logs.STDOUT, b"a\nb\n")
     assert writer.lost == 2
     writer.close()
+
+
+def test_a_log_that_cannot_be_rotated_goes_on_and_stays_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "log")
+    writer = logs.Writer(path, 1000, 3)
+    really = os.open
+
+    def full(name: str, flags: int, *more: int) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
+        return really(name, flags, *more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", full)
+        for number in range(100):
+            writer.feed(logs.STDOUT, b"line %d\n" % number)
+    kept = len(logs.tail(path, 1000))
+    assert 1000 < os.path.getsize(path) <= 2000 and kept + writer.lost == 100
+    assert [entry.name for entry in tmp_path.iterdir()] == ["log"]
+    writer.feed(logs.STDOUT, b"there is room again\n")
+    writer.close()
+    assert Path(path).read_text().count("\n") == 1 and len(logs.tail(path, 1000)) == kept + 1
+
+
+def test_half_a_line_on_a_full_disk_spoils_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "log")
+    writer = logs.Writer(path, 10**6, 1)
+    really = os.write
+    writer.feed(logs.STDOUT, b"before\n")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", lambda fd, raw: really(fd, raw[:10]))
+        writer.feed(logs.STDOUT, b"lost\n")
+    writer.feed(logs.STDOUT, b"after\n")
+    writer.close()
+    assert [line.log for line in logs.tail(path, 9)] == ["before\n", "after\n"] and writer.lost == 1
+
+
+def test_fewer_files_of_log_than_before(tmp_path: Path) -> None:
+    path = str(tmp_path / "log")
+    writer = logs.Writer(path, 300, 6)
+    for _line in range(40):
+        writer.feed(logs.STDOUT, b"line\n")
+    assert len(logs.files_of(path)) == 6
+    writer.max_files = 4
+    for _line in range(5):
+        writer.feed(logs.STDOUT, b"line\n")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["log", "log.1", "log.2", "log.3"]
+    writer.close()
+    logs.Writer(path, 300, 2).close()
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["log", "log.1"]
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+@pytest.mark.parametrize("character", ["ä", "€", "😀"])
+def test_no_character_is_cut(tmp_path: Path, character: str, end: bytes) -> None:
+    path = str(tmp_path / "log")
+    writer = logs.Writer(path, 10**6, 1)
+    writer.feed(logs.STDOUT, b"x" + character.encode() * 20000 + end)
+    writer.close()
+    lines = [line.log for line in logs.tail(path, 100)]
+    assert "".join(lines) == "x" + character * 20000 + end.decode()
+    assert all(16380 < len(line.encode()) <= 16384 for line in lines[:-1])
 
 
 # options and signals

@@ -14,7 +14,7 @@ from typing import Any
 
 from .._kernel import openat2
 from .._kernel.errors import KernelError
-from . import lower
+from . import find, lower
 
 _RESOLVE = openat2.RESOLVE_IN_ROOT | openat2.RESOLVE_NO_SYMLINKS
 #: How the runtime makes the directories on the way to a mount point.
@@ -37,7 +37,8 @@ def made(upper: str, layers: Sequence[str], destinations: Iterable[str]) -> froz
     root = os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     found: set[bytes] = set()
     try:
-        paths = {os.fsencode(os.path.normpath("/" + path).strip("/")) for path in destinations} - {b""}
+        real = _real(upper, layers, list(destinations))
+        paths = {os.fsencode(os.path.normpath("/" + path).strip("/")) for path in real} - {b""}
         for path in sorted(paths, reverse=True):  # what lies in another comes before it
             if _empty(root, path, found) and _absent(path, below):
                 found.add(path)
@@ -48,6 +49,15 @@ def made(upper: str, layers: Sequence[str], destinations: Iterable[str]) -> froz
     finally:
         os.close(root)
     return frozenset(found)
+
+
+def _real(upper: str, layers: Sequence[str], destinations: Sequence[str]) -> Sequence[str]:
+    """Where the runtime made them: at the end of the symlinks that were in the way."""
+    try:
+        with find.Stack([upper, *layers]) as root:
+            return [root.find(path).path for path in destinations]
+    except find.CannotTell:
+        return destinations
 
 
 def _absent(path: bytes, below: Sequence[str]) -> bool:

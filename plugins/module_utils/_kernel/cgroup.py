@@ -72,14 +72,19 @@ def write(path: str, name: str, value: str, hint: str = "") -> None:
         os.close(fd)
 
 
-def make(path: str, mark: str = DECLARED) -> None:
-    """mkdir(2) of one cgroup, marked as ours; one of ours that exists is marked anew, a foreign one left alone."""
+def make(path: str, mark: str = DECLARED) -> bool:
+    """mkdir(2) of one cgroup, marked as ours; one of ours that exists is marked anew, a foreign one left alone.
+
+    Returns whether it is a new one. Raises KernelError.
+    """
     try:
         os.mkdir(path, 0o755)
         os.setxattr(path, locations.MARK_XATTR, mark.encode())
+        return True
     except FileExistsError:
         if mark_of(path) == IMPLIED and mark == DECLARED:
             os.setxattr(path, locations.MARK_XATTR, mark.encode())
+        return False
     except OSError as error:
         full = "cgroup.max.depth or cgroup.max.descendants of a parent forbids more"
         hint = full if error.errno == errno.EAGAIN else ""

@@ -65,14 +65,18 @@ def config_json(
     container: Container, resolved: Resolved, image_config: Mapping[str, Any], places: Places
 ) -> dict[str, Any]:
     """config.json as a dictionary (OCI runtime-spec config.md and config-linux.md)."""
+    ordered = _in_order(container, image_config)
+    below = [mount for mount in ordered if _shows_identity(mount)]
+    beside = [mount for mount in ordered if mount not in below]
     document: dict[str, Any] = {
         "ociVersion": defaults.OCI_VERSION,
         "process": _process(container, resolved, image_config),
         "root": {"path": "rootfs", "readonly": container.read_only},
         "mounts": [
             *_default_mounts(container),
+            *(_declared_mount(mount, resolved, places) for mount in below),
             *_identity_mounts(places),
-            *_declared_mounts(container, resolved, image_config, places),
+            *(_declared_mount(mount, resolved, places) for mount in beside),
         ],
         "annotations": _annotations(container, image_config),
         "linux": _linux(container, resolved, places),
@@ -158,15 +162,18 @@ def _identity_mounts(places: Places) -> list[dict[str, Any]]:
     ]
 
 
-def _declared_mounts(
-    container: Container, resolved: Resolved, image_config: Mapping[str, Any], places: Places
-) -> list[dict[str, Any]]:
-    # A mount below another one must come after it.
+def _shows_identity(mount: ContainerMount) -> bool:
+    """Whether the identity files are mounted on it. A directory of the host is shown as it is, nothing made there."""
+    read_only = mount.read_only or not {"ro", "rro"}.isdisjoint(mount.options)
+    return mount.target.rstrip("/") == "/etc" and mount.kind in ("volume", "tmpfs") and not read_only
+
+
+def _in_order(container: Container, image_config: Mapping[str, Any]) -> list[ContainerMount]:
+    """All that is declared; a mount below another one must come after it."""
     others = [mount for mount in container.mounts if mount.kind != "volume"]
-    ordered = sorted(
+    return sorted(
         [*others, *volumes_of(container, image_config)], key=lambda mount: mount.target.rstrip("/").split("/")
     )
-    return [_declared_mount(mount, resolved, places) for mount in ordered]
 
 
 def _declared_mount(mount: ContainerMount, resolved: Resolved, places: Places) -> dict[str, Any]:

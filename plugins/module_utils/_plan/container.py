@@ -35,9 +35,9 @@ from .container_operations import (
 )
 from .container_resolve import image_of, resolve
 from .container_spec import Container, Resolved
+from .container_start import check_start
 from .container_view import changes, view
 from .container_volumes import half_made_volumes, missing_volumes, own_volumes
-from .errors import OptionError
 from .files import MakeDirectory, RemoveFile, RemoveTree, WriteFile
 from .identity_files import hosts
 from .operation import RECREATE, RESTART, Change, Operation, Plan
@@ -82,19 +82,13 @@ def _operations(
     operations += _writes(docs, observed)
     operations += plan_network(container, resolved, observed)
     operations += _unit_operations(container, docs, observed)
-    if runs and not why:
+    if _limited_now(observed) and not why:
         operations += plan_limits(observed.cgroup, _limits_wanted(resolved, observed))
     if container.state in ("started", "restarted") and (not runs or why) or container.state == "present" and why:
-        _check_start(container, docs, observed)
+        check_start(container, resolved, observed)
+        check_running(container, docs.launch.get("namespaces") or {}, observed.host)
         operations.append(StartContainer(container.name, option_names(container, docs.config)))
     return operations + _neighbour_hosts(container, resolved, observed.host)
-
-
-def _check_start(container: Container, docs: Documents, observed: ContainerObserved) -> None:
-    """Raises OptionError, Refused. What runs already, and is to stay so, is nobody's business here."""
-    for found in observed.unusable[:1]:
-        raise OptionError(found.option, found.value, found.why)
-    check_running(container, docs.launch.get("namespaces") or {}, observed.host)
 
 
 def _why_interrupted(container: Container, found: tuple[Change, ...]) -> str:
@@ -179,7 +173,12 @@ def _before(container: Container, observed: ContainerObserved) -> dict[str, Any]
 def _limits_now(observed: ContainerObserved) -> Mapping[str, str | None]:
     """What the kernel shows of the declared limits; of a container that does not run, what it will be started with."""
     launched = _launched(observed)
-    return limits_view(observed.cgroup, launched) if observed.supervised.running else launched
+    return limits_view(observed.cgroup, launched) if _limited_now(observed) else launched
+
+
+def _limited_now(observed: ContainerObserved) -> bool:
+    """Whether it has a cgroup to write to: while it waits for its restart, or has just ended, it has none."""
+    return observed.supervised.running and observed.cgroup.exists
 
 
 def _launched(observed: ContainerObserved) -> Mapping[str, str]:

@@ -33,10 +33,13 @@ _NUMBER = re.compile(r"-?[0-9]+")
 #: What can be meant where the kernel shows numbers: numbers, and for a few parameters lists and ranges of them.
 _NUMBERS = re.compile(r"-?(0[xX][0-9a-fA-F]+|[0-9]+)([,-][0-9]+)*")
 
+#: PATH_MAX and NAME_MAX of limits.h, in bytes.
+_LONGEST_PATH, _LONGEST_NAME = 4096, 255
+
 
 def unusable(container: Container, image: Image | None, layers: Sequence[str]) -> tuple[Unusable, ...]:
     """All of them. ``layers`` are what the container's root shows, the topmost first, where that is known."""
-    found = [*_sources(container), *_tmpfs(container), *_runtime(container), *_sysctls(container)]
+    found = [*_sources(container), *_tmpfs(container), *_runtime(container), *_sysctls(container), *_rlimits(container)]
     if image is not None and image.layers:
         try:
             with Stack(layers) as root:
@@ -131,6 +134,19 @@ def _sysctls(container: Container) -> Iterator[Unusable]:
             yield Unusable(f"sysctls.{name}", value, f"takes numbers; the kernel has {now!r} now")
 
 
+def _rlimits(container: Container) -> Iterator[Unusable]:
+    """prlimit(2): nobody may have more descriptors than fs.nr_open."""
+    value = container.rlimits.get("nofile")
+    if value is None:
+        return
+    from .._kernel import sysctl
+
+    most = sysctl.read("fs.nr_open")
+    if most is not None and int(value.split(":")[-1]) > int(most):
+        why = f"is above fs.nr_open of this host, {most}: lower it, or raise that with ansible.posix.sysctl"
+        yield Unusable("rlimits.nofile", value, why)
+
+
 def _inside(container: Container, image: Image, root: Stack) -> Iterator[Unusable]:
     """What is looked for in the root file system: places of mounts, the working directory, the program."""
     volumes = volumes_of(container, image.config)
@@ -155,6 +171,10 @@ def _program(container: Container, image: Image, root: Stack, covered: set[str],
     [name] = process_args(container, image.config)[:1] or [""]
     if not name:
         return
+    option = "command" if container.command else "args" if container.args else "image"
+    if _too_long(os.fsencode(name)):
+        yield Unusable(option, f"{name[:40]}...", "no program can have so long a name: the first word is the program")
+        return
     path = next((e[5:] for e in environment(container, image.config) if e.startswith("PATH=")), "")
     places = [name] if "/" in name else [f"{directory}/{name}" for directory in path.split(":")]
     found = [root.find(posixpath.join(cwd, place), covered) for place in places]
@@ -163,7 +183,11 @@ def _program(container: Container, image: Image, root: Stack, covered: set[str],
     there = any(entry.status is not None and stat.S_ISREG(entry.status.st_mode) for entry in found)
     where = "" if "/" in name else f" in PATH ({path})"
     why = "is not executable" if there else f"no such program is in image '{container.image}'{where}"
-    yield Unusable("command" if container.command else "args" if container.args else "image", name, why)
+    yield Unusable(option, name, why)
+
+
+def _too_long(name: bytes) -> bool:
+    return len(name) >= _LONGEST_PATH or any(len(part) > _LONGEST_NAME for part in name.split(b"/"))
 
 
 def _runs(found: Found) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from collections.abc import Mapping
@@ -46,29 +47,44 @@ def path_for(cgroups_path: str | None, container_id: str) -> str | None:
     return os.path.normpath(f"{mount}/{wanted.lstrip('/')}")
 
 
-def make(path: str, files: Mapping[str, str]) -> None:
+def make(path: str, files: Mapping[str, str]) -> bool:
     """Make the cgroup and those above it, enable the controllers that ``files`` need, write these.
 
-    Raises RuntimeFailure that says who holds a controller which cgroup v2 does not have, KernelError.
+    Returns whether it was not there before. No new cgroup is left when it fails.
+    Raises RuntimeFailure that says who is in it, or holds a controller which cgroup v2 does not have, KernelError.
     """
     mount = mount_point() or "/"
     needed = controllers(files)
     above = _above(mount, path)
     if os.path.isdir(path) and cgroup.populated(path):
         raise RuntimeFailure(f"cgroup {path} is in use by {', '.join(cgroup.holders(path)) or 'someone'}")
+    new = False
+    try:
+        new = _make_below(above, path, needed)
+        for name, value in files.items():
+            cgroup.write(path, name, value)
+    except BaseException:
+        with contextlib.suppress(KernelError):
+            if new:
+                cgroup.remove(path)
+            _remove_implied(above)
+        raise
+    return new
+
+
+def _make_below(above: list[str], path: str, needed: tuple[str, ...]) -> bool:
+    """The way to the cgroup and the cgroup itself; whether that is a new one."""
     for attempts_left in reversed(range(_ATTEMPTS)):
         try:
             for directory in above[1:]:
                 cgroup.make(directory, cgroup.IMPLIED)
             _enable(above, needed)
-            cgroup.make(path)
-            break
+            return cgroup.make(path)
         except KernelError as error:
             # ENOENT: the last container in a parent of ours has just taken that with it.
             if error.errno != errno.ENOENT or not attempts_left:
                 raise
-    for name, value in files.items():
-        cgroup.write(path, name, value)
+    raise AssertionError("the last attempt returns or raises")
 
 
 def _above(mount: str, path: str) -> list[str]:
@@ -114,8 +130,12 @@ def destroy(path: str) -> None:
     if os.path.isdir(path):
         cgroup.kill(path)
         cgroup.remove(path, recursive=True)
-    mount = mount_point() or "/"
-    for directory in reversed(_above(mount, path)[1:]):
+    _remove_implied(_above(mount_point() or "/", path))
+
+
+def _remove_implied(above: list[str]) -> None:
+    """Remove what was made on the way and is empty, from below. Raises KernelError."""
+    for directory in reversed(above[1:]):
         if cgroup.mark_of(directory) != cgroup.IMPLIED:
             return
         try:

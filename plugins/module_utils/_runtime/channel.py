@@ -13,6 +13,8 @@ from typing import Any
 from .errors import RuntimeFailure
 
 _LARGEST = 65536
+#: Characters; in JSON one takes 12 bytes at most (a surrogate pair).
+_LONGEST_TEXT = 4096
 
 
 class Channel:
@@ -32,8 +34,8 @@ class Channel:
         return int(self._socket.fileno())
 
     def send(self, kind: str, value: Any = None) -> None:
-        """Tell the other end. Raises OSError(EPIPE) where there is none any more."""
-        self._socket.send(json.dumps([kind, value]).encode()[:_LARGEST], _socket.MSG_NOSIGNAL)
+        """Tell the other end; of a long error its beginning. Raises OSError(EPIPE) where there is none any more."""
+        self._socket.send(json.dumps([kind, _cut(value)]).encode(), _socket.MSG_NOSIGNAL)
 
     def receive(self) -> tuple[str, Any]:
         """The next message; ("", None) when the other end is closed."""
@@ -54,3 +56,9 @@ class Channel:
 
     def close(self) -> None:
         self._socket.close()
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_cut(item) for item in value]
+    return value[:_LONGEST_TEXT] + "..." if isinstance(value, str) and len(value) > _LONGEST_TEXT else value

@@ -130,7 +130,7 @@ def delete(root: str, arguments: Sequence[str]) -> int:
     options = parse(arguments, {"force": FLAG}, {"f": "force"})
     container_id, force = _only_id(options), options.flag("force")
     if not os.path.isfile(f"{root}/{state.check_id(container_id)}/state.json") and force:
-        state.forget(root, container_id)  # what a runtime that was killed while it created left
+        end.delete_unfinished(root, container_id)
         return 0
     end.delete(state.read(root, container_id), force)
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from .._kernel import clone, files, process
@@ -55,9 +56,8 @@ def create(request: Request) -> Container:
     directory = state.reserve(request.root, request.id)
     made: str | None = None
     try:
-        if cgroup_path is not None:
+        if cgroup_path is not None and _make_cgroup(directory, cgroup_path, written):
             made = cgroup_path
-            cgroups.make(cgroup_path, written)
         files.write_atomically(f"{directory}/config.json", files.read_text(f"{bundle}/config.json") or "", 0o600)
         return _launch(request, bundle, wanted, cgroup_path, program)
     except BaseException:
@@ -66,6 +66,21 @@ def create(request: Request) -> Container:
                 cgroups.destroy(made)
         state.forget(request.root, request.id)
         raise
+
+
+def _make_cgroup(directory: str, path: str, written: Mapping[str, str]) -> bool:
+    """Whether this call made it: only then is it ours to remove when we fail.
+
+    That is written down first, for ``delete --force`` after this process was killed.
+    """
+    if os.path.isdir(path):
+        return cgroups.make(path, written)
+    claim = f"{directory}/{state.CGROUP}"
+    files.write_atomically(claim, path, 0o600)
+    new = cgroups.make(path, written)
+    if not new:  # somebody else made it meanwhile
+        files.remove_file(claim)
+    return new
 
 
 def _process_of(wanted: Spec) -> Process:
@@ -138,7 +153,6 @@ def _clone_stage(request: Request, plan: init_.Plan, ours: Channel, theirs: Chan
         ours.close()
         init_.stage(plan, theirs)
     theirs.close()
-    os.close(stage_pidfd)
     try:
         kind, value = ours.receive()
         if kind == "user namespace":
@@ -148,7 +162,11 @@ def _clone_stage(request: Request, plan: init_.Plan, ours: Channel, theirs: Chan
         if kind != "init":
             raise RuntimeFailure(str(value) if kind == "error" else f"the stage ended early ({kind or 'no message'})")
         return int(value)
+    except BaseException:
+        process.send_signal(stage_pidfd, 9)  # it may wait for our answer
+        raise
     finally:
+        os.close(stage_pidfd)
         reap(stage, request.clone_parent)
 
 

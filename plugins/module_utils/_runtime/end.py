@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 
-from .._kernel import cgroup, process
+from .._kernel import cgroup, files, process
 from .._kernel.errors import KernelError
 from . import cgroups, state
 from .errors import RuntimeFailure
@@ -60,6 +60,17 @@ def delete(container: Container, force: bool = False) -> None:
                 hooks.run("poststop", [hook], container.state(state.STOPPED))
             except RuntimeFailure as error:
                 os.write(2, f"nsrun: {error}\n".encode())
+
+
+def delete_unfinished(root: str, container_id: str) -> None:
+    """Remove what a runtime left that was killed while it created: the claim on the id, and the cgroup if it made one.
+
+    Raises BundleError for what is no id, Busy, KernelError.
+    """
+    made = files.read_text(f"{root}/{state.check_id(container_id)}/{state.CGROUP}")
+    if made:
+        cgroups.destroy(made)
+    state.forget(root, container_id)
 
 
 def end(container: Container) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Sequence
 
 from .._kernel import openat2
 from .._kernel.errors import KernelError
@@ -19,6 +20,9 @@ from .._kernel.errors import KernelError
 #: For what the kernel itself shows (procfs, sysfs, devpts): no symlink may stand in the way, as an image can hold one.
 #: A mount may: only config.json makes those, and what is looked for can be below one (/dev/pts, /proc/sys).
 STRICT = openat2.RESOLVE_BENEATH | openat2.RESOLVE_NO_SYMLINKS
+
+#: How many symlinks, one leading to the next, the kernel follows in one path; path_resolution(7).
+_MOST_LINKS = 40
 
 
 def find(root_fd: int, path: str) -> int | None:
@@ -28,6 +32,8 @@ def find(root_fd: int, path: str) -> int | None:
     except KernelError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR):
             return None
+        if error.errno == errno.EXDEV:
+            error.hint = "A symlink there leads out of the root"
         raise
 
 
@@ -36,9 +42,13 @@ def directory(root_fd: int, path: str, mode: int = 0o755) -> int:
 
     Raises KernelError (ENOTDIR, EROFS, ELOOP for a symlink to nowhere...).
     """
+    return _directory(root_fd, _parts(path), mode)
+
+
+def _directory(root_fd: int, names: Sequence[str], mode: int = 0o755) -> int:
     found = os.dup(root_fd)
     so_far = ""
-    for name in _parts(path):
+    for name in names:
         so_far += "/" + name
         try:
             try:
@@ -57,21 +67,43 @@ def directory(root_fd: int, path: str, mode: int = 0o755) -> int:
 
 
 def file(root_fd: int, path: str, mode: int = 0o644) -> int:
-    """An O_PATH descriptor of the file at that path; an empty one and its parents are made where missing."""
-    found = find(root_fd, path)
-    if found is not None:
-        return found
-    parts = _parts(path)
-    parent = directory(root_fd, "/".join(parts[:-1]))
+    """An O_PATH descriptor of the file at that path; an empty one and its parents are made where missing.
+
+    Where the path is a symlink to a file that is not there (/etc/resolv.conf of systemd-resolved), that file is made,
+    in the root wherever the link leads. Raises KernelError (ELOOP after too many links, EXDEV, EROFS...).
+    """
+    names = _parts(path)
+    for _hop in range(_MOST_LINKS):
+        found = find(root_fd, "/" + "/".join(names))
+        if found is not None:
+            return found
+        parent = _directory(root_fd, names[:-1])
+        try:
+            target = _make_file(parent, names[-1], mode, path)
+        finally:
+            os.close(parent)
+        if target is not None:
+            # Not normalized: ".." is the parent of where a directory really is, whichever links lead to that.
+            below = [] if target.startswith("/") else names[:-1]
+            names = below + [name for name in target.split("/") if name not in ("", ".")]
+    raise KernelError(errno.ELOOP, "open", path)
+
+
+def _make_file(parent_fd: int, name: str, mode: int, path: str) -> str | None:
+    """Make an empty file. Where a symlink has its name nothing is made, and what that says is returned."""
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        # The parent's descriptor and one name: nothing that can be redirected. O_EXCL refuses a planted symlink.
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-        os.close(os.open(parts[-1], flags, mode, dir_fd=parent))
+        # The parent's descriptor and one name: nothing that can be redirected. O_EXCL follows no planted symlink.
+        os.close(os.open(name, flags, mode, dir_fd=parent_fd))
+        return None
+    except FileExistsError as error:
+        try:
+            return os.readlink(name, dir_fd=parent_fd)
+        except OSError:
+            refused: OSError = error
     except OSError as error:
-        raise KernelError.wrap(error, "open", path, "It is a mount point that the root does not have") from None
-    finally:
-        os.close(parent)
-    return openat2.openat2(root_fd, path, os.O_PATH)
+        refused = error
+    raise KernelError.wrap(refused, "open", path, "It is a mount point that the root does not have") from None
 
 
 def parent(root_fd: int, path: str) -> tuple[int, str]:

@@ -10,11 +10,14 @@ import json
 import os
 from typing import Any, NamedTuple
 
+from .._kernel.errors import KernelError
 from . import clock
 
 #: A line longer than this is cut into several entries; only the last of them ends in a newline.
 LONGEST_LINE = 16384
 STDOUT, STDERR = "stdout", "stderr"
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+_MODE = 0o640
 
 
 class Line(NamedTuple):
@@ -26,15 +29,23 @@ class Line(NamedTuple):
 
 
 class Writer:
-    """Appends what containers write. A full disk loses lines, never the container: ``lost`` counts them."""
+    """Appends what containers write. A full disk loses lines, never the container: ``lost`` counts them.
+
+    ``max_size`` (bytes) and ``max_files`` may be set at any time, and count from the next rotation on.
+    Raises KernelError where the file cannot be opened in the beginning.
+    """
 
     def __init__(self, path: str, max_size: int, max_files: int) -> None:
         self.path, self.max_size, self.max_files = path, max_size, max(1, max_files)
         self.lost = 0
         self._pending = {STDOUT: b"", STDERR: b""}
-        self._fd = -1
-        self._size = 0
-        self._open()
+        try:
+            self._fd = os.open(path, _FLAGS, _MODE)
+            self._size = os.fstat(self._fd).st_size
+        except OSError as error:
+            raise KernelError.wrap(error, "open", path) from None
+        with contextlib.suppress(OSError):
+            self._drop(self.max_files)
 
     def fileno(self) -> int:
         return self._fd
@@ -42,13 +53,10 @@ class Writer:
     def feed(self, stream: str, data: bytes) -> None:
         """Bytes that came from the container; what is not a whole line yet is kept for the next time."""
         lines = (self._pending[stream] + data).split(b"\n")
-        rest = lines.pop()
+        *full, rest = _pieces(lines.pop())
         pieces = [piece for line in lines for piece in _pieces(line + b"\n")]
-        while len(rest) > LONGEST_LINE:
-            pieces.append(rest[:LONGEST_LINE])
-            rest = rest[LONGEST_LINE:]
         self._pending[stream] = rest
-        self._write(stream, pieces)
+        self._write(stream, pieces + full)
 
     def finish(self, stream: str) -> None:
         """The container closed it: what is left is the last line."""
@@ -68,38 +76,60 @@ class Writer:
         for piece in pieces:
             entry = {"log": piece.decode("utf-8", "replace"), "stream": stream, "time": now}
             raw = json.dumps(entry, ensure_ascii=False).encode() + b"\n"
-            if self._size and self._size + len(raw) > self.max_size:
-                self._rotate()
+            size = self._size + len(raw)
+            if self._size and size > self.max_size and not self._rotate() and size > 2 * self.max_size:
+                self.lost += 1  # not without bounds, even where no other file can be begun
+                continue
             try:
                 written = os.write(self._fd, raw)
-                self._size += written
-                if written < len(raw):  # the disk is full: a half line would spoil the file
+                if written < len(raw):  # the disk is full: a half line would spoil the next one
+                    os.ftruncate(self._fd, self._size)
                     raise OSError
+                self._size += written
             except OSError:
                 self.lost += 1
                 with contextlib.suppress(OSError):
                     self._size = os.lseek(self._fd, 0, os.SEEK_END)
 
-    def _rotate(self) -> None:
+    def _rotate(self) -> bool:
+        """Begin another file. False where that cannot be: then the old one goes on, and the next line tries again."""
+        begun = f"{self.path}.new"
+        try:
+            self._drop(max(1, self.max_files - 1))  # first, as it may make room for the new one
+            fd = os.open(begun, _FLAGS | os.O_TRUNC, _MODE)
+        except OSError:
+            return False
+        try:
+            for number in range(self.max_files - 1, 0, -1):
+                newer = f"{self.path}.{number - 1}" if number > 1 else self.path
+                with contextlib.suppress(FileNotFoundError):
+                    os.rename(newer, f"{self.path}.{number}")
+            os.rename(begun, self.path)
+        except OSError:
+            os.close(fd)
+            with contextlib.suppress(OSError):
+                os.unlink(begun)
+            return False
         os.close(self._fd)
-        for number in range(self.max_files - 1, 0, -1):
-            older = f"{self.path}.{number}"
-            newer = f"{self.path}.{number - 1}" if number > 1 else self.path
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(newer, older)
-        if self.max_files == 1:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.path)
-        self._open()
+        self._fd, self._size = fd, 0
+        return True
 
-    def _open(self) -> None:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._fd = os.open(self.path, flags, 0o640)
-        self._size = os.fstat(self._fd).st_size
+    def _drop(self, number: int) -> None:
+        """Remove the older files from that number on. Raises OSError."""
+        with contextlib.suppress(FileNotFoundError):
+            while True:
+                os.unlink(f"{self.path}.{number}")
+                number += 1
 
 
 def _pieces(line: bytes) -> list[bytes]:
-    return [line[i : i + LONGEST_LINE] for i in range(0, len(line), LONGEST_LINE)]
+    """At least one, none longer than LONGEST_LINE; a character is not cut."""
+    pieces = []
+    while len(line) > LONGEST_LINE:
+        end = next((i for i in range(LONGEST_LINE, LONGEST_LINE - 4, -1) if line[i] & 0xC0 != 0x80), LONGEST_LINE)
+        pieces.append(line[:end])
+        line = line[end:]
+    return [*pieces, line]
 
 
 def files_of(path: str) -> list[str]:

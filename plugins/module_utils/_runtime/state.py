@@ -23,6 +23,8 @@ CREATING, CREATED, RUNNING, PAUSED, STOPPED = "creating", "created", "running", 
 FIFO = "exec.fifo"
 #: What init could not do after ``start``: written by it, read by ``start``.
 EXEC_ERROR = "exec.error"
+#: The path of the cgroup that ``create`` makes; absent where that was there before.
+CGROUP = "cgroup"
 _ID = re.compile(r"[A-Za-z0-9_+.-]{1,200}\Z")
 
 
