@@ -139,6 +139,23 @@ def test_its_whole_life(declared: Declared, user: bool) -> None:
     assert leftovers(declared) == []
 
 
+@pytest.mark.parametrize("mapped", [False, True], ids=["host-user", "user-namespace"])
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_its_user_may_open_its_output_again(declared: Declared, mapped: bool, uid: int) -> None:
+    """Images make their logs links to /dev/stdout and run as a user."""
+    if mapped:
+        declared.user_namespace()
+    declared.bundle.spec["process"]["user"] = {"uid": uid, "gid": uid}
+    script = "echo out > /dev/stdout; echo err > /dev/stderr"
+    declared.start(f"({script}) 2>&1; exec /bin/sleep 1000")
+    waiting.until("both lines", lambda: [line.log for line in declared.log] == ["out\n", "err\n"])
+    for who in {0, 1000}:
+        wanted = {"args": ["/bin/sh", "-c", f"{script}; cat < /dev/stdin"], "env": ["PATH=/bin"], "cwd": "/"}
+        done = control.exec_(NAME, {**wanted, "user": {"uid": who, "gid": who}}, b"in\n")
+        assert (done.rc, done.stdout, done.stderr) == (0, b"out\nin\n", b"err\n")
+    control.stop(NAME, timeout=0)
+
+
 def test_an_error_of_the_start_is_the_callers(declared: Declared) -> None:
     declared.bundle.spec["process"]["args"] = ["/no/such"]
     with pytest.raises(RuntimeFailure, match="process.args: '/no/such': No such file or directory"):

@@ -73,7 +73,6 @@ class Supervisor:
             for _stream in (logs.STDOUT, logs.STDERR) if self.log else ():
                 reader, writer = os.pipe2(os.O_CLOEXEC)
                 os.set_blocking(reader, False)
-                self._own(writer)
                 readers.append(reader)
                 writers.append(writer)
             stdout, stderr = writers or (null, null)
@@ -91,12 +90,6 @@ class Supervisor:
         started = process.start_time(self.pid)
         ran = {"pid": self.pid, "start_time": started, "started_at": clock.now()}
         self._note(record.RUNNING, **ran, finished_at=None, error="")
-
-    def _own(self, writer: int) -> None:
-        """A program in a user namespace may open /dev/stdout again only when the pipe is its root's."""
-        idmap = self.launch.rootfs.idmap if self.launch.rootfs else None
-        if idmap is not None:
-            os.fchown(writer, idmap[0], idmap[0])
 
     def _note(self, status: str, **changes: Any) -> None:
         self.state = self.state._replace(status=status, **changes)
