@@ -114,6 +114,16 @@ def leftovers(declared: Declared) -> list[str]:
     return found + ([line for line in mounts.splitlines() if str(declared.directory) in line])
 
 
+def foreign(declared: Declared) -> None:
+    """Have runc as its runtime."""
+    declared.document["runtime"] = shutil.which("runc")
+    del declared.document["files"]["cgroup.max.depth"]
+    declared.bundle.spec["ociVersion"] = "1.0.2"
+    # One level only: runc leaves the parents that it made, on hybrid hosts in every hierarchy.
+    declared.document["cgroup"] = f"{find_hierarchy().mount}/bktest-nsrun-{os.getpid()}-{NAME}"
+    declared.bundle.spec["linux"]["cgroupsPath"] = f"/bktest-nsrun-{os.getpid()}-{NAME}"
+
+
 @pytest.mark.parametrize("user", [False, True], ids=["host-user", "user-namespace"])
 def test_its_whole_life(declared: Declared, user: bool) -> None:
     if user:
@@ -279,6 +289,54 @@ def test_a_killed_supervisor_takes_its_container_along(declared: Declared, polic
     assert leftovers(declared) == []
 
 
+@pytest.fixture(params=["nsrun", "runc"])
+def unwatched(declared: Declared, request: pytest.FixtureRequest) -> Iterator[control.Supervised]:
+    """A killed supervisor's container that lives on: its init has changed its user, or another runtime started it.
+
+    prctl(2): the kernel forgets the signal of a parent's death then.
+    """
+    user = "echo u:x:1000:1000::/:/bin/sh > /etc/passwd; exec /bin/su u -c '/bin/sleep 1000 & wait'"
+    (declared.lower / "etc").mkdir()
+    (declared.lower / "bin" / "su").symlink_to("busybox")
+    if request.param == "runc":
+        if shutil.which("runc") is None:
+            pytest.skip("runc is not installed")
+        foreign(declared)
+        user = "exec /bin/sleep 1000"
+    seen = declared.start(f"echo started; {user}")
+    assert seen.supervisor and seen.pid
+    waiting.until("its user's program", lambda: b"echo" not in Path(f"/proc/{seen.pid}/cmdline").read_bytes())
+    pidfd = os.pidfd_open(seen.supervisor)
+    os.kill(seen.supervisor, signal.SIGKILL)
+    assert process.wait_ended(pidfd, waiting.PATIENCE)
+    os.close(pidfd)
+    assert process.alive(seen.pid, seen.start_time)
+    yield seen
+    control.clear(NAME)
+    assert not process.alive(seen.pid, seen.start_time)
+    assert leftovers(declared) == []
+
+
+def test_what_runs_unwatched_is_told_as_exited(unwatched: control.Supervised) -> None:
+    seen = control.observe(NAME)
+    assert (seen.status, seen.pid, seen.supervisor, seen.unwatched) == ("exited", None, None, True)
+    assert seen.error == "its supervisor was killed"
+
+
+def test_what_runs_unwatched_is_ended_by_the_next_start(unwatched: control.Supervised) -> None:
+    control.start(NAME)
+    assert unwatched.pid and not process.alive(unwatched.pid, unwatched.start_time)
+    again = control.observe(NAME)
+    assert again.running and again.supervisor and not again.unwatched
+    control.stop(NAME, timeout=0)
+
+
+def test_what_runs_unwatched_is_ended_by_a_stop(unwatched: control.Supervised) -> None:
+    control.stop(NAME)
+    assert unwatched.pid and not process.alive(unwatched.pid, unwatched.start_time)
+    assert control.observe(NAME).status == "stopped" and not control.observe(NAME).unwatched
+
+
 def test_clearing_after_a_killed_supervisor(declared: Declared) -> None:
     seen = declared.start("exec /bin/sleep 1000")
     assert seen.supervisor
@@ -419,12 +477,7 @@ def test_settle_understands_what_systemd_tells(
 @pytest.mark.skipif(shutil.which("runc") is None, reason="runc is not installed")
 def test_runc_as_the_runtime(declared: Declared) -> None:
     """The same supervision around another runtime's container."""
-    declared.document["runtime"] = shutil.which("runc")
-    del declared.document["files"]["cgroup.max.depth"]
-    declared.bundle.spec["ociVersion"] = "1.0.2"
-    # One level only: runc leaves the parents that it made, on hybrid hosts in every hierarchy.
-    declared.document["cgroup"] = f"{find_hierarchy().mount}/bktest-nsrun-{os.getpid()}-{NAME}"
-    declared.bundle.spec["linux"]["cgroupsPath"] = f"/bktest-nsrun-{os.getpid()}-{NAME}"
+    foreign(declared)
     declared.document["restart"].update(policy="on-failure", max_retries=1)
     seen = declared.start("echo > /new; echo hello; exec /bin/sleep 1000")
     assert seen.running and seen.pid

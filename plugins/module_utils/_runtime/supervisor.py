@@ -1,8 +1,9 @@
 """The process that stays beside a container where no systemd does: its output, its end, its next start.
 
-One supervisor a container. It holds a lock while it lives; the container dies with it (PR_SET_PDEATHSIG), so a
-supervisor that was killed leaves nothing that runs on unwatched, and the next one clears what is left in /run.
-Of another runtime's container, which has no such tie, the next supervisor (or ``stop``) ends the processes by cgroup.
+One supervisor a container. It holds a lock while it lives; the container dies with it (PR_SET_PDEATHSIG), and the next
+supervisor clears what is left in /run. The tie goes when init changes its user (gosu, su), and another runtime's
+container has none: such a one counts as exited (control.observe), and the next supervisor, or ``stop``, ends its
+processes by cgroup.
 """
 
 from __future__ import annotations
