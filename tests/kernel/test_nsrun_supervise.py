@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -400,6 +401,39 @@ def test_exec_in_a_declared_container(declared: Declared) -> None:
     status_is("exited")
     with pytest.raises(RuntimeFailure, match="does not exist"):
         control.exec_(NAME, wanted)
+
+
+def script(text: str) -> dict[str, Any]:
+    """A process that the container runs besides its own."""
+    return {"args": ["/bin/sh", "-c", text], "env": ["PATH=/bin"], "cwd": "/"}
+
+
+def test_exec_ends_with_its_command(declared: Declared) -> None:
+    """And not with what that left in the background, which holds its output."""
+    declared.start("exec /bin/sleep 1000")
+    began = time.monotonic()
+    done = control.exec_(
+        NAME, script("/bin/sleep 1000 & (sleep 0.2; echo later) & echo at once"), timeout=waiting.PATIENCE
+    )
+    assert (done.rc, done.stdout) == (0, b"at once\nlater\n")
+    assert time.monotonic() - began < waiting.PATIENCE / 2
+    commands = [process.command(pid) for pid in cgroup.processes(declared.document["cgroup"])]
+    assert commands.count("sleep") == 2  # it goes on
+    control.stop(NAME, timeout=0)
+
+
+def test_a_time_out_of_exec_ends_all_that_the_command_started(declared: Declared) -> None:
+    """Also in sessions of their own."""
+    (declared.lower / "bin" / "setsid").symlink_to("busybox")
+    seen = declared.start("exec /bin/sleep 1000")
+    started = (
+        "setsid sh -c '/bin/sleep 1000 & setsid /bin/sleep 1000 & wait' & echo started > /started; /bin/sleep 1000"
+    )
+    with pytest.raises(RuntimeFailure, match="did not end within 1 seconds"):
+        control.exec_(NAME, script(started), timeout=1)
+    assert (declared.directory / "upper" / "started").exists()
+    waiting.until("only init", lambda: cgroup.processes(declared.document["cgroup"]) == (seen.pid,))
+    control.stop(NAME, timeout=0)
 
 
 def test_a_recycled_pid_is_not_believed(declared: Declared) -> None:

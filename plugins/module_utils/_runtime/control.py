@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import tempfile
 import time
@@ -28,6 +27,7 @@ from .._kernel.errors import KernelError
 from . import launch as launch_
 from . import record, unit
 from .errors import RuntimeFailure
+from .exchange import exchange
 
 NSRUN = locations.LIBRARY + "/nsrun"
 #: Seconds that a runtime has to say which process it started, after the time of that is over.
@@ -234,13 +234,20 @@ def _within(timeout: float | None, command: list[str], name: str, stdin: bytes, 
         command = [*command, "--pid-file", f"{directory}/pid", name]
         with subprocess.Popen(command, pass_fds=fds, **pipes) as running:  # type: ignore[call-overload]
             try:
-                stdout, stderr = running.communicate(stdin, timeout)
+                stdout, stderr = exchange(running, stdin, timeout)
             except subprocess.TimeoutExpired:
-                pid = _pid_of_command(f"{directory}/pid", running)
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(pid, signal.SIGKILL) if pid else running.kill()  # it leads a session of its own
+                _kill(_pid_of_command(f"{directory}/pid", running), running)
                 raise RuntimeFailure(f"it did not end within {timeout:g} seconds and was killed") from None
     return Executed(running.returncode, stdout, stderr)
+
+
+def _kill(pid: int, runtime: subprocess.Popen[bytes]) -> None:
+    """The command and all that descends from it; the runtime where it has started none, or does not end with it."""
+    if pid:
+        process.kill_descent(pid)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            runtime.wait(PATIENCE)
+    runtime.kill()
 
 
 def _pid_of_command(path: str, runtime: subprocess.Popen[bytes]) -> int:
