@@ -328,6 +328,13 @@ def test_present_leaves_a_stopped_process_stopped() -> None:
     assert plan_container(which, stopped).actions == []
 
 
+@pytest.mark.parametrize(("status", "verbs"), [("running", ["stop", "start"]), ("exited", []), ("stopped", [])])
+def test_present_restarts_only_what_runs_and_has_changed(status: str, verbs: list[str]) -> None:
+    there = replace(running(container()), supervised=Supervised("web", status))
+    actions = plan_container(container(state="present", command=["other"]), there).actions
+    assert [action.split()[0] for action in actions if not action.startswith("write")] == verbs
+
+
 def test_a_drifted_limit_is_put_back_live() -> None:
     there = running(container())
     drifted = replace(there, cgroup=replace(there.cgroup, files={"memory.max": "max"}))
