@@ -13,7 +13,8 @@ description:
   - Runs a command in all namespaces of a running container, with its capabilities, system-call filter and limits.
   - A command that returns anything but 0 fails the task, as with M(ansible.builtin.command).
   - The task ends with the command. What that leaves in the background goes on; its output is taken for a second, and
-    what it writes later is refused (SIGPIPE), so redirect it.
+    what it writes later is refused (SIGPIPE), so redirect it. Where runc is the container's runtime, that waits for
+    everyone who holds the output.
 author:
   - barekernel.containers maintainers (@barekernel)
 extends_documentation_fragment:
