@@ -21,7 +21,8 @@ options:
   state:
     description:
       - V(started) makes the container agree with the options and its process run.
-      - V(present) makes everything but leaves the process as it is, running or not.
+      - V(present) makes everything but neither starts nor ends the process. One that runs is restarted where a change
+        needs that, so that it always runs as declared.
       - V(stopped) ends the process; the network namespace, its links and published ports stay.
       - V(restarted) is V(started) with a restart in any case, so it always reports a change.
       - V(absent) ends the process and removes everything of the container but its volumes.

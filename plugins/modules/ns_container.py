@@ -21,6 +21,10 @@ extends_documentation_fragment:
   - barekernel.containers.attributes
   - barekernel.containers.container
   - barekernel.containers.limits
+notes:
+  - Under systemd, standard output and error of a container are sockets of the journal, which no program can open anew.
+    One that opens C(/dev/stdout) or C(/dev/stderr) by name, as where an image links its log files there, fails then
+    (ENXIO); have it write to the descriptors that it has.
 seealso:
   - module: barekernel.containers.oci_image
   - module: barekernel.containers.bridge_network

@@ -12,6 +12,9 @@ version_added: 0.1.0
 description:
   - Runs a command in all namespaces of a running container, with its capabilities, system-call filter and limits.
   - A command that returns anything but 0 fails the task, as with M(ansible.builtin.command).
+  - The task ends with the command. What that leaves in the background goes on; its output is taken for a second, and
+    what it writes later is refused (SIGPIPE), so redirect it. Where runc is the container's runtime, that waits for
+    everyone who holds the output.
 author:
   - barekernel.containers maintainers (@barekernel)
 extends_documentation_fragment:
@@ -63,7 +66,10 @@ options:
     description: An absolute path inside the container. If it does not exist, the command is not run.
     type: str
   timeout:
-    description: Seconds after which the command is killed and the task fails. Unset, it may take as long as it likes.
+    description:
+      - Seconds after which the task fails and the command is killed, with its process group and all its descendants.
+      - A daemon that it started, whose parent has ended already, goes on.
+      - Unset, it may take as long as it likes.
     type: float
 seealso:
   - module: barekernel.containers.ns_container

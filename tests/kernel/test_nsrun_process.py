@@ -21,7 +21,7 @@ import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import capabilities, libc
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime import defaults, seal
 
-from .nsrun import HOST_ID, Bundle, Nsrun, bundle, nsrun, program, run
+from .nsrun import Bundle, Nsrun, bundle, nsrun, program, run
 
 __all__ = ["bundle", "nsrun", "program"]
 
@@ -207,10 +207,32 @@ def test_what_cannot_be_is_said_and_nothing_is_left(
     assert not nsrun.root.exists()
 
 
-def test_stdio_of_a_user_namespace_may_be_opened_again(nsrun: Nsrun, bundle: Bundle) -> None:
-    """Through a terminal or a pipe that belongs to it; a foreign pipe stays foreign."""
-    bundle.user_namespace().sh("/bin/id -u; /bin/cat /proc/self/uid_map")
-    assert run(nsrun, bundle).split() == ["0", "0", str(HOST_ID), "65536"]
+@pytest.mark.parametrize("mapped", [False, True], ids=["host-user", "user-namespace"])
+def test_a_pipe_may_be_opened_again_by_the_containers_user(nsrun: Nsrun, bundle: Bundle, mapped: bool) -> None:
+    if mapped:
+        bundle.user_namespace()
+    bundle.spec["process"]["user"] = {"uid": 1000, "gid": 1000}
+    bundle.sh("echo again > /dev/stdout; /bin/id -u")
+    assert run(nsrun, bundle).split() == ["again", "1000"]
+
+
+def test_what_is_no_pipe_stays_the_callers(nsrun: Nsrun, bundle: Bundle, tmp_path: Path) -> None:
+    """A file, and a FIFO that has a name, as standard input, output and error."""
+    bundle.spec["process"]["user"] = {"uid": 1000, "gid": 1000}
+    bundle.sh("echo said; echo failed >&2")
+    os.mkfifo(tmp_path / "fifo", 0o600)
+    for name in ("in", "out"):
+        (tmp_path / name).write_text("")
+    fds = [os.open(tmp_path / name, os.O_RDWR) for name in ("in", "out", "fifo")]
+    command = [nsrun.program, "--root", str(nsrun.root), "run", "--bundle", bundle.write(), bundle.id]
+    try:
+        subprocess.run(command, stdin=fds[0], stdout=fds[1], stderr=fds[2], check=True)
+        assert [os.fstat(fd).st_uid for fd in fds] == [0, 0, 0]
+        assert os.read(fds[2], 100) == b"failed\n"
+    finally:
+        for fd in fds:
+            os.close(fd)
+    assert (tmp_path / "out").read_text() == "said\n"
 
 
 ATTACK = """

@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,16 @@ def leftovers(declared: Declared) -> list[str]:
     return found + ([line for line in mounts.splitlines() if str(declared.directory) in line])
 
 
+def foreign(declared: Declared) -> None:
+    """Have runc as its runtime."""
+    declared.document["runtime"] = shutil.which("runc")
+    del declared.document["files"]["cgroup.max.depth"]
+    declared.bundle.spec["ociVersion"] = "1.0.2"
+    # One level only: runc leaves the parents that it made, on hybrid hosts in every hierarchy.
+    declared.document["cgroup"] = f"{find_hierarchy().mount}/bktest-nsrun-{os.getpid()}-{NAME}"
+    declared.bundle.spec["linux"]["cgroupsPath"] = f"/bktest-nsrun-{os.getpid()}-{NAME}"
+
+
 @pytest.mark.parametrize("user", [False, True], ids=["host-user", "user-namespace"])
 def test_its_whole_life(declared: Declared, user: bool) -> None:
     if user:
@@ -137,6 +148,23 @@ def test_its_whole_life(declared: Declared, user: bool) -> None:
     assert (seen.status, seen.exit_code, seen.signal, seen.pid) == ("stopped", 137, "SIGKILL", None)
     assert seen.finished_at and seen.supervisor is None
     assert leftovers(declared) == []
+
+
+@pytest.mark.parametrize("mapped", [False, True], ids=["host-user", "user-namespace"])
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_its_user_may_open_its_output_again(declared: Declared, mapped: bool, uid: int) -> None:
+    """Images make their logs links to /dev/stdout and run as a user."""
+    if mapped:
+        declared.user_namespace()
+    declared.bundle.spec["process"]["user"] = {"uid": uid, "gid": uid}
+    script = "echo out > /dev/stdout; echo err > /dev/stderr"
+    declared.start(f"({script}) 2>&1; exec /bin/sleep 1000")
+    waiting.until("both lines", lambda: [line.log for line in declared.log] == ["out\n", "err\n"])
+    for who in {0, 1000}:
+        wanted = {"args": ["/bin/sh", "-c", f"{script}; cat < /dev/stdin"], "env": ["PATH=/bin"], "cwd": "/"}
+        done = control.exec_(NAME, {**wanted, "user": {"uid": who, "gid": who}}, b"in\n")
+        assert (done.rc, done.stdout, done.stderr) == (0, b"out\nin\n", b"err\n")
+    control.stop(NAME, timeout=0)
 
 
 def test_an_error_of_the_start_is_the_callers(declared: Declared) -> None:
@@ -262,6 +290,54 @@ def test_a_killed_supervisor_takes_its_container_along(declared: Declared, polic
     assert leftovers(declared) == []
 
 
+@pytest.fixture(params=["nsrun", "runc"])
+def unwatched(declared: Declared, request: pytest.FixtureRequest) -> Iterator[control.Supervised]:
+    """A killed supervisor's container that lives on: its init has changed its user, or another runtime started it.
+
+    prctl(2): the kernel forgets the signal of a parent's death then.
+    """
+    user = "echo u:x:1000:1000::/:/bin/sh > /etc/passwd; exec /bin/su u -c '/bin/sleep 1000 & wait'"
+    (declared.lower / "etc").mkdir()
+    (declared.lower / "bin" / "su").symlink_to("busybox")
+    if request.param == "runc":
+        if shutil.which("runc") is None:
+            pytest.skip("runc is not installed")
+        foreign(declared)
+        user = "exec /bin/sleep 1000"
+    seen = declared.start(f"echo started; {user}")
+    assert seen.supervisor and seen.pid
+    waiting.until("its user's program", lambda: b"echo" not in Path(f"/proc/{seen.pid}/cmdline").read_bytes())
+    pidfd = os.pidfd_open(seen.supervisor)
+    os.kill(seen.supervisor, signal.SIGKILL)
+    assert process.wait_ended(pidfd, waiting.PATIENCE)
+    os.close(pidfd)
+    assert process.alive(seen.pid, seen.start_time)
+    yield seen
+    control.clear(NAME)
+    assert not process.alive(seen.pid, seen.start_time)
+    assert leftovers(declared) == []
+
+
+def test_what_runs_unwatched_is_told_as_exited(unwatched: control.Supervised) -> None:
+    seen = control.observe(NAME)
+    assert (seen.status, seen.pid, seen.supervisor, seen.unwatched) == ("exited", None, None, True)
+    assert seen.error == "its supervisor was killed"
+
+
+def test_what_runs_unwatched_is_ended_by_the_next_start(unwatched: control.Supervised) -> None:
+    control.start(NAME)
+    assert unwatched.pid and not process.alive(unwatched.pid, unwatched.start_time)
+    again = control.observe(NAME)
+    assert again.running and again.supervisor and not again.unwatched
+    control.stop(NAME, timeout=0)
+
+
+def test_what_runs_unwatched_is_ended_by_a_stop(unwatched: control.Supervised) -> None:
+    control.stop(NAME)
+    assert unwatched.pid and not process.alive(unwatched.pid, unwatched.start_time)
+    assert control.observe(NAME).status == "stopped" and not control.observe(NAME).unwatched
+
+
 def test_clearing_after_a_killed_supervisor(declared: Declared) -> None:
     seen = declared.start("exec /bin/sleep 1000")
     assert seen.supervisor
@@ -325,6 +401,39 @@ def test_exec_in_a_declared_container(declared: Declared) -> None:
     status_is("exited")
     with pytest.raises(RuntimeFailure, match="does not exist"):
         control.exec_(NAME, wanted)
+
+
+def script(text: str) -> dict[str, Any]:
+    """A process that the container runs besides its own."""
+    return {"args": ["/bin/sh", "-c", text], "env": ["PATH=/bin"], "cwd": "/"}
+
+
+def test_exec_ends_with_its_command(declared: Declared) -> None:
+    """And not with what that left in the background, which holds its output."""
+    declared.start("exec /bin/sleep 1000")
+    began = time.monotonic()
+    done = control.exec_(
+        NAME, script("/bin/sleep 1000 & (sleep 0.2; echo later) & echo at once"), timeout=waiting.PATIENCE
+    )
+    assert (done.rc, done.stdout) == (0, b"at once\nlater\n")
+    assert time.monotonic() - began < waiting.PATIENCE / 2
+    commands = [process.command(pid) for pid in cgroup.processes(declared.document["cgroup"])]
+    assert commands.count("sleep") == 2  # it goes on
+    control.stop(NAME, timeout=0)
+
+
+def test_a_time_out_of_exec_ends_all_that_the_command_started(declared: Declared) -> None:
+    """Also in sessions of their own."""
+    (declared.lower / "bin" / "setsid").symlink_to("busybox")
+    seen = declared.start("exec /bin/sleep 1000")
+    started = (
+        "setsid sh -c '/bin/sleep 1000 & setsid /bin/sleep 1000 & wait' & echo started > /started; /bin/sleep 1000"
+    )
+    with pytest.raises(RuntimeFailure, match="did not end within 1 seconds"):
+        control.exec_(NAME, script(started), timeout=1)
+    assert (declared.directory / "upper" / "started").exists()
+    waiting.until("only init", lambda: cgroup.processes(declared.document["cgroup"]) == (seen.pid,))
+    control.stop(NAME, timeout=0)
 
 
 def test_a_recycled_pid_is_not_believed(declared: Declared) -> None:
@@ -402,12 +511,7 @@ def test_settle_understands_what_systemd_tells(
 @pytest.mark.skipif(shutil.which("runc") is None, reason="runc is not installed")
 def test_runc_as_the_runtime(declared: Declared) -> None:
     """The same supervision around another runtime's container."""
-    declared.document["runtime"] = shutil.which("runc")
-    del declared.document["files"]["cgroup.max.depth"]
-    declared.bundle.spec["ociVersion"] = "1.0.2"
-    # One level only: runc leaves the parents that it made, on hybrid hosts in every hierarchy.
-    declared.document["cgroup"] = f"{find_hierarchy().mount}/bktest-nsrun-{os.getpid()}-{NAME}"
-    declared.bundle.spec["linux"]["cgroupsPath"] = f"/bktest-nsrun-{os.getpid()}-{NAME}"
+    foreign(declared)
     declared.document["restart"].update(policy="on-failure", max_retries=1)
     seen = declared.start("echo > /new; echo hello; exec /bin/sleep 1000")
     assert seen.running and seen.pid

@@ -322,6 +322,22 @@ def test_a_stopped_container_is_started_and_only_that() -> None:
     assert plan_container(container(), stopped).actions == ["start container web"]
 
 
+@pytest.mark.parametrize(
+    ("state", "actions"),
+    [
+        ("started", ["start container web"]),
+        ("stopped", ["stop container web (as declared)"]),
+        ("restarted", ["stop container web (as asked)", "start container web"]),
+        ("present", []),
+    ],
+)
+def test_what_runs_unwatched_is_ended(state: str, actions: list[str]) -> None:
+    """Its supervisor was killed: it is told as exited, and a process is there all the same."""
+    which = container(state=state)
+    left = replace(running(which), supervised=Supervised("web", "exited", unwatched=True))
+    assert plan_container(which, left).actions == actions
+
+
 def test_restarted_is_a_restart_in_any_case() -> None:
     actions = plan_container(container(state="restarted"), running(container())).actions
     assert [action.split()[0] for action in actions] == ["write", "stop", "start"] or [
@@ -333,6 +349,13 @@ def test_present_leaves_a_stopped_process_stopped() -> None:
     which = container(state="present")
     stopped = replace(running(which), supervised=Supervised("web", "stopped"))
     assert plan_container(which, stopped).actions == []
+
+
+@pytest.mark.parametrize(("status", "verbs"), [("running", ["stop", "start"]), ("exited", []), ("stopped", [])])
+def test_present_restarts_only_what_runs_and_has_changed(status: str, verbs: list[str]) -> None:
+    there = replace(running(container()), supervised=Supervised("web", status))
+    actions = plan_container(container(state="present", command=["other"]), there).actions
+    assert [action.split()[0] for action in actions if not action.startswith("write")] == verbs
 
 
 def test_a_drifted_limit_is_put_back_live() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import process
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import control
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime import control, exchange
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.errors import RuntimeFailure
 
 #: Its arguments are --pid-file PATH NAME. {seen}: what it started, for the test.
@@ -24,6 +24,8 @@ echo $! >"$2.new" && mv "$2.new" "$2"
 wait
 """
 
+FOR_EVER = "while :; do echo y; done"
+
 
 def test_it_is_killed_although_its_pid_comes_late(tmp_path: Path) -> None:
     seen = tmp_path / "seen"
@@ -34,6 +36,33 @@ def test_it_is_killed_although_its_pid_comes_late(tmp_path: Path) -> None:
     if process.alive(pid):
         os.kill(pid, signal.SIGKILL)
         pytest.fail("it runs on")
+
+
+def test_much_goes_in_and_comes_out() -> None:
+    sent = bytes(range(256)) * 20000
+    done = control._within(60, ["sh", "-c", "cat; printf end >&2; exit 3", "runtime"], "web", sent, ())
+    assert (done.rc, done.stdout, done.stderr) == (3, sent, b"end")
+
+
+def test_input_that_nobody_reads_is_no_failure() -> None:
+    done = control._within(60, ["sh", "-c", "exec <&-; echo done", "runtime"], "web", bytes(1000000), ())
+    assert (done.rc, done.stdout) == (0, b"done\n")
+
+
+@pytest.mark.parametrize(("name", "value"), [("DRAIN", 60), ("MOST", 2**40)])
+def test_who_writes_on_after_its_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, name: str, value: int) -> None:
+    monkeypatch.setattr(exchange, "DRAIN", 0.2)
+    monkeypatch.setattr(exchange, "MOST", 100)
+    monkeypatch.setattr(exchange, name, value)
+    command = ["sh", "-c", f"({FOR_EVER}) & echo done >&2", "runtime"]
+    done = control._within(60, command, "web", b"", ())
+    assert (done.rc, done.stderr) == (0, b"done\n")
+    assert done.stdout.startswith(b"y\n")
+
+
+def test_who_writes_on_and_on_is_ended_in_time() -> None:
+    with pytest.raises(RuntimeFailure, match="was killed"):
+        control._within(0.5, ["sh", "-c", f'echo $$ >"$2"; {FOR_EVER}', "runtime"], "web", b"", ())
 
 
 def test_a_runtime_that_starts_nothing_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
@@ -116,6 +117,39 @@ def wait_ended(pidfd: int, timeout: float | None = None) -> bool:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     return bool(poll.poll(None if timeout is None else int(timeout * 1000)))
+
+
+def kill_descent(pid: int) -> None:
+    """SIGKILL a process, its group and all that descend from it, also those in sessions of their own.
+
+    They are stopped before, until no further one appears, so that none forks or ends and leaves its children to others
+    meanwhile. One whose parent had ended already (a daemon) descends from who adopted it: it is not found.
+    Raises KernelError.
+    """
+    found: dict[int, int] = {}
+    try:
+        while new := [each for each in _descent(pid) if each not in found]:
+            for each in new:
+                with contextlib.suppress(KernelError):  # it has just ended
+                    found[each] = pidfd_open(each)
+                    send_signal(found[each], signals.SIGSTOP)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, signals.SIGKILL)
+        for pidfd in found.values():
+            send_signal(pidfd, signals.SIGKILL)
+    finally:
+        for pidfd in found.values():
+            os.close(pidfd)
+
+
+def _descent(pid: int) -> list[int]:
+    """The process and its descendants, as /proc shows them now; the dead that nobody has waited for are none."""
+    known = {each: stat_fields(each) for each in pids()}
+    parents = {each: int(fields[1]) for each, fields in known.items() if fields and fields[0] not in ("Z", "X")}
+    found = [pid] if pid in parents else []
+    for each in found:  # it grows meanwhile
+        found += [child for child, parent in parents.items() if parent == each]
+    return found
 
 
 def command(pid: int) -> str:

@@ -65,7 +65,7 @@ def _operations(
     container: Container, resolved: Resolved, docs: Documents, observed: ContainerObserved, found: tuple[Change, ...]
 ) -> list[Operation]:
     runs = observed.supervised.status in _RUNS
-    why = _why_interrupted(container, found) if runs else ""
+    why = _why_interrupted(container, found) if runs or observed.supervised.unwatched else ""
     recreate = any(change.how == RECREATE for change in found)
     operations: list[Operation] = []
     if why:

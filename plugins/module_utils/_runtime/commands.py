@@ -10,7 +10,7 @@ from typing import Any
 
 from .._kernel import process
 from . import create as create_
-from . import descriptors, end, signals, state
+from . import descriptors, end, pipes, signals, state
 from .errors import RuntimeFailure
 from .options import FLAG, LIST, VALUE, Options, parse
 from .spec import Spec, load
@@ -47,7 +47,7 @@ def create(root: str, arguments: Sequence[str]) -> int:
     """create [options] ID"""
     options = parse(arguments, _CREATE, {"b": "bundle"})
     wanted = _load(options)
-    container = create_.create(_request(root, options, wanted, _console_socket(options)))
+    container = _create(root, options, wanted, _console_socket(options))
     _pid_file(options, container.pid)
     return 0
 
@@ -65,13 +65,13 @@ def run(root: str, arguments: Sequence[str]) -> int:
     options = parse(arguments, _RUN, {"b": "bundle", "d": "detach"})
     wanted = _load(options)
     if options.flag("detach"):
-        container = create_.create(_request(root, options, wanted, _console_socket(options)))
+        container = _create(root, options, wanted, _console_socket(options))
         _pid_file(options, container.pid)
         _start_or_delete(container)
         return 0
     with foreground.Forwarding() as forwarding:
         ours, console_fd = _relay_pair(options)
-        container = create_.create(_request(root, options, wanted, console_fd))
+        container = _create(root, options, wanted, console_fd)
         forwarding.to(container.pid)
         _pid_file(options, container.pid)
         master = _master(ours)
@@ -210,6 +210,13 @@ def _load(options: Options) -> Spec:
 
         seal.ensure()
     return wanted
+
+
+def _create(root: str, options: Options, wanted: Spec, console_fd: int | None) -> state.Container:
+    container = create_.create(_request(root, options, wanted, console_fd))
+    if wanted.process is not None and not wanted.process.terminal:
+        pipes.give(pipes.OWN, container.pid, wanted.process.uid, wanted.process.gid)
+    return container
 
 
 def _request(root: str, options: Options, wanted: Spec, console_fd: int | None) -> create_.Request:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import tempfile
 import time
@@ -28,6 +27,7 @@ from .._kernel.errors import KernelError
 from . import launch as launch_
 from . import record, unit
 from .errors import RuntimeFailure
+from .exchange import exchange
 
 NSRUN = locations.LIBRARY + "/nsrun"
 #: Seconds that a runtime has to say which process it started, after the time of that is over.
@@ -41,6 +41,7 @@ class Supervised:
     status: created (its init waits for start), running, restarting (waits for its next try), stopped (on request, or
     never started) or exited (by itself, and is not tried again). Times are RFC 3339 in UTC. ``signal`` is the name of
     what ended it. ``restarts`` counts since it was started on request. ``error`` is why the last start failed.
+    ``unwatched``: it counts as exited, as its supervisor was killed, but its process lives until somebody ends it.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Supervised:
     oom_killed: bool = False
     restarts: int = 0
     error: str = ""
+    unwatched: bool = False
 
     @property
     def running(self) -> bool:
@@ -80,7 +82,11 @@ def observe(name: str) -> Supervised:
     status, error = state.status, state.error
     if managed and not alive:
         return _observe_unit(name, state)
-    if status in ("created", "running") and not alive:
+    unwatched = alive and not watched and not managed and state.supervisor is not None
+    if unwatched:
+        # The kernel forgets to end init with its supervisor once init has changed its user (prctl(2)).
+        status, alive, error = record.EXITED, False, "its supervisor was killed"
+    elif status in ("created", "running") and not alive:
         # The supervisor is about to say how it ended; without one nobody will.
         status = "restarting" if watched else "exited"
         error = error or ("" if watched else "its supervisor was killed, and the container with it")
@@ -95,11 +101,12 @@ def observe(name: str) -> Supervised:
         by_systemd=managed,
         started_at=state.started_at,
         finished_at=state.finished_at,
-        exit_code=None if alive else state.exit_code,
-        signal=None if alive else state.signal,
+        exit_code=None if alive or unwatched else state.exit_code,
+        signal=None if alive or unwatched else state.signal,
         oom_killed=state.oom_killed,
         restarts=state.restarts,
         error=error,
+        unwatched=unwatched,
     )
 
 
@@ -227,13 +234,20 @@ def _within(timeout: float | None, command: list[str], name: str, stdin: bytes, 
         command = [*command, "--pid-file", f"{directory}/pid", name]
         with subprocess.Popen(command, pass_fds=fds, **pipes) as running:  # type: ignore[call-overload]
             try:
-                stdout, stderr = running.communicate(stdin, timeout)
+                stdout, stderr = exchange(running, stdin, timeout)
             except subprocess.TimeoutExpired:
-                pid = _pid_of_command(f"{directory}/pid", running)
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(pid, signal.SIGKILL) if pid else running.kill()  # it leads a session of its own
+                _kill(_pid_of_command(f"{directory}/pid", running), running)
                 raise RuntimeFailure(f"it did not end within {timeout:g} seconds and was killed") from None
     return Executed(running.returncode, stdout, stderr)
+
+
+def _kill(pid: int, runtime: subprocess.Popen[bytes]) -> None:
+    """The command and all that descends from it; the runtime where it has started none, or does not end with it."""
+    if pid:
+        process.kill_descent(pid)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            runtime.wait(PATIENCE)
+    runtime.kill()
 
 
 def _pid_of_command(path: str, runtime: subprocess.Popen[bytes]) -> int:

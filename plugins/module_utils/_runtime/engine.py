@@ -9,7 +9,7 @@ import tempfile
 
 from .._kernel import files, mount, process
 from .._kernel.errors import KernelError
-from . import cgroups, create, end, joined, record, signals, state
+from . import cgroups, create, end, joined, pipes, record, signals, state
 from .errors import NoSuchContainer, RuntimeFailure
 from .launch import Launch
 
@@ -82,6 +82,7 @@ def _start_embedded(
     )
     container = create.create(request)
     try:
+        _give_pipes(launch, stdio, container.pid)
         create.start(container)
     except BaseException:
         end.delete(container, force=True)
@@ -97,11 +98,18 @@ def _start_foreign(launch: Launch, bundle: str, stdio: tuple[int, int, int] | No
         _foreign(launch, "create", "--bundle", bundle, "--pid-file", pid_file, launch.id, stdio=stdio)
         pid = int(files.read_text(pid_file) or 0)
     try:
+        _give_pipes(launch, stdio, pid)
         _foreign(launch, "start", launch.id)
     except RuntimeFailure:
         _foreign(launch, "delete", "--force", launch.id, check=False)
         raise
     return pid
+
+
+def _give_pipes(launch: Launch, stdio: tuple[int, int, int] | None, pid: int) -> None:
+    """Before its program starts. Another runtime does it from inside, where the host's pipes are nobody's to give."""
+    user = ((files.read_json(f"{launch.bundle}/config.json") or {}).get("process") or {}).get("user") or {}
+    pipes.give(stdio or pipes.OWN, pid, user.get("uid", 0), user.get("gid", 0))
 
 
 def _foreign(launch: Launch, *words: str, stdio: tuple[int, int, int] | None = None, check: bool = True) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from .._kernel import clone, process
 from .._kernel.errors import KernelError
-from . import cgroups, credentials, descriptors, seccomp_filter, spec, state
+from . import cgroups, credentials, descriptors, pipes, seccomp_filter, spec, state
 from .channel import Channel
 from .create import limit, reap
 from .errors import BundleError, RuntimeFailure
@@ -87,6 +87,8 @@ def start(container: Container, request: Request) -> int:
             reap(stage, False)
         try:
             limit(pid, request.process)
+            if not request.process.terminal:
+                pipes.give(pipes.OWN, pid, request.process.uid, request.process.gid)
             ours.send("go")
             kind, value = ours.receive()
         except BaseException:

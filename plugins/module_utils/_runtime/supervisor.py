@@ -1,8 +1,9 @@
 """The process that stays beside a container where no systemd does: its output, its end, its next start.
 
-One supervisor a container. It holds a lock while it lives; the container dies with it (PR_SET_PDEATHSIG), so a
-supervisor that was killed leaves nothing that runs on unwatched, and the next one clears what is left in /run.
-Of another runtime's container, which has no such tie, the next supervisor (or ``stop``) ends the processes by cgroup.
+One supervisor a container. It holds a lock while it lives; the container dies with it (PR_SET_PDEATHSIG), and the next
+supervisor clears what is left in /run. The tie goes when init changes its user (gosu, su), and another runtime's
+container has none: such a one counts as exited (control.observe), and the next supervisor, or ``stop``, ends its
+processes by cgroup.
 """
 
 from __future__ import annotations
@@ -73,7 +74,6 @@ class Supervisor:
             for _stream in (logs.STDOUT, logs.STDERR) if self.log else ():
                 reader, writer = os.pipe2(os.O_CLOEXEC)
                 os.set_blocking(reader, False)
-                self._own(writer)
                 readers.append(reader)
                 writers.append(writer)
             stdout, stderr = writers or (null, null)
@@ -91,12 +91,6 @@ class Supervisor:
         started = process.start_time(self.pid)
         ran = {"pid": self.pid, "start_time": started, "started_at": clock.now()}
         self._note(record.RUNNING, **ran, finished_at=None, error="")
-
-    def _own(self, writer: int) -> None:
-        """A program in a user namespace may open /dev/stdout again only when the pipe is its root's."""
-        idmap = self.launch.rootfs.idmap if self.launch.rootfs else None
-        if idmap is not None:
-            os.fchown(writer, idmap[0], idmap[0])
 
     def _note(self, status: str, **changes: Any) -> None:
         self.state = self.state._replace(status=status, **changes)
