@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -14,13 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel import namespaces, netlink_ip, sysctl
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import HOST
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import (
+    namespaces,
+    netlink,
+    netlink_ip,
+    pyroute2_parts,
+    sysctl,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import HOST, NetnsRef
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.netlink_ip import Route
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import Outcome, converge
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.network import NetworkResource
 
-from .segment import PATIENCE, Member, blocked, give_host, listening, member, reach
+from .segment import DROPPED, PATIENCE, Member, blocked, give_host, listening, member, reach
 
 R = NetworkResource()
 LAB: dict[str, Any] = {
@@ -148,6 +155,97 @@ def test_udp_is_published_too(place: Place) -> None:
             server.sendto(question + b"?", peer)
             assert caller.recv(64) == b"question?"
     server.close()
+
+
+def udp_socket(netns: NetnsRef, port: int = 0) -> socket.socket:
+    """Of both families."""
+    with namespaces.inside_netns(netns):
+        made = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    made.bind(("::", port))
+    made.settimeout(PATIENCE)
+    return made
+
+
+def ask(
+    caller: socket.socket, address: str, servers: tuple[socket.socket, ...], patience: float = PATIENCE
+) -> int | None:
+    """Which of the servers gets what the caller sends to port 5300 of that address, and is heard; None for none."""
+    caller.sendto(b"question", (address, 5300))
+    ready, _writable, _exceptional = select.select(servers, [], [], patience)
+    if not ready:
+        return None
+    question, peer = ready[0].recvfrom(64)
+    ready[0].sendto(question + b"?", peer)
+    assert caller.recv(64) == b"question?"
+    return servers.index(ready[0])
+
+
+@pytest.mark.parametrize(
+    ("address", "on"),
+    [
+        ("::ffff:192.0.2.1", ""),
+        ("2001:db8::1", ""),
+        ("::ffff:192.0.2.1", "192.0.2.1:"),
+        ("2001:db8::1", "[2001:db8::1]:"),
+    ],
+)
+def test_udp_clients_that_keep_their_port_are_led_anew(place: Place, address: str, on: str) -> None:
+    """Translation is decided for the first packet of a flow, and such a client has only one flow."""
+
+    def publish(host: int) -> None:
+        targets = [f"10.88.0.{host}", f"fd88::{host}"]
+        make(published=[{"addresses": targets, "ports": [f"{on}5300:53/udp"]}])
+
+    with contextlib.ExitStack() as stack:
+        web, client = (stack.enter_context(udp_socket(m.netns, 53)) for m in (place.web, place.client))
+        caller = stack.enter_context(udp_socket(place.outside.netns))
+        assert ask(caller, address, (web, client), DROPPED) is None
+        for number, host in ((0, 2), (1, 3), (0, 2)):
+            publish(host)
+            assert ask(caller, address, (web, client)) == number
+        make(published=[])
+        assert ask(caller, address, (web, client), DROPPED) is None
+
+
+def flows() -> set[int]:
+    """The numbers of all UDP flows over IPv4 that are tracked on this host."""
+    conntrack = pyroute2_parts.conntrack()
+    with conntrack.NFCTSocket() as handle:
+        netlink.settle(handle)
+        udp = conntrack.NFCTAttrTuple(proto=socket.IPPROTO_UDP)
+        return {flow.get_attr("CTA_ID") for flow in handle.dump(tuple_orig=udp)}
+
+
+def test_other_flows_stay(place: Place) -> None:
+    """Through this host to the same port elsewhere, to other ports, and those that lead where they should."""
+    published = [{"addresses": ["10.88.0.2"], "ports": ["5300-5301:53-54/udp"]}]
+    make(published=published)
+    with udp_socket(place.web.netns) as web, udp_socket(place.outside.netns) as outside:
+        web.sendto(b"through", ("::ffff:192.0.2.2", 5300))
+        outside.sendto(b"as published", ("::ffff:192.0.2.1", 5300))
+        outside.sendto(b"another", ("::ffff:192.0.2.1", 5302))
+        before = flows()
+        assert len(before) == 3
+        subprocess.run(["nft", "flush", "chain", "inet", "barekernel", "isolation"], check=True)
+        assert make(published=published).changed  # the table is made anew
+        make(published=[{"addresses": ["10.88.0.2"], "ports": ["5300:53/udp", "5301:55/udp"]}])
+        assert flows() == before
+        make(published=[{"addresses": ["10.88.0.2"], "ports": ["5301:55/udp"]}])
+        assert len(before - flows()) == 1
+
+
+def test_connections_outlive_that_their_port_is_published(place: Place) -> None:
+    """TCP knows an end, unlike UDP, and a new connection is refused."""
+    with listening(place.web.netns, 80) as server:
+        with namespaces.inside_netns(place.outside.netns):
+            caller = socket.create_connection(("192.0.2.1", 8080), timeout=PATIENCE)
+        answered, _peer = server.accept()
+        with caller, answered:
+            make(published=[])
+            caller.sendall(b"still there?")
+            assert answered.recv(64) == b"still there?"
+            assert blocked(place.outside.netns, "192.0.2.1", 8080, server)
 
 
 def test_the_outside_is_reached_by_the_hosts_address(bridge_nf: None, place: Place) -> None:

@@ -103,10 +103,7 @@ def _request(what: str, link: str, netns: NetnsRef, flags: int, attributes: list
     message["parent"] = TC_H_ROOT
     message["attrs"] = attributes
     ipr = netlink.handle(netns)
-    # pyroute2 0.9's nlm_request() looks this up, and nothing there sets it.
-    status = getattr(ipr, "status", None)
-    if status is not None and "nlm_generator" not in status:
-        status["nlm_generator"] = False
+    netlink.settle(ipr)
     netlink.request(ipr.nlm_request, message, getattr(rtnl, what), flags, subject=subject, what=what)
 
 
