@@ -24,8 +24,8 @@ from ansible_collections.barekernel.containers.plugins.module_utils._plan.bridge
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import Refused
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.foreign_firewall import (
+    foreign,
     forwarders,
-    tables_to_read,
     warnings_for,
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.host_sysctls import (
@@ -307,17 +307,20 @@ def test_foreign_firewalls(table: Table, words: str) -> None:
     assert not words or f"{table.family} {table.name} forward" in warnings[0]
 
 
-def test_only_foreign_tables_that_see_forwarded_traffic_are_read() -> None:
+def test_only_foreign_tables_that_see_forwarded_traffic_count() -> None:
     chains = [
-        Chain("ip", "filter", "FORWARD", "filter", "forward"),
         Chain("ip", "filter", "INPUT", "filter", "input"),
+        Chain("ip", "filter", "FORWARD", "filter", "forward"),
         Chain("ip", "nat", "POSTROUTING", "nat", "postrouting"),
+        Chain("ip", "mangle", "INPUT", "filter", "input"),
         Chain("bridge", "filter", "FORWARD", "filter", "forward"),
         Chain("inet", "barekernel", "isolation", "filter", "forward"),
         Chain("inet", "other", "a", "filter", "forward"),
-        Chain("inet", "other", "b", "filter", "forward"),
+        Chain("inet", "other", "b"),
     ]
-    assert tables_to_read(chains) == (("ip", "filter"), ("ip", "nat"), ("inet", "other"))
+    names = dict.fromkeys((c.family, c.table) for c in chains)
+    tables = [Table(*name, tuple(c for c in chains if (c.family, c.table) == name)) for name in names]
+    assert [t.name for t in foreign(tables)] == ["filter", "nat", "other"]
 
 
 def nat_table(*rules: Rule, family: str = "ip", name: str = "nat") -> Table:

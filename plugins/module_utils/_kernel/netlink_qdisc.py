@@ -47,12 +47,11 @@ class Qdisc:
     index: int = 0
 
 
-def root_qdisc(index: int, netns: NetnsRef = HOST) -> Qdisc | None:
-    """The discipline at the root of an interface, None where the kernel shows none. Raises KernelError."""
+def root_qdiscs(netns: NetnsRef = HOST) -> dict[int, Qdisc]:
+    """The disciplines at the roots of a namespace's interfaces, by interface index. Raises KernelError."""
     ipr = netlink.handle(netns)
-    found = netlink.request(ipr.get_qdiscs, subject=str(netns), what="RTM_GETQDISC", index=index)
-    mine = [m for m in found if m["index"] == index and m["parent"] == TC_H_ROOT]
-    return _qdisc(mine[0]) if mine else None
+    found = netlink.request(ipr.get_qdiscs, subject=str(netns), what="RTM_GETQDISC")
+    return {m["index"]: _qdisc(m) for m in found if m["parent"] == TC_H_ROOT}
 
 
 def _qdisc(message: Any) -> Qdisc:

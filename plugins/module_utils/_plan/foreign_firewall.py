@@ -20,10 +20,15 @@ _END = ("drop", "reject")
 _PASS = ("accept", "jump", "goto")
 
 
-def tables_to_read(chains: Iterable[Chain]) -> tuple[tuple[str, str], ...]:
-    """(family, name) of the foreign tables that filter what is forwarded or translate what leaves."""
-    hooked = (c for c in chains if c.family in ("ip", "ip6", "inet") and (c.hook == "forward" or _source_nat(c)))
-    return tuple(dict.fromkeys((c.family, c.table) for c in hooked if (c.family, c.table) != (FAMILY, NAME)))
+def foreign(tables: Iterable[Table]) -> tuple[Table, ...]:
+    """Those of others that filter what is forwarded or translate what leaves."""
+    return tuple(
+        table
+        for table in tables
+        if table.family in ("ip", "ip6", "inet")
+        and (table.family, table.name) != (FAMILY, NAME)
+        and any(chain.hook == "forward" or _source_nat(chain) for chain in table.chains)
+    )
 
 
 def forwarders(version: int, tables: Iterable[Table]) -> tuple[str, ...]:
