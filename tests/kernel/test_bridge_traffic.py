@@ -344,20 +344,32 @@ def foreign_rules() -> list[str]:
     return [table for table in tables if table and not table.startswith("inet barekernel ")]
 
 
-@pytest.fixture
-def docker_like() -> Iterator[None]:
-    for tool in ("iptables", "ip6tables"):
+@pytest.fixture(params=["nft", "legacy"])
+def docker_like(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
+    """What makes the rules: iptables and ip6tables, which speak to nftables or to the kernel's older interface."""
+    tools = (f"iptables-{request.param}", f"ip6tables-{request.param}")
+    if request.param == "legacy" and subprocess.run([tools[0], "-S"], check=False, capture_output=True).returncode != 0:
+        pytest.skip("this kernel has no ip_tables")
+    for tool in tools:
         rules = DOCKER_LIKE.replace("172.17.0.2", "[fd00::2]").replace("172.17.0.0/16", "fd00::/64")
-        text = DOCKER_LIKE if tool == "iptables" else rules
-        subprocess.run([f"{tool}-nft-restore"], input=text, text=True, check=True)
-    yield
+        text = DOCKER_LIKE if tool == tools[0] else rules
+        subprocess.run([f"{tool}-restore"], input=text, text=True, check=True)
+    yield tools
+    for tool in tools:
+        for command in ("-t nat -F", "-t nat -X", "-F", "-X", "-P FORWARD ACCEPT"):
+            subprocess.run([tool, *command.split()], check=True)
+    Path("/run/xtables.lock").unlink(missing_ok=True)
     subprocess.run(["nft", "flush", "ruleset"], check=True)
     for name in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
         sysctl.write(name, "0")
 
 
-def test_beside_iptables_rules_of_others(docker_like: None, place: Place) -> None:
-    before = foreign_rules()
+def test_beside_iptables_rules_of_others(docker_like: tuple[str, str], place: Place) -> None:
+    def rules() -> list[str]:
+        listings = [[tool, "-t", table, "-S"] for tool in docker_like for table in ("filter", "nat")]
+        return foreign_rules() + [subprocess.check_output(listing, text=True) for listing in listings]
+
+    before = rules()
     assert "DOCKER-USER" in "".join(before)
     warnings = make(mtu=1400).plan.warnings
     assert len(warnings) == 2 and all("DOCKER-USER -i lab0 -j ACCEPT" in w and "lab0" in w for w in warnings)
@@ -365,18 +377,18 @@ def test_beside_iptables_rules_of_others(docker_like: None, place: Place) -> Non
         # Nothing of ours may overrule a foreign drop; the host itself needs no forwarding.
         assert blocked(place.outside.netns, "192.0.2.1", 8080, web)
         assert reach(HOST, "127.0.0.1", 8080, web) == "10.88.0.1"
-        assert foreign_rules() == before
-        for tool in ("iptables-nft", "ip6tables-nft"):
+        assert rules() == before
+        for tool in docker_like:
             for direction in ("-i", "-o"):
                 advised = [tool, "-I", "DOCKER-USER", direction, "lab0", "-j", "ACCEPT"]
                 subprocess.run(advised, check=True)
         assert make(mtu=1500).plan.warnings == ()
         assert reach(place.outside.netns, "192.0.2.1", 8080, web) == "192.0.2.2"
         assert reach(place.outside.netns, "2001:db8::1", 8080, web) == "2001:db8::2"
-    before = foreign_rules()
+    before = rules()
     make(state="absent", force=True)
     warnings = make(OTHER, state="absent", force=True).plan.warnings
-    assert foreign_rules() == before
+    assert rules() == before
     # Docker found forwarding on and relies on it: its networks must not die with our last one.
     assert sysctl.read("net.ipv4.ip_forward") == sysctl.read("net.ipv6.conf.all.forwarding") == "1"
     assert [w.split()[1] for w in warnings] == ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"]

@@ -18,6 +18,7 @@ from typing import Any
 
 from .errors import KernelError
 
+NFT = "nft"
 _HINT = "Install the package nftables"
 #: nft prints a protocol's name where /etc/protocols has it and the number elsewhere.
 _PROTOCOLS = {"6": "tcp", "17": "udp"}
@@ -67,7 +68,8 @@ class Rule:
 
 @dataclass(frozen=True)
 class Table:
-    """One table as the kernel has it, each kind in the kernel's order."""
+    """One table as the kernel has it, each kind in the kernel's order. ``tool`` lists it; ``unread`` is why it could
+    not."""
 
     family: str
     name: str
@@ -75,6 +77,11 @@ class Table:
     sets: tuple[SetHeader, ...] = ()
     rules: tuple[Rule, ...] = ()
     elements: tuple[Element, ...] = ()
+    tool: str = NFT
+    unread: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.family} {self.name}" + ("" if self.tool == NFT else f" of {self.tool}")
 
 
 def run(script: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from .._kernel import files, locations, netlink_ip, netlink_links, nft, sockets, sysctl
+from .._kernel import files, iptables_legacy, locations, netlink_ip, netlink_links, nft, sockets, sysctl
 from .._kernel.netlink_links import Link
 from .._plan import foreign_firewall, nft_table
 from .._plan.bridge import ALIAS, IP_FORWARD, IPV6_FORWARDING, Bridge, Desired, Observed, bridge_sysctls
@@ -45,7 +45,7 @@ def read_host() -> Host:
         addresses=netlink_ip.addresses(),
         routes=routes,
         table=nft.read_table(nft_table.FAMILY, nft_table.NAME),
-        foreign=foreign_firewall.foreign(nft.read_tables()),
+        foreign=(*foreign_firewall.foreign(nft.read_tables()), *iptables_legacy.read_tables()),
         ipv6=ipv6,
         ra_sysctls=tuple(n for n in ra_sysctls if sysctl.read(n) == "1"),
         sysctls=_host_sysctls(ra_sysctls),
