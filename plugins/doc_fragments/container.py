@@ -106,7 +106,9 @@ options:
       ports:
         description:
           - Ports of the host to publish, as C([ADDRESS:]HOST[-LAST]:TARGET[-LAST][/tcp|udp]), e.g. V(8080:80).
-          - They stay published while the container is stopped. Unset, none. Applied live.
+          - They stay published while the container is stopped. TCP connections outlive a change of their port, UDP
+            clients are led anew with their next packet.
+          - Unset, none. Applied live.
         type: list
         elements: str
       aliases:

@@ -58,6 +58,8 @@ options:
       - They are reached from outside, from the host (on C(127.0.0.1) too) and from containers by any address of the
         host. The kernel cannot translate C(::1), which refuses connections at once, so that C(localhost) leads to
         C(127.0.0.1).
+      - TCP connections outlive a change of their port. UDP clients are led anew with their next packet, which takes a
+        kernel with C(nf_conntrack_netlink); without it there is a warning.
       - Unset, none. Applied live.
     type: list
     elements: dict

@@ -10,8 +10,8 @@ short_description: Networks for containers with NAT, published ports and isolati
 version_added: 0.1.0
 description:
   - Makes a bridge with gateway addresses and what it takes to reach the world from it and published ports on it.
-  - All networks share one nftables table, C(inet barekernel). Rules of others are read to warn about what they drop,
-    and never touched.
+  - All networks share one nftables table, C(inet barekernel). Rules of others, those of iptables-legacy
+    included, are read to warn about what they drop, and never touched.
   - Needs C(net.ipv4.ip_forward) and, for IPv6, C(net.ipv6.conf.all.forwarding), so the host forwards between all its
     interfaces. The values as they were are put back with the last network that needs them, unless somebody else has
     changed them since. An interface that has its default route from router advertisements gets C(accept_ra=2), as it

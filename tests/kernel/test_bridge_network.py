@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +199,60 @@ def test_repair_keeps_what_others_have_in_the_table() -> None:
 
 def table() -> Any:
     return nft.read_table("inet", "barekernel")
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> list[str]:
+    """What was asked of netlink and of nft meanwhile."""
+    found: list[str] = []
+    request, listing = netlink.request, nft._nft
+
+    def counted(*args: Any, what: str, **kwargs: Any) -> Any:
+        found.append(what)
+        return request(*args, what=what, **kwargs)
+
+    def counted_nft(*args: str, **kwargs: Any) -> Any:
+        done = listing(*args, **kwargs)
+        found.append(f"nft {' '.join(args)} {done.stdout}")
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(netlink, "request", counted)
+        patch.setattr(nft, "_nft", counted_nft)
+        work()
+    return found
+
+
+def test_info_reads_the_host_once_for_all_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gather() -> None:
+        NetworkInfo().gather({"name": None})
+
+    make()
+    one = asked(monkeypatch, gather)
+    for number in (1, 2):
+        make(name=f"lab{number}", addresses=[f"10.{number}.0.1/24"])
+    three = asked(monkeypatch, gather)
+    assert len(three) == len(one) > 0
+
+
+def test_elements_of_foreign_sets_stay_in_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A blocklist has a hundred thousand of them. Sets that are written in a rule are part of it."""
+    rules = """table inet block {
+      set bad { type ipv4_addr; elements = { 192.0.2.77 } }
+      chain f { type filter hook forward priority 0; policy drop
+        ip saddr @bad drop
+        iifname { lab0, eth77 } accept
+        oifname { lab0, eth77 } accept
+      }
+    }"""
+    run("nft", rules)
+    try:
+        make()
+        seen: list[Outcome] = []
+        answers = asked(monkeypatch, lambda: seen.append(make()))
+        assert "eth77" in str(answers) and "192.0.2.77" not in str(answers)
+        assert seen[0].plan.warnings == ()
+    finally:
+        run("nft", "delete", "table", "inet", "block")
 
 
 def test_neighbouring_subnets_stay_apart() -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -14,13 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel import namespaces, netlink_ip, sysctl
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import HOST
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import (
+    namespaces,
+    netlink,
+    netlink_ip,
+    pyroute2_parts,
+    sysctl,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import HOST, NetnsRef
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.netlink_ip import Route
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import Outcome, converge
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.network import NetworkResource
 
-from .segment import PATIENCE, Member, blocked, give_host, listening, member, reach
+from .segment import DROPPED, PATIENCE, Member, blocked, give_host, listening, member, reach
 
 R = NetworkResource()
 LAB: dict[str, Any] = {
@@ -150,6 +157,97 @@ def test_udp_is_published_too(place: Place) -> None:
     server.close()
 
 
+def udp_socket(netns: NetnsRef, port: int = 0) -> socket.socket:
+    """Of both families."""
+    with namespaces.inside_netns(netns):
+        made = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    made.bind(("::", port))
+    made.settimeout(PATIENCE)
+    return made
+
+
+def ask(
+    caller: socket.socket, address: str, servers: tuple[socket.socket, ...], patience: float = PATIENCE
+) -> int | None:
+    """Which of the servers gets what the caller sends to port 5300 of that address, and is heard; None for none."""
+    caller.sendto(b"question", (address, 5300))
+    ready, _writable, _exceptional = select.select(servers, [], [], patience)
+    if not ready:
+        return None
+    question, peer = ready[0].recvfrom(64)
+    ready[0].sendto(question + b"?", peer)
+    assert caller.recv(64) == b"question?"
+    return servers.index(ready[0])
+
+
+@pytest.mark.parametrize(
+    ("address", "on"),
+    [
+        ("::ffff:192.0.2.1", ""),
+        ("2001:db8::1", ""),
+        ("::ffff:192.0.2.1", "192.0.2.1:"),
+        ("2001:db8::1", "[2001:db8::1]:"),
+    ],
+)
+def test_udp_clients_that_keep_their_port_are_led_anew(place: Place, address: str, on: str) -> None:
+    """Translation is decided for the first packet of a flow, and such a client has only one flow."""
+
+    def publish(host: int) -> None:
+        targets = [f"10.88.0.{host}", f"fd88::{host}"]
+        make(published=[{"addresses": targets, "ports": [f"{on}5300:53/udp"]}])
+
+    with contextlib.ExitStack() as stack:
+        web, client = (stack.enter_context(udp_socket(m.netns, 53)) for m in (place.web, place.client))
+        caller = stack.enter_context(udp_socket(place.outside.netns))
+        assert ask(caller, address, (web, client), DROPPED) is None
+        for number, host in ((0, 2), (1, 3), (0, 2)):
+            publish(host)
+            assert ask(caller, address, (web, client)) == number
+        make(published=[])
+        assert ask(caller, address, (web, client), DROPPED) is None
+
+
+def flows() -> set[int]:
+    """The numbers of all UDP flows over IPv4 that are tracked on this host."""
+    conntrack = pyroute2_parts.conntrack()
+    with conntrack.NFCTSocket() as handle:
+        netlink.settle(handle)
+        udp = conntrack.NFCTAttrTuple(proto=socket.IPPROTO_UDP)
+        return {flow.get_attr("CTA_ID") for flow in handle.dump(tuple_orig=udp)}
+
+
+def test_other_flows_stay(place: Place) -> None:
+    """Through this host to the same port elsewhere, to other ports, and those that lead where they should."""
+    published = [{"addresses": ["10.88.0.2"], "ports": ["5300-5301:53-54/udp"]}]
+    make(published=published)
+    with udp_socket(place.web.netns) as web, udp_socket(place.outside.netns) as outside:
+        web.sendto(b"through", ("::ffff:192.0.2.2", 5300))
+        outside.sendto(b"as published", ("::ffff:192.0.2.1", 5300))
+        outside.sendto(b"another", ("::ffff:192.0.2.1", 5302))
+        before = flows()
+        assert len(before) == 3
+        subprocess.run(["nft", "flush", "chain", "inet", "barekernel", "isolation"], check=True)
+        assert make(published=published).changed  # the table is made anew
+        make(published=[{"addresses": ["10.88.0.2"], "ports": ["5300:53/udp", "5301:55/udp"]}])
+        assert flows() == before
+        make(published=[{"addresses": ["10.88.0.2"], "ports": ["5301:55/udp"]}])
+        assert len(before - flows()) == 1
+
+
+def test_connections_outlive_that_their_port_is_published(place: Place) -> None:
+    """TCP knows an end, unlike UDP, and a new connection is refused."""
+    with listening(place.web.netns, 80) as server:
+        with namespaces.inside_netns(place.outside.netns):
+            caller = socket.create_connection(("192.0.2.1", 8080), timeout=PATIENCE)
+        answered, _peer = server.accept()
+        with caller, answered:
+            make(published=[])
+            caller.sendall(b"still there?")
+            assert answered.recv(64) == b"still there?"
+            assert blocked(place.outside.netns, "192.0.2.1", 8080, server)
+
+
 def test_the_outside_is_reached_by_the_hosts_address(bridge_nf: None, place: Place) -> None:
     with listening(place.outside.netns, 90) as server:
         assert reach(place.web.netns, "192.0.2.2", 90, server) == "192.0.2.1"
@@ -246,20 +344,32 @@ def foreign_rules() -> list[str]:
     return [table for table in tables if table and not table.startswith("inet barekernel ")]
 
 
-@pytest.fixture
-def docker_like() -> Iterator[None]:
-    for tool in ("iptables", "ip6tables"):
+@pytest.fixture(params=["nft", "legacy"])
+def docker_like(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
+    """What makes the rules: iptables and ip6tables, which speak to nftables or to the kernel's older interface."""
+    tools = (f"iptables-{request.param}", f"ip6tables-{request.param}")
+    if request.param == "legacy" and subprocess.run([tools[0], "-S"], check=False, capture_output=True).returncode != 0:
+        pytest.skip("this kernel has no ip_tables")
+    for tool in tools:
         rules = DOCKER_LIKE.replace("172.17.0.2", "[fd00::2]").replace("172.17.0.0/16", "fd00::/64")
-        text = DOCKER_LIKE if tool == "iptables" else rules
-        subprocess.run([f"{tool}-nft-restore"], input=text, text=True, check=True)
-    yield
+        text = DOCKER_LIKE if tool == tools[0] else rules
+        subprocess.run([f"{tool}-restore"], input=text, text=True, check=True)
+    yield tools
+    for tool in tools:
+        for command in ("-t nat -F", "-t nat -X", "-F", "-X", "-P FORWARD ACCEPT"):
+            subprocess.run([tool, *command.split()], check=True)
+    Path("/run/xtables.lock").unlink(missing_ok=True)
     subprocess.run(["nft", "flush", "ruleset"], check=True)
     for name in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
         sysctl.write(name, "0")
 
 
-def test_beside_iptables_rules_of_others(docker_like: None, place: Place) -> None:
-    before = foreign_rules()
+def test_beside_iptables_rules_of_others(docker_like: tuple[str, str], place: Place) -> None:
+    def rules() -> list[str]:
+        listings = [[tool, "-t", table, "-S"] for tool in docker_like for table in ("filter", "nat")]
+        return foreign_rules() + [subprocess.check_output(listing, text=True) for listing in listings]
+
+    before = rules()
     assert "DOCKER-USER" in "".join(before)
     warnings = make(mtu=1400).plan.warnings
     assert len(warnings) == 2 and all("DOCKER-USER -i lab0 -j ACCEPT" in w and "lab0" in w for w in warnings)
@@ -267,18 +377,18 @@ def test_beside_iptables_rules_of_others(docker_like: None, place: Place) -> Non
         # Nothing of ours may overrule a foreign drop; the host itself needs no forwarding.
         assert blocked(place.outside.netns, "192.0.2.1", 8080, web)
         assert reach(HOST, "127.0.0.1", 8080, web) == "10.88.0.1"
-        assert foreign_rules() == before
-        for tool in ("iptables-nft", "ip6tables-nft"):
+        assert rules() == before
+        for tool in docker_like:
             for direction in ("-i", "-o"):
                 advised = [tool, "-I", "DOCKER-USER", direction, "lab0", "-j", "ACCEPT"]
                 subprocess.run(advised, check=True)
         assert make(mtu=1500).plan.warnings == ()
         assert reach(place.outside.netns, "192.0.2.1", 8080, web) == "192.0.2.2"
         assert reach(place.outside.netns, "2001:db8::1", 8080, web) == "2001:db8::2"
-    before = foreign_rules()
+    before = rules()
     make(state="absent", force=True)
     warnings = make(OTHER, state="absent", force=True).plan.warnings
-    assert foreign_rules() == before
+    assert rules() == before
     # Docker found forwarding on and relies on it: its networks must not die with our last one.
     assert sysctl.read("net.ipv4.ip_forward") == sysctl.read("net.ipv6.conf.all.forwarding") == "1"
     assert [w.split()[1] for w in warnings] == ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"]

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import (
     namespaces,
+    netlink,
     netlink_ip,
     netlink_links,
     netns,
@@ -518,6 +519,31 @@ def test_info_finds_pairs_wherever_they_are():
     finally:
         holder.kill()
         holder.wait()
+
+
+def test_info_lists_each_namespace_once(monkeypatch):
+    """The kernel lists a namespace as a whole: once for each interface would be as many times as many answers."""
+    request, asked = netlink.request, []
+
+    def counted(*args, subject, what, **kwargs):
+        asked.append((subject, what))
+        return request(*args, subject=subject, what=what, **kwargs)
+
+    task(*BASE)
+    pair = {"name": "bktest-more", "state": "present"}
+    ends = [{"interface": f"bktest{n}", "addresses": [f"10.98.{n}.1/24"]} for n in (1, 2)]
+    converge(NetnsVeth(), NetnsVeth().desired({**pair, "ends": ends}))
+    try:
+        monkeypatch.setattr(netlink, "request", counted)
+        assert len(NetnsVethInfo().gather({})["veths"]) == 2
+        monkeypatch.undo()
+        # Routes are listed by family. The host is found by its processes.
+        once = ["RTM_GETADDR", "RTM_GETLINK", "RTM_GETQDISC", "RTM_GETROUTE", "RTM_GETROUTE"]
+        places = {subject for subject, _what in asked if "netns" in subject}
+        assert len(places) == 2
+        assert [sorted(what for subject, what in asked if subject == place) for place in places] == [once, once]
+    finally:
+        converge(NetnsVeth(), NetnsVeth().desired({**pair, "state": "absent"}))
 
 
 def test_a_task_leaves_the_caller_in_its_own_namespace():

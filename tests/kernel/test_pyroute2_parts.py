@@ -26,6 +26,7 @@ class Refusing:
         if name == sys.argv[2] and not hasattr(sys.modules["pyroute2"], "__file__"):
             raise ImportError(name)
 sys.meta_path.insert(0, Refusing())
+pyroute2_parts.conntrack().NFCTSocket().close()
 with pyroute2_parts.iproute()() as ipr:
     names = [link.get_attr("IFLA_IFNAME") for link in ipr.get_links()]
 whole = sys.modules["pyroute2"]

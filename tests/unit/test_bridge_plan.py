@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import iptables_legacy
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.nft import Chain, Rule, Table
 from ansible_collections.barekernel.containers.plugins.module_utils._plan import nft_table
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.bridge import (
@@ -24,8 +26,8 @@ from ansible_collections.barekernel.containers.plugins.module_utils._plan.bridge
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import Refused
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.foreign_firewall import (
+    foreign,
     forwarders,
-    tables_to_read,
     warnings_for,
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.forwarding import carried_along
@@ -404,17 +406,102 @@ def test_foreign_firewalls(table: Table, words: str) -> None:
     assert not words or f"{table.family} {table.name} forward" in warnings[0]
 
 
-def test_only_foreign_tables_that_see_forwarded_traffic_are_read() -> None:
+IPTABLES = Table("ip", "filter", tool="iptables-legacy")
+IP_NAT = Table("ip", "nat", tool="iptables-legacy")
+LEGACY = [
+    ("nothing there", "-P FORWARD ACCEPT", ""),
+    ("drops by policy", "-P FORWARD DROP", "iptables-legacy -I FORWARD -i lab0 -j ACCEPT"),
+    ("drops what comes in alone", "-P INPUT DROP\n-P FORWARD ACCEPT", ""),
+    (
+        "rejects at the end",
+        "-P FORWARD ACCEPT\n-A FORWARD -j REJECT --reject-with icmp-port-unreachable",
+        "iptables-legacy -I FORWARD",
+    ),
+    ("drops some", "-P FORWARD ACCEPT\n-A FORWARD ! -s 10.0.0.0/8 -p udp -m udp --dport 53 -j DROP", ""),
+    (
+        "drops all, and says why",
+        '-P FORWARD ACCEPT\n-A FORWARD -m comment --comment "the \\"-s x\\" end" -j DROP',
+        "iptables-legacy",
+    ),
+    (
+        "lets ours pass",
+        "-P FORWARD DROP\n-N OURS\n-A FORWARD -i lab0 -g OURS\n-A FORWARD -o lab0 -m conntrack --ctstate NEW -j ACCEPT",
+        "",
+    ),
+    ("lets all others pass", "-P FORWARD DROP\n-A FORWARD ! -i lab0 -j ACCEPT\n-A FORWARD -o lab0 -j ACCEPT", "legacy"),
+    ("counts ours", "-P FORWARD DROP\n-A FORWARD -i lab0 -j LOG\n-A FORWARD -o lab0", "legacy"),
+    ("docker", "-P FORWARD DROP\n-N DOCKER-USER", "iptables-legacy -I DOCKER-USER -i lab0"),
+    ("ufw", "-P FORWARD DROP\n-N ufw-user-forward", "ufw route allow in on lab0"),
+]
+
+
+@pytest.mark.parametrize(("listing", "words"), [f[1:] for f in LEGACY], ids=[f[0] for f in LEGACY])
+def test_firewalls_of_iptables_legacy(listing: str, words: str) -> None:
+    warnings = warnings_for("lab0", [4], [iptables_legacy.parse(IPTABLES, listing + "\n")])
+    assert [words in w for w in warnings] == ([True] if words else [])
+    assert not words or "ip filter FORWARD of iptables-legacy" in warnings[0]
+
+
+def test_who_else_forwards_by_iptables_legacy() -> None:
+    listing = "-P POSTROUTING ACCEPT\n-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j {}\n"
+    for target, forwards in (("MASQUERADE", True), ("SNAT --to-source 192.0.2.1", True), ("RETURN", False)):
+        table = iptables_legacy.parse(IP_NAT, listing.format(target))
+        assert forwarders(4, [table]) == (("ip nat of iptables-legacy",) if forwards else ())
+        assert forwarders(6, [table]) == ()
+
+
+def test_what_cannot_be_read_may_drop_and_forward() -> None:
+    filters, translates = (dataclasses.replace(t, unread="no such file") for t in (IPTABLES, IP_NAT))
+    (warning,) = warnings_for("lab0", [4], [filters, translates])
+    assert "ip filter of iptables-legacy" in warning and "no such file" in warning
+    assert warnings_for("lab0", [6], [filters]) == ()
+    assert forwarders(4, [filters, translates]) == ("ip nat of iptables-legacy",)
+
+
+@pytest.fixture
+def in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A host where ip filter is in use. Returns where its iptables-legacy is to be."""
+    (tmp_path / "names").write_text("filter\nraw\n")
+    tool = str(tmp_path / "iptables-legacy")
+    families = {"ip": (str(tmp_path / "names"), tool), "ip6": (str(tmp_path / "none"), "/nothing/ip6tables-legacy")}
+    monkeypatch.setattr(iptables_legacy, "_FAMILIES", families)
+    return tool
+
+
+@pytest.mark.parametrize(
+    ("script", "unread"),
+    [
+        (None, "No such file"),
+        ("echo 'Another app is holding it' >&2; exit 4", "Another app"),
+        ("exit 3", "status 3"),
+        ("echo '-A FORWARD -m comment --comment \"two'; echo 'lines\" -j DROP'", "quotation"),
+        ("echo '-P FORWARD DROP'", ""),
+    ],
+    ids=["none", "refused", "silent", "not understood", "read"],
+)
+def test_iptables_legacy_is_read_or_it_is_said_why_not(in_use: str, script: str | None, unread: str) -> None:
+    if script is not None:
+        Path(in_use).write_text(f"#!/bin/sh\n{script}\n")
+        Path(in_use).chmod(0o755)
+    (table,) = iptables_legacy.read_tables()
+    assert (table.family, table.name) == ("ip", "filter")
+    assert unread in table.unread and bool(table.unread) == bool(unread) == (not table.chains)
+
+
+def test_only_foreign_tables_that_see_forwarded_traffic_count() -> None:
     chains = [
-        Chain("ip", "filter", "FORWARD", "filter", "forward"),
         Chain("ip", "filter", "INPUT", "filter", "input"),
+        Chain("ip", "filter", "FORWARD", "filter", "forward"),
         Chain("ip", "nat", "POSTROUTING", "nat", "postrouting"),
+        Chain("ip", "mangle", "INPUT", "filter", "input"),
         Chain("bridge", "filter", "FORWARD", "filter", "forward"),
         Chain("inet", "barekernel", "isolation", "filter", "forward"),
         Chain("inet", "other", "a", "filter", "forward"),
-        Chain("inet", "other", "b", "filter", "forward"),
+        Chain("inet", "other", "b"),
     ]
-    assert tables_to_read(chains) == (("ip", "filter"), ("ip", "nat"), ("inet", "other"))
+    names = dict.fromkeys((c.family, c.table) for c in chains)
+    tables = [Table(*name, tuple(c for c in chains if (c.family, c.table) == name)) for name in names]
+    assert [t.name for t in foreign(tables)] == ["filter", "nat", "other"]
 
 
 def nat_table(*rules: Rule, family: str = "ip", name: str = "nat") -> Table:
@@ -433,5 +520,5 @@ def test_forwarding_stays_on_for_those_who_came_to_rely_on_it() -> None:
     removal = plan(Desired("lab0", "lab0", None), shared)
     assert [a for a in removal.actions if "sysctl " in a] == [f"set sysctl {SIX} to 0 (as it was)"]
     (warning,) = removal.warnings
-    assert warning.startswith(f"sysctl {FOUR} stays 1: the nftables table ip nat shows")
+    assert warning.startswith(f"sysctl {FOUR} stays 1: the firewall table ip nat shows")
     assert plan(Desired("lab0", "lab0", None), dataclasses.replace(CLEAN, forwarders=shared.forwarders)).warnings == ()

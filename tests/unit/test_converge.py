@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.operation import Operation, Plan
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.operation import Caveat, Operation, Plan
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.base import CommandFailed, Resource
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import (
     Interrupted,
@@ -26,13 +26,15 @@ class Step(Operation):
 
     what: str
     error: Exception | None = None
+    answer: Caveat | None = None
 
     def describe(self) -> str:
         return self.what
 
-    def execute(self, kernel: Any) -> None:
+    def execute(self, kernel: Any) -> Caveat | None:
         if self.error is not None:
             raise self.error
+        return self.answer
 
 
 class Steps(Resource[Any, int]):
@@ -77,3 +79,10 @@ def test_what_fails_after_all_steps_lists_them() -> None:
     with pytest.raises(NotConverged, match="the second look failed: .*damaged") as blind:
         converge_locked(Steps((FIRST,), KernelError(74, "read", "/x", "damaged")), None)
     assert blind.value.done == [FIRST.what]
+
+
+def test_what_only_doing_it_showed_is_a_warning() -> None:
+    steps = (FIRST, Step("publish ports", answer=Caveat("the old ones linger")), SECOND)
+    outcome = converge_locked(Steps(steps), None)
+    assert outcome.plan.warnings == ("the old ones linger",)
+    assert outcome.plan.operations == steps

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.nft import (
     Chain,
     Element,
@@ -204,6 +206,69 @@ def test_a_change_touches_the_owners_elements_only() -> None:
     }
     assert {(e.key[-1], e.value[-1]) for e in change.add} == {("2", "9"), ("3", "3")}
     assert "container/other" not in script(change)
+
+
+class Flows:
+    """In place of the kernel: keeps what of its flows is to be forgotten."""
+
+    def __init__(self, error: OSError | None = None) -> None:
+        self.nft = self.netlink_conntrack = self
+        self.error, self.asked = error, []
+
+    def run(self, _script: str) -> None:
+        pass
+
+    def forget_flows(self, version: int, protocol: str, targets: dict[object, object]) -> None:
+        self.asked.append((version, protocol, targets))
+        if self.error is not None:
+            raise self.error
+
+
+DNS = ports("5300:53/udp", "192.0.2.1:123:123/udp", "8443:443")
+UDP4, UDP6 = {(None, 5300): ("10.88.0.2", 53), ("192.0.2.1", 123): ("10.88.0.2", 123)}, {(None, 5300): ("fd88::2", 53)}
+NOWHERE4, NOWHERE6 = dict.fromkeys(UDP4), dict.fromkeys(UDP6)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "asked"),
+    [
+        (DNS, None, [(4, "udp", UDP4), (6, "udp", UDP6)]),
+        (DNS, live(*FOREIGN), [(4, "udp", UDP4), (6, "udp", UDP6)]),
+        ((), live(*publish_elements(WEB, DNS)), [(4, "udp", NOWHERE4), (6, "udp", NOWHERE6)]),
+        ((), live(*FOREIGN, *publish_elements(WEB, DNS)), [(4, "udp", NOWHERE4), (6, "udp", NOWHERE6)]),
+        (
+            ports("5300:54/udp", "192.0.2.1:123:123/udp", to=("10.88.0.2",)),
+            live(*publish_elements(WEB, DNS)),
+            [(4, "udp", {(None, 5300): ("10.88.0.2", 54)}), (6, "udp", NOWHERE6)],
+        ),
+        (
+            ports("8080:81"),
+            dataclasses.replace(live(*publish_elements(WEB, ports("8080:81")), *publish_elements("x", DNS)), rules=()),
+            [(4, "udp", UDP4), (6, "udp", UDP6)],
+        ),
+        (
+            ports("5300:53/udp", "192.0.2.1:123:123/udp", "8443:444", "80:80"),
+            live(*publish_elements(WEB, DNS)),
+            [],
+        ),
+    ],
+    ids=["the first", "added", "the last", "removed", "changed", "rebuilt for another one", "only TCP changed"],
+)
+def test_udp_flows_are_forgotten_where_their_port_changes(
+    wanted: tuple[Published, ...], there: Table | None, asked: list[object]
+) -> None:
+    (change,) = plan_publish(WEB, wanted, there)
+    kernel = Flows()
+    assert change.execute(kernel) is None
+    assert kernel.asked == asked
+    assert ("UDP flows" in change.describe()) == bool(asked)
+
+
+def test_a_kernel_that_cannot_forget_flows_is_a_warning() -> None:
+    (change,) = plan_publish(WEB, DNS, None)
+    refused = KernelError(errno.EINVAL, "IPCTNL_MSG_CT_GET", "udp over IPv4")
+    caveat = change.execute(Flows(refused))
+    assert caveat is not None and str(refused) in caveat.warning and "nf_conntrack_netlink" in caveat.warning
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ def _interfaces() -> Mapping[str, ModuleType]:
         mount,
         mount_overlay,
         netlink,
+        netlink_conntrack,
         netlink_ip,
         netlink_links,
         netlink_qdisc,

@@ -58,6 +58,13 @@ def forget_all() -> None:
         _open.popitem()[1].close()
 
 
+def settle(handle: Any) -> None:
+    """Before nlm_request() of a socket is used: pyroute2 0.9 looks this up there, and nothing of it sets it."""
+    status = getattr(handle, "status", None)
+    if status is not None and "nlm_generator" not in status:
+        status["nlm_generator"] = False
+
+
 def request(call: Callable[..., Any], *args: Any, subject: str, what: str, hint: str = "", **kwargs: Any) -> list[Any]:
     """Send one request and return the answers; the kernel's refusal becomes a KernelError.
 

@@ -20,7 +20,7 @@ from .namespaces import HOST, NetnsRef
 IFA_F_NODAD, IFA_F_DADFAILED, IFA_F_TENTATIVE, IFA_F_PERMANENT = 0x02, 0x08, 0x40, 0x80
 RT_TABLE_MAIN = 254
 RTPROT_REDIRECT, RTPROT_KERNEL, RTPROT_STATIC, RTPROT_RA = 1, 2, 4, 9
-_RTN_UNICAST = 1
+_RTN_UNICAST, _RTN_LOCAL = 1, 2
 _RTNH_F_ONLINK = 4
 _RTM_F_CLONED = 0x200  #: a cache entry
 #: What the kernel gives an IPv6 route that names no metric (IP6_RT_PRIO_USER).
@@ -152,10 +152,7 @@ def wait_for_dad(link: str, address: str, netns: NetnsRef = HOST, seconds: float
 
 def routes(netns: NetnsRef = HOST, index: int | None = None) -> tuple[Route, ...]:
     """The unicast routes of a namespace, or of one interface in it, in every table. Raises KernelError."""
-    ipr = netlink.handle(netns)
-    found = []
-    for family in (2, 10):
-        found += netlink.request(ipr.get_routes, subject=str(netns), what="RTM_GETROUTE", family=family)
+    found = [m for version in (4, 6) for m in _routes(netns, version)]
     wanted = [m for m in found if m["type"] == _RTN_UNICAST and index in (None, m.get_attr("RTA_OIF"))]
     return tuple(_route(m) for m in wanted if not m["flags"] & _RTM_F_CLONED)
 
@@ -172,6 +169,20 @@ def route_holders(netns: NetnsRef, keys: Collection[RouteKey]) -> dict[RouteKey,
             if key in keys and not message["flags"] & _RTM_F_CLONED:
                 holders[key] = (*holders.get(key, ()), route.index)
     return holders
+
+
+def local_networks(version: int, netns: NetnsRef = HOST) -> tuple[str, ...]:
+    """What of that IP version the namespace takes as its own: its addresses, 127.0.0.0/8 and the like, as prefixes.
+
+    Raises KernelError.
+    """
+    return tuple(_route(m).to for m in _routes(netns, version) if m["type"] == _RTN_LOCAL)
+
+
+def _routes(netns: NetnsRef, version: int) -> list[Any]:
+    family = {4: 2, 6: 10}[version]
+    ipr = netlink.handle(netns)
+    return netlink.request(ipr.get_routes, subject=str(netns), what="RTM_GETROUTE", family=family)
 
 
 def _route(message: Any) -> Route:

@@ -47,12 +47,11 @@ class Qdisc:
     index: int = 0
 
 
-def root_qdisc(index: int, netns: NetnsRef = HOST) -> Qdisc | None:
-    """The discipline at the root of an interface, None where the kernel shows none. Raises KernelError."""
+def root_qdiscs(netns: NetnsRef = HOST) -> dict[int, Qdisc]:
+    """The disciplines at the roots of a namespace's interfaces, by interface index. Raises KernelError."""
     ipr = netlink.handle(netns)
-    found = netlink.request(ipr.get_qdiscs, subject=str(netns), what="RTM_GETQDISC", index=index)
-    mine = [m for m in found if m["index"] == index and m["parent"] == TC_H_ROOT]
-    return _qdisc(mine[0]) if mine else None
+    found = netlink.request(ipr.get_qdiscs, subject=str(netns), what="RTM_GETQDISC")
+    return {m["index"]: _qdisc(m) for m in found if m["parent"] == TC_H_ROOT}
 
 
 def _qdisc(message: Any) -> Qdisc:
@@ -103,10 +102,7 @@ def _request(what: str, link: str, netns: NetnsRef, flags: int, attributes: list
     message["parent"] = TC_H_ROOT
     message["attrs"] = attributes
     ipr = netlink.handle(netns)
-    # pyroute2 0.9's nlm_request() looks this up, and nothing there sets it.
-    status = getattr(ipr, "status", None)
-    if status is not None and "nlm_generator" not in status:
-        status["nlm_generator"] = False
+    netlink.settle(ipr)
     netlink.request(ipr.nlm_request, message, getattr(rtnl, what), flags, subject=subject, what=what)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from .errors import KernelError
 
+NFT = "nft"
 _HINT = "Install the package nftables"
 #: nft prints a protocol's name where /etc/protocols has it and the number elsewhere.
 _PROTOCOLS = {"6": "tcp", "17": "udp"}
@@ -67,7 +68,8 @@ class Rule:
 
 @dataclass(frozen=True)
 class Table:
-    """One table as the kernel has it, each kind in the kernel's order."""
+    """One table as the kernel has it, each kind in the kernel's order. ``tool`` lists it; ``unread`` is why it could
+    not."""
 
     family: str
     name: str
@@ -75,6 +77,11 @@ class Table:
     sets: tuple[SetHeader, ...] = ()
     rules: tuple[Rule, ...] = ()
     elements: tuple[Element, ...] = ()
+    tool: str = NFT
+    unread: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.family} {self.name}" + ("" if self.tool == NFT else f" of {self.tool}")
 
 
 def run(script: str) -> None:
@@ -94,6 +101,21 @@ def read_table(family: str, name: str) -> Table | None:
     if not any(t["family"] == family and t["name"] == name for t in tables):
         return None
     raise KernelError(errno.EIO, "nft", f"{family} {name}", detail=done.stderr.strip())
+
+
+def read_tables() -> tuple[Table, ...]:
+    """Every table of the host, of whoever made it, without the elements of named sets. Raises KernelError.
+
+    Those can be a hundred thousand (blocklists). Of all that nft 1.0.6 lists, it leaves them in the kernel only here.
+    """
+    held: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for listed in _list("ruleset", "-t"):
+        for kind, o in listed.items():
+            if kind == "table":
+                held.setdefault((o["family"], o["name"]), [])
+            elif "table" in o:
+                held.setdefault((o["family"], o["table"]), []).append(listed)
+    return tuple(parse_table(*name, objects) for name, objects in held.items())
 
 
 def read_base_chains() -> tuple[Chain, ...]:
@@ -152,8 +174,8 @@ def _part(kind: str, value: Any) -> str:
     return _PROTOCOLS.get(str(value), str(value)) if kind == "inet_proto" else str(value)
 
 
-def _list(what: str) -> list[Mapping[str, Any]]:
-    done = _nft("-j", "list", what)
+def _list(what: str, *options: str) -> list[Mapping[str, Any]]:
+    done = _nft("-j", *options, "list", what)
     if done.returncode != 0:
         raise KernelError(errno.EIO, "nft", f"list {what}", detail=done.stderr.strip())
     return _objects(done.stdout)

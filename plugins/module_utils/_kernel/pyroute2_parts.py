@@ -32,6 +32,12 @@ def iproute() -> Any:
     return importlib.import_module(f"{PACKAGE}.iproute").IPRoute
 
 
+def conntrack() -> Any:
+    """pyroute2's module for connection tracking (NFCTSocket, NFCTAttrTuple). Raises ImportError."""
+    iproute()  # decides whether it is of the parts or of the whole
+    return importlib.import_module(f"{PACKAGE}.netlink.nfnetlink.nfctsocket")
+
+
 def _stand_in() -> bool:
     """Put a package that is empty but for its place where an import looks first. False where it is not found."""
     spec = importlib.machinery.PathFinder.find_spec(PACKAGE)

@@ -250,7 +250,7 @@ def _plan_absent(desired: Desired, observed: Observed, before: Mapping[str, Any]
     if observed.empty_directory or (observed.has_directory and not observed.others and operations):
         operations.append(RemoveDirectory(observed.directory))
     warnings = tuple(
-        f"sysctl {name} stays {observed.sysctls.live[name]}: the nftables table {', '.join(tables)} shows that "
+        f"sysctl {name} stays {observed.sysctls.live[name]}: the firewall table {', '.join(tables)} shows that "
         f"something else on this host forwards; if nothing does, set it to {observed.sysctls.held[name].original}"
         for name, tables in observed.forwarders.items()
         if tables and name in last_used(observed.sysctls, owner)

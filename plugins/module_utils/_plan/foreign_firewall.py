@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .._kernel.nft import Chain, Rule, Table
+from .._kernel.nft import NFT, Chain, Rule, Table
 from .nft_table import FAMILY, NAME
 
 _FAMILIES = {4: ("ip", "inet"), 6: ("ip6", "inet")}
@@ -20,33 +20,47 @@ _END = ("drop", "reject")
 _PASS = ("accept", "jump", "goto")
 
 
-def tables_to_read(chains: Iterable[Chain]) -> tuple[tuple[str, str], ...]:
-    """(family, name) of the foreign tables that filter what is forwarded or translate what leaves."""
-    hooked = (c for c in chains if c.family in ("ip", "ip6", "inet") and (c.hook == "forward" or _source_nat(c)))
-    return tuple(dict.fromkeys((c.family, c.table) for c in hooked if (c.family, c.table) != (FAMILY, NAME)))
+def foreign(tables: Iterable[Table]) -> tuple[Table, ...]:
+    """Those of others that filter what is forwarded or translate what leaves."""
+    return tuple(
+        table
+        for table in tables
+        if table.family in ("ip", "ip6", "inet")
+        and (table.family, table.name) != (FAMILY, NAME)
+        and any(chain.hook == "forward" or _source_nat(chain) for chain in table.chains)
+    )
 
 
 def forwarders(version: int, tables: Iterable[Table]) -> tuple[str, ...]:
-    """The foreign tables that translate source addresses: someone else forwards, and needs it to stay allowed."""
+    """The foreign tables that translate source addresses: someone else forwards, and needs it to stay allowed.
+
+    One that cannot be read may do so.
+    """
     return tuple(
-        f"{table.family} {table.name}"
+        str(table)
         for table in tables
-        if table.family in _FAMILIES[version]
-        and any(_source_nat(chain) for chain in table.chains)
-        and any(_translates(rule) for rule in table.rules)
+        if table.family in _FAMILIES[version] and (table.name == "nat" if table.unread else _forwards(table))
     )
 
 
 def warnings_for(bridge: str, versions: Iterable[int], tables: Iterable[Table]) -> tuple[str, ...]:
-    """One sentence for each foreign forward chain that drops what it does not know and does not know our bridge."""
+    """One sentence for each foreign forward chain that drops what it does not know and does not know our bridge, and
+    for each table whose chains cannot be read."""
     families = {family for version in versions for family in _FAMILIES[version]}
     found = []
     for table in tables:
+        if table.family not in families:
+            continue
+        if table.unread and table.name == "filter":
+            found.append(_unread(bridge, table))
         for chain in table.chains:
-            drops = chain.hook == "forward" and table.family in families and _drops(chain, table)
-            if drops and not _lets_pass(bridge, table):
+            if chain.hook == "forward" and _drops(chain, table) and not _lets_pass(bridge, table):
                 found.append(_sentence(bridge, table, chain))
     return tuple(found)
+
+
+def _forwards(table: Table) -> bool:
+    return any(_source_nat(chain) for chain in table.chains) and any(_translates(rule) for rule in table.rules)
 
 
 def _source_nat(chain: Chain) -> bool:
@@ -90,17 +104,32 @@ def _verdict(rule: Rule) -> str:
 
 
 def _sentence(bridge: str, table: Table, chain: Chain) -> str:
-    chains = {c.name for c in table.chains}
-    advice = f"accept forwarding from and to {bridge} there"
-    if "DOCKER-USER" in chains:
-        insert = f"{'ip6tables' if table.family == 'ip6' else 'iptables'} -I DOCKER-USER"
-        advice = f"allow it with: {insert} -i {bridge} -j ACCEPT; {insert} -o {bridge} -j ACCEPT"
-    elif table.name == "firewalld":
-        command = f"firewall-cmd --permanent --zone=trusted --add-interface={bridge}"
-        advice = f"allow it with: {command} && firewall-cmd --reload"
-    elif "ufw-user-forward" in chains or "ufw6-user-forward" in chains:
-        advice = f"allow it with: ufw route allow in on {bridge}; ufw route allow out on {bridge}"
+    by = "" if table.tool == NFT else f" of {table.tool}"
     return (
-        f"the firewall chain {table.family} {table.name} {chain.name} drops forwarded traffic that it has no rule for, "
-        f"so containers on {bridge} reach nobody outside and published ports are not reached from outside; {advice}"
+        f"the firewall chain {table.family} {table.name} {chain.name}{by} drops forwarded traffic that it has no rule "
+        f"for, so containers on {bridge} reach nobody outside and published ports are not reached from outside; "
+        + _advice(bridge, table, chain)
+    )
+
+
+def _advice(bridge: str, table: Table, chain: Chain) -> str:
+    chains = {c.name for c in table.chains}
+    if "DOCKER-USER" not in chains:
+        if table.name == "firewalld":
+            command = f"firewall-cmd --permanent --zone=trusted --add-interface={bridge}"
+            return f"allow it with: {command} && firewall-cmd --reload"
+        if "ufw-user-forward" in chains or "ufw6-user-forward" in chains:
+            return f"allow it with: ufw route allow in on {bridge}; ufw route allow out on {bridge}"
+        if table.tool == NFT:
+            return f"accept forwarding from and to {bridge} there"
+    tool = table.tool if table.tool != NFT else "ip6tables" if table.family == "ip6" else "iptables"
+    insert = f"{tool} -I {'DOCKER-USER' if 'DOCKER-USER' in chains else chain.name}"
+    return f"allow it with: {insert} -i {bridge} -j ACCEPT; {insert} -o {bridge} -j ACCEPT"
+
+
+def _unread(bridge: str, table: Table) -> str:
+    return (
+        f"the firewall table {table} is in use but cannot be read ({table.unread}): where its chain FORWARD drops, "
+        f"containers on {bridge} reach nobody outside and published ports are not reached from outside; accept "
+        f"forwarding from and to {bridge} there"
     )

@@ -16,7 +16,7 @@ from typing import Any
 
 from .._kernel.nft import Chain, Element, Rule, SetHeader, Table
 from .errors import Refused
-from .operation import Operation
+from .operation import Caveat, Operation
 
 FAMILY = "inet"
 NAME = "barekernel"
@@ -31,6 +31,7 @@ ANY = {4: "published4", 6: "published6"}
 #: Published on one address of the host: address . protocol . port -> address . port.
 ONE = {4: "published_on4", 6: "published_on6"}
 
+_VERSIONS = {name: version for sets in (ANY, ONE) for version, name in sets.items()}
 _IP = {4: "ipv4_addr", 6: "ipv6_addr"}
 SETS = (
     SetHeader(BRIDGES, ("ifname",)),
@@ -114,7 +115,8 @@ CHAINS = (
 @dataclass(frozen=True)
 class ChangeTable(Operation):
     """One transaction on our table. ``rebuild``: replace it by the template and ``kept`` (everyone else's
-    elements); ``delete``: remove it, as nobody is left."""
+    elements); ``delete``: remove it, as nobody is left. ``flows``: the UDP ports whose flows may have to begin anew,
+    as they are afterwards, without a value where they are published no longer."""
 
     owner: str
     add: tuple[Element, ...] = ()
@@ -122,16 +124,21 @@ class ChangeTable(Operation):
     rebuild: str = ""
     kept: tuple[Element, ...] = ()
     delete: bool = False
+    flows: tuple[Element, ...] = ()
 
     def describe(self) -> str:
         what = f"{self.rebuild} the nftables table {FAMILY} {NAME}, " if self.rebuild else "nftables: "
+        anew = ", and let UDP flows that led elsewhere begin anew" if self.flows else ""
         if self.delete:
-            return f"delete the nftables table {FAMILY} {NAME} (the last owner was {self.owner})"
+            return f"delete the nftables table {FAMILY} {NAME} (the last owner was {self.owner}){anew}"
         steps = [f"{verb} {_listed(these)}" for verb, these in (("remove", self.remove), ("add", self.add)) if these]
-        return what + (", ".join(steps) or "nothing") + f" for {self.owner}"
+        return what + (", ".join(steps) or "nothing") + f" for {self.owner}{anew}"
 
-    def execute(self, kernel: Any) -> None:
+    def execute(self, kernel: Any) -> Caveat | None:
         kernel.nft.run(script(self))
+        # Only now: before, the next packet would be translated as it was. A run that is killed in between leaves the
+        # flows to time out once they are quiet.
+        return _forget_flows(self.flows, kernel)
 
 
 def plan_elements(owner: str, wanted: Iterable[Element], table: Table | None) -> tuple[ChangeTable, ...]:
@@ -141,7 +148,8 @@ def plan_elements(owner: str, wanted: Iterable[Element], table: Table | None) ->
     """
     mine = {_identity(e): Element(e.set_name, e.key, e.value, owner) for e in wanted}
     if table is None:
-        return (ChangeTable(owner, add=_sorted(mine.values()), rebuild="create"),) if mine else ()
+        add = _sorted(mine.values())
+        return (ChangeTable(owner, add=add, rebuild="create", flows=_flows((), add)),) if mine else ()
     live = {_identity(e): e for e in table.elements}
     for identity, element in mine.items():
         other = live.get(identity)
@@ -149,14 +157,42 @@ def plan_elements(owner: str, wanted: Iterable[Element], table: Table | None) ->
             raise Refused(f"{_shown(element)} of {owner} belongs to {other.comment} already")
     others = [e for i, e in live.items() if e.comment not in ("", owner) and i not in mine]
     if not mine and not others:
-        return (ChangeTable(owner, delete=True),)
+        return (ChangeTable(owner, delete=True, flows=_flows(live.values(), ())),)
     if not as_template(table):
-        kept = [e for e in others if e.set_name in {s.name for s in SETS}]
-        return (ChangeTable(owner, add=_sorted(mine.values()), rebuild="rebuild", kept=_sorted(kept)),)
-    add = [e for i, e in mine.items() if live.get(i) != e]
+        kept = _sorted(e for e in others if e.set_name in {s.name for s in SETS})
+        add = _sorted(mine.values())
+        # Who knows what became of flows that began while its rules were not ours.
+        flows = _flows(live.values(), (*kept, *add))
+        return (ChangeTable(owner, add=add, rebuild="rebuild", kept=kept, flows=flows),)
+    add = _sorted(e for i, e in mine.items() if live.get(i) != e)
     # An element without an owner was put there by hand; one of ours with another value is replaced.
-    remove = [e for i, e in live.items() if e.comment in ("", owner) and mine.get(i) != e]
-    return (ChangeTable(owner, add=_sorted(add), remove=_sorted(remove)),) if add or remove else ()
+    remove = _sorted(e for i, e in live.items() if e.comment in ("", owner) and mine.get(i) != e)
+    return (ChangeTable(owner, add=add, remove=remove, flows=_flows(remove, add)),) if add or remove else ()
+
+
+def _flows(before: Iterable[Element], after: Iterable[Element]) -> tuple[Element, ...]:
+    """ChangeTable.flows of elements that go and of those that come or stay."""
+    found = {_identity(e): Element(e.set_name, e.key) for e in before}
+    found.update({_identity(e): Element(e.set_name, e.key, e.value) for e in after})
+    return _sorted(e for e in found.values() if e.set_name in _VERSIONS and e.key[-2] == "udp")
+
+
+def _forget_flows(elements: tuple[Element, ...], kernel: Any) -> Caveat | None:
+    """UDP has no end, so a client that keeps its port would for ever be led as before. TCP connections stay."""
+    targets: dict[int, dict[Any, Any]] = {}
+    for e in elements:
+        address = e.key[0] if len(e.key) == 3 else None
+        to = (e.value[0], int(e.value[1])) if e.value else None
+        targets.setdefault(_VERSIONS[e.set_name], {})[address, int(e.key[-1])] = to
+    try:
+        for version, these in sorted(targets.items()):
+            kernel.netlink_conntrack.forget_flows(version, "udp", these)
+    except OSError as error:
+        return Caveat(
+            f"UDP clients that sent before the change may be led as before until they pause for some minutes: {error}. "
+            "Has the kernel nf_conntrack_netlink? Else use conntrack -D -p udp --orig-port-dst PORT"
+        )
+    return None
 
 
 def made(elements: Iterable[Element]) -> Table:

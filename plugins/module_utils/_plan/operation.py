@@ -32,11 +32,18 @@ class Operation:
         raise NotImplementedError
 
     def execute(self, kernel: Any) -> Any:
-        """Do it; returns something only where the answer is the point. Raises KernelError."""
+        """Do it; returns something only where the answer is the point, or a Caveat. Raises KernelError."""
         raise NotImplementedError
 
     def undo(self, kernel: Any) -> None:
         """Take it back when a later operation of the same plan failed; nothing by default."""
+
+
+@dataclass(frozen=True)
+class Caveat:
+    """Returned by an operation that was done, but for something that only doing it could show: a warning."""
+
+    warning: str
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from .._kernel import files
 from .._kernel.errors import KernelError
-from .._plan.operation import Operation, Plan
+from .._plan.operation import Caveat, Operation, Plan
 from .base import CommandFailed, OptionError, Refused, Resource
 
 
@@ -92,6 +92,7 @@ def converge_locked(resource: Resource[Any, Any], desired: Any, kernel: Any = No
     if not plan.operations:
         return Outcome(plan, resource.facts(desired, observed))
     returned = apply(plan, kernel if kernel is not None else resource.kernel())
+    plan = _with_caveats(plan, returned)
     try:
         outcome = _settled(resource, desired, plan)
         return Outcome(outcome.plan, {**outcome.facts, **resource.results(returned)})
@@ -100,6 +101,11 @@ def converge_locked(resource: Resource[Any, Any], desired: Any, kernel: Any = No
         raise
     except (KernelError, OptionError, Refused) as error:
         raise NotConverged(f"all was applied, but the second look failed: {error}", plan.actions) from error
+
+
+def _with_caveats(plan: Plan, returned: list[Any]) -> Plan:
+    caveats = tuple(answer.warning for answer in returned if isinstance(answer, Caveat))
+    return dataclasses.replace(plan, warnings=(*plan.warnings, *caveats)) if caveats else plan
 
 
 def _settled(resource: Resource[Any, Any], desired: Any, applied: Plan) -> Outcome:

@@ -175,8 +175,9 @@ def observe_by_mark(name: str) -> VethObserved:
     """The pair of that name wherever its ends are; for what asks nothing about how they should be."""
     home = namespaces.netns_identity(HOST)
     known = {home: HOST} if home is not None else {}
-    found = find_ends(name, known, Dumps(), wide=True)
-    ends = [end_state(ref, link) if link is not None else None for ref, link in found]
+    dumps = Dumps()
+    found = find_ends(name, known, dumps, wide=True)
+    ends = [end_state(ref, link, dumps) if link is not None else None for ref, link in found]
     return VethObserved(ends=(ends[0], ends[1]), joined=joined(found[0][1], found[1][1]))
 
 
@@ -230,10 +231,10 @@ class NetnsVethInfo:
             for link in dumps.of(identity, ref):
                 name, end = _pair_of(link.alias)
                 if end and wanted in (None, name):
-                    shown = {**view(end_state(ref, link), {}), "carrier": link.carrier}
+                    shown = {**view(end_state(ref, link, dumps), {}), "carrier": link.carrier}
                     pairs.setdefault(name, {})[end] = shown
         veths = [{"name": n, "ends": [ends[e] for e in sorted(ends)]} for n, ends in sorted(pairs.items())]
-        spaces = [netns_view(observe_netns(NetnsDesired(name), contents=True)) for name in netns.names()]
+        spaces = [netns_view(NetnsObserved(netns.observe(name))) for name in netns.names()]
         return {"veths": veths, "namespaces": [view for view in spaces if view]}
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from .._kernel import namespaces, netlink_ip, netlink_links, netlink_qdisc, netns, process, sysctl
 from .._kernel.errors import KernelError
@@ -36,9 +37,13 @@ _LIVE_RENAME = (6, 2)
 
 @dataclass
 class Dumps:
-    """The interfaces of each namespace, read at most once: hand the same one to many observers."""
+    """What netlink lists of each namespace, read at most once: hand the same one to many observers.
+
+    The kernel lists a namespace as a whole, so that asking for each of its interfaces would read all of them each time.
+    """
 
     links: dict[NamespaceId, tuple[Link, ...]] = field(default_factory=dict)
+    lists: dict[tuple[NamespaceId, str], Any] = field(default_factory=dict)
 
     def of(self, known: NamespaceId, ref: NetnsRef) -> tuple[Link, ...]:
         """Every interface of that namespace; none where it has gone since it was found. Raises KernelError."""
@@ -50,6 +55,27 @@ class Dumps:
                     raise
                 self.links[known] = ()  # the process that it was known by has ended, or its name was removed
         return self.links[known]
+
+    def addresses(self, ref: NetnsRef) -> tuple[netlink_ip.Address, ...]:
+        """Raises KernelError, also where there is no such namespace (any more), as do those below."""
+        found: tuple[netlink_ip.Address, ...] = self._once("addresses", netlink_ip.addresses, ref)
+        return found
+
+    def routes(self, ref: NetnsRef) -> tuple[netlink_ip.Route, ...]:
+        found: tuple[netlink_ip.Route, ...] = self._once("routes", netlink_ip.routes, ref)
+        return found
+
+    def qdiscs(self, ref: NetnsRef) -> dict[int, netlink_qdisc.Qdisc]:
+        found: dict[int, netlink_qdisc.Qdisc] = self._once("qdiscs", netlink_qdisc.root_qdiscs, ref)
+        return found
+
+    def _once(self, what: str, read: Callable[[NetnsRef], Any], ref: NetnsRef) -> Any:
+        known = namespaces.netns_identity(ref)
+        if known is None:
+            return read(ref)
+        if (known, what) not in self.lists:
+            self.lists[known, what] = read(ref)
+        return self.lists[known, what]
 
 
 def observe_netns(desired: NetnsDesired, contents: bool = False) -> NetnsObserved:
@@ -78,10 +104,10 @@ def observe_veth(desired: VethDesired, dumps: Dumps | None = None, wide: bool = 
     if home is not None:
         known.setdefault(home, HOST)
     found = find_ends(desired.name, known, dumps, wide, tuple(end.interface for end in desired.ends))
-    ends = tuple(end_state(ref, link, desired.ends[n]) if link else None for n, (ref, link) in enumerate(found))
+    ends = tuple(end_state(ref, link, dumps, desired.ends[n]) if link else None for n, (ref, link) in enumerate(found))
     links = [link for _ref, link in found]
     whole = joined(links[0], links[1])
-    places = tuple(_place(end, ids[n], home, found[n][1], found) for n, end in enumerate(desired.ends))
+    places = tuple(_place(end, ids[n], home, found[n][1], found, dumps) for n, end in enumerate(desired.ends))
     return VethObserved(
         ends=(ends[0], ends[1]),
         joined=whole,
@@ -169,6 +195,7 @@ def _place(
     home: NamespaceId | None,
     own: Link | None,
     found: list[tuple[NetnsRef, Link | None]],
+    dumps: Dumps,
 ) -> PlaceObserved:
     if identity is None:
         return PlaceObserved(exists=False, samples=_samples(end.sysctls, HOST))
@@ -181,7 +208,7 @@ def _place(
         bridge=netlink_links.link(end.bridge, end.netns) if end.bridge else None,
         sysctls=sysctl.read_many(tuple(name for name, _value in end.sysctls), end.netns),
         samples=_samples(end.sysctls, end.netns),
-        taken=_taken(end, identity, found),
+        taken=_taken(end, identity, found, dumps),
         routed=_routed(end, identity, found),
     )
 
@@ -192,12 +219,14 @@ def _samples(wanted: tuple[tuple[str, str], ...], ref: NetnsRef) -> dict[str, st
     return sysctl.read_many(names, ref) if names else {}
 
 
-def _taken(end: VethEnd, identity: NamespaceId, found: list[tuple[NetnsRef, Link | None]]) -> dict[str, str]:
+def _taken(
+    end: VethEnd, identity: NamespaceId, found: list[tuple[NetnsRef, Link | None]], dumps: Dumps
+) -> dict[str, str]:
     """Who has an IP that the end is to get, where an interface other than the pair's has it."""
     wanted = {str(ipaddress.ip_interface(a).ip) for a in end.addresses or ()}
     own = _own(identity, found)
     holders = {}
-    for each in netlink_ip.addresses(end.netns) if wanted else ():
+    for each in dumps.addresses(end.netns) if wanted else ():
         ip = str(ipaddress.ip_interface(each.address).ip)
         if ip in wanted and each.index not in own:
             holder = netlink_links.link_by_index(each.index, end.netns)
@@ -222,14 +251,14 @@ def _own(identity: NamespaceId, found: list[tuple[NetnsRef, Link | None]]) -> se
     return {link.index for ref, link in found if link is not None and namespaces.netns_identity(ref) == identity}
 
 
-def end_state(ref: NetnsRef, link: Link, end: VethEnd | None = None) -> EndState:
+def end_state(ref: NetnsRef, link: Link, dumps: Dumps, end: VethEnd | None = None) -> EndState:
     """An end as it is. Raises KernelError."""
-    addresses = netlink_ip.addresses(ref, link.index)
+    addresses = [a for a in dumps.addresses(ref) if a.index == link.index]
     declared = (end.addresses or ()) if end is not None else ()
     # The kernel makes a link-local address by itself: only one that is declared counts.
     kept = [a for a in addresses if a.flags & netlink_ip.IFA_F_PERMANENT]
     kept = [a for a in kept if not a.link_local or a.address in declared]
-    routes = [r for r in netlink_ip.routes(ref, link.index) if r.protocol not in _KERNELS_OWN]
+    routes = [r for r in dumps.routes(ref) if r.index == link.index and r.protocol not in _KERNELS_OWN]
     bridge = netlink_links.link_by_index(link.master, ref) if link.master else None
     return EndState(
         netns=ref,
@@ -242,7 +271,7 @@ def end_state(ref: NetnsRef, link: Link, end: VethEnd | None = None) -> EndState
         isolated=link.port.isolated if link.port else False,
         addresses=tuple(a.address for a in kept),
         routes=tuple(r for r in routes if r.table != _TABLE_LOCAL),
-        qdisc=netlink_qdisc.root_qdisc(link.index, ref),
+        qdisc=dumps.qdiscs(ref).get(link.index),
         tentative=tuple(a.address for a in kept if a.tentative),
     )
 

@@ -60,11 +60,14 @@ class NetworkInfo:
 
     def gather(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """``name`` None means all. Raises OptionError, KernelError."""
-        from .network_observer import observe
+        from .network_observer import observe, read_host
 
         wanted = params.get("name")
         networks = read_networks() if wanted is None else [n for n in [read_network(wanted)] if n is not None]
-        return {"networks": [facts_of(n.name, observe(Desired(n.name, n.bridge, None))) for n in networks]}
+        if not networks:
+            return {"networks": []}
+        host = read_host()
+        return {"networks": [facts_of(n.name, observe(Desired(n.name, n.bridge, None), host)) for n in networks]}
 
 
 def facts_of(name: str, observed: Observed) -> dict[str, Any]:

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from .._kernel import files, locations, netlink_ip, netlink_links, nft, sockets, sysctl
+from .._kernel import files, iptables_legacy, locations, netlink_ip, netlink_links, nft, sockets, sysctl
 from .._kernel.netlink_links import Link
 from .._plan import foreign_firewall, nft_table
 from .._plan.bridge import ALIAS, Bridge, Desired, Observed, bridge_sysctls
@@ -17,42 +17,70 @@ from .._plan.host_sysctls import HostSysctls, decode
 from .._plan.network import Network
 from .._plan.publish import listeners_in_the_way
 from .network import SYSCTL_RECORD
-from .networks import host_identity, read_network, read_networks, record_path
+from .networks import host_identity, read_networks, record_path
 
 
-def observe(desired: Desired) -> Observed:
+@dataclass(frozen=True)
+class Host:
+    """What is read for any network, whichever it is about. ``foreign``: the tables of other firewalls."""
+
+    networks: tuple[Network, ...]
+    links: tuple[Link, ...]
+    addresses: tuple[netlink_ip.Address, ...]
+    routes: tuple[netlink_ip.Route, ...]
+    table: nft.Table | None
+    foreign: tuple[nft.Table, ...]
+    ipv6: bool
+    ra_sysctls: tuple[str, ...]
+    sysctls: HostSysctls
+
+
+def read_host() -> Host:
     """Raises KernelError."""
-    record = read_network(desired.name)
-    links = netlink_links.links()
-    addresses = netlink_ip.addresses()
+    links, routes = netlink_links.links(), netlink_ip.routes()
     ipv6 = sysctl.read(IPV6_FORWARDING) is not None
-    ours = [link for link in links if _is_ours(link, desired.name, record)]
-    routes = netlink_ip.routes()
-    table = nft.read_table(nft_table.FAMILY, nft_table.NAME)
+    ra_sysctls = _ra_sysctls(links, routes) if ipv6 else ()
+    return Host(
+        networks=read_networks(),
+        links=links,
+        addresses=netlink_ip.addresses(),
+        routes=routes,
+        table=nft.read_table(nft_table.FAMILY, nft_table.NAME),
+        foreign=(*foreign_firewall.foreign(nft.read_tables()), *iptables_legacy.read_tables()),
+        ipv6=ipv6,
+        ra_sysctls=tuple(n for n in ra_sysctls if sysctl.read(n) == "1"),
+        sysctls=_host_sysctls(ra_sysctls),
+    )
+
+
+def observe(desired: Desired, host: Host | None = None) -> Observed:
+    """``host``: what was read of it already, where several networks are looked at. Raises KernelError."""
+    host = host if host is not None else read_host()
+    record = next((n for n in host.networks if n.name == desired.name), None)
+    ours = [link for link in host.links if _is_ours(link, desired.name, record)]
     listeners = _listeners(desired)
-    foreign = _foreign_tables()
     in_the_way = listeners_in_the_way(desired.network.published, listeners) if desired.network else ()
     return Observed(
         record=record,
-        others=tuple(n for n in read_networks() if n.name != desired.name),
+        others=tuple(n for n in host.networks if n.name != desired.name),
         directory=locations.NETWORKS,
         has_directory=os.path.isdir(locations.NETWORKS),
         empty_directory=files.is_empty_directory(locations.NETWORKS),
         record_path=record_path(desired.name),
         host_identity=host_identity(),
-        bridges=tuple(_bridge(link, links, addresses, desired.network, ipv6) for link in ours),
-        link_kinds={link.name: link.kind for link in links},
-        taken_subnets=_taken(links, {link.index for link in ours}, addresses, routes),
-        table=table,
-        sysctls=_host_sysctls(_ra_sysctls(links, routes) if ipv6 else ()),
-        ra_sysctls=tuple(n for n in _ra_sysctls(links, routes) if sysctl.read(n) == "1") if ipv6 else (),
-        ipv6=ipv6,
+        bridges=tuple(_bridge(link, host, desired.network) for link in ours),
+        link_kinds={link.name: link.kind for link in host.links},
+        taken_subnets=_taken(host, {link.index for link in ours}),
+        table=host.table,
+        sysctls=host.sysctls,
+        ra_sysctls=host.ra_sysctls,
+        ipv6=host.ipv6,
         listeners=listeners,
         holders={listener.inode: sockets.holder_of(listener.inode) for listener in in_the_way},
-        obstacles=_obstacles(desired.network, foreign),
+        obstacles=_obstacles(desired.network, host.foreign),
         forwarders={
-            IP_FORWARD: foreign_firewall.forwarders(4, foreign),
-            IPV6_FORWARDING: foreign_firewall.forwarders(6, foreign),
+            IP_FORWARD: foreign_firewall.forwarders(4, host.foreign),
+            IPV6_FORWARDING: foreign_firewall.forwarders(6, host.foreign),
         },
     )
 
@@ -64,22 +92,16 @@ def _is_ours(link: Link, name: str, record: Network | None) -> bool:
     return (link.kind, link.name, link.mac) == ("bridge", record.bridge, record.mac)
 
 
-def _bridge(
-    link: Link,
-    links: tuple[Link, ...],
-    addresses: tuple[netlink_ip.Address, ...],
-    network: Network | None,
-    ipv6: bool,
-) -> Bridge:
-    named = bridge_sysctls(network, ipv6) if network is not None and network.bridge == link.name else {}
+def _bridge(link: Link, host: Host, network: Network | None) -> Bridge:
+    named = bridge_sysctls(network, host.ipv6) if network is not None and network.bridge == link.name else {}
     return Bridge(
         name=link.name,
         mac=link.mac,
         mtu=link.mtu,
         up=link.up,
         alias=link.alias,
-        addresses=tuple(a.address for a in addresses if a.index == link.index and not a.link_local),
-        ports=tuple(_port(other) for other in links if other.master == link.index),
+        addresses=tuple(a.address for a in host.addresses if a.index == link.index and not a.link_local),
+        ports=tuple(_port(other) for other in host.links if other.master == link.index),
         sysctls=sysctl.read_many(tuple(named)),
     )
 
@@ -89,22 +111,17 @@ def _port(link: Link) -> str:
     return f"{link.name} ({link.alias[len(ALIAS) :]})" if link.alias.startswith(ALIAS) else link.name
 
 
-def _taken(
-    links: tuple[Link, ...],
-    ours: set[int],
-    addresses: tuple[netlink_ip.Address, ...],
-    routes: tuple[netlink_ip.Route, ...],
-) -> tuple[tuple[str, str], ...]:
+def _taken(host: Host, ours: set[int]) -> tuple[tuple[str, str], ...]:
     """Subnets that this host reaches elsewhere. Default routes (also split in halves), link-local and multicast
     destinations say nothing about who uses an address."""
-    names = {link.index: link.name for link in links}
+    names = {link.index: link.name for link in host.links}
     found = {}
-    for route in routes:
+    for route in host.routes:
         length = int(route.to.partition("/")[2])
         if route.index in ours or length < 2 or route.to.startswith(("fe80:", "ff00:")):
             continue
         found[route.to] = f"a route on {names.get(route.index, 'another interface')}"
-    for address in addresses:
+    for address in host.addresses:
         if address.index not in ours and not address.link_local and names.get(address.index) != "lo":
             found.setdefault(address.address.partition("/")[0], f"an address of {names.get(address.index)}")
     return tuple(found.items())
@@ -134,12 +151,7 @@ def _listeners(desired: Desired) -> tuple[sockets.Listener, ...]:
     return sockets.read_listeners() if desired.network is not None and desired.network.published else ()
 
 
-def _foreign_tables() -> list[nft.Table]:
-    names = foreign_firewall.tables_to_read(nft.read_base_chains())
-    return [table for table in (nft.read_table(*name) for name in names) if table is not None]
-
-
-def _obstacles(network: Network | None, foreign: list[nft.Table]) -> tuple[str, ...]:
+def _obstacles(network: Network | None, foreign: tuple[nft.Table, ...]) -> tuple[str, ...]:
     if network is None:
         return ()
     return foreign_firewall.warnings_for(network.bridge, [s.version for s in network.subnets], foreign)
