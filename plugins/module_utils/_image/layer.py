@@ -24,7 +24,7 @@ from .errors import HostileLayer, shown
 from .overlay_marks import OPAQUE_XATTR, is_whiteout
 from .parents import Parents, Place, check_depth
 from .policy import Limits
-from .stream import LayerStream
+from .stream import CHUNK, LayerStream
 from .tarstream import Entry
 
 #: What the name of an entry begins with that hides another (OCI image-spec layer.md).
@@ -33,6 +33,7 @@ _OPAQUE = b".wh..wh..opq"
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 #: What may be set on a file of the host; trusted.* steers overlayfs, security.selinux is the host's policy's business.
 _XATTRS_KEPT = ("user.", "security.capability", "system.posix_acl_access", "system.posix_acl_default")
+_ZEROS = bytes(CHUNK)
 _MAX_ID = (1 << 32) - 2
 #: As much as a listing of what is odd about a layer shows.
 _LISTED = 20
@@ -163,9 +164,13 @@ class Unpacker:
 
     @staticmethod
     def _copy(source: LayerStream, fd: int, size: int) -> None:
+        """Zeros become a hole again, as most of them were one, but for the last ones, which make the file as long."""
         while size:
             chunk = source.read_some(size)
             size -= len(chunk)
+            if size and _ZEROS.startswith(chunk):
+                os.lseek(fd, len(chunk), os.SEEK_CUR)
+                continue
             written = os.write(fd, chunk)
             while written < len(chunk):
                 written += os.write(fd, chunk[written:])
