@@ -52,7 +52,7 @@ def push(store: Store, image: Image, destination: str, access: Access, kernel: A
         docker = image.manifest.get("mediaType") == DOCKER_MANIFEST
         source = f"dir:{_directory(writer, image)}" if docker else f"oci:{_layout(writer, image)}:image"
         command = [*access.global_options(), "copy", "--quiet", "--remove-signatures", *options]
-        _finish(Skopeo([*command, source, f"docker://{name}"], f"push to {destination}", fds))
+        _finish(Skopeo([*command, source, f"docker://{name}"], f"push to {destination}", fds, writer.staging))
 
 
 def save(store: Store, image: Image, path: str, form: str, kernel: Any) -> None:
@@ -67,7 +67,7 @@ def save(store: Store, image: Image, path: str, form: str, kernel: Any) -> None:
         target = f"{form}:{made}:{saved.name_in(image)}"
         command = ["copy", "--quiet", "--remove-signatures", f"oci:{layout}:image", target]
         try:
-            _finish(Skopeo(command, f"save to {path}"))
+            _finish(Skopeo(command, f"save to {path}", temporary=writer.staging))
             kernel.files.sync_file_system(os.path.dirname(path))
             if os.path.isdir(path):
                 kernel.files.exchange(made, path)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import time
@@ -53,12 +54,13 @@ def pull(source: Registry, writer: Writer, seen: Seen, policy: Policy, progress:
 @contextlib.contextmanager
 def copying(source: Registry, digest: str, blobs: str, layout: str) -> Iterator[Copying]:
     """Has skopeo bring the image with that manifest: what is not in the directory ``blobs`` appears there, and is in
-    ``layout`` until it is complete."""
+    ``layout`` until it is complete. skopeo's temporary files are beside that."""
     name, access = references.parse(source.reference), source.access
     with access.options("src-", name.domain) as (options, fds):
         command = [*access.global_options(), "copy", *options, *COPY_OPTIONS]
         command += [f"--dest-shared-blob-dir={blobs}", f"docker://{name.at(digest)}", f"oci:{layout}:image"]
-        process = Copying(command, source.reference, fds, access.retries, (blobs, layout))
+        skopeo = functools.partial(Skopeo, command, source.reference, fds, os.path.dirname(layout))
+        process = Copying(skopeo, source.reference, access.retries, (blobs, layout))
         try:
             yield process
         finally:
@@ -80,11 +82,9 @@ class Copying:
     skopeo's own retries do not cover a connection that ends in the middle of a blob, and it waits without end.
     """
 
-    def __init__(
-        self, command: list[str], what: str, fds: tuple[int, ...], retries: int, directories: tuple[str, str]
-    ) -> None:
+    def __init__(self, start: Callable[[], Skopeo], what: str, retries: int, directories: tuple[str, str]) -> None:
         """``directories`` are those in which it arrives: complete, and not yet."""
-        self._start: Callable[[], Skopeo] = lambda: Skopeo(command, what, fds)
+        self._start = start
         self._what, self._left, self._directories = what, retries, directories
         self._before = bytes_below(*directories)
         self._arrived, self._looked = 0, 0.0

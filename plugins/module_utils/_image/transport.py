@@ -49,14 +49,17 @@ def silent(what: str, how: str) -> Unreachable:
 class Skopeo:
     """One skopeo process, which ends with this one. Its last error line is the error."""
 
-    def __init__(self, arguments: list[str], what: str, fds: tuple[int, ...] = ()) -> None:
+    def __init__(self, arguments: list[str], what: str, fds: tuple[int, ...] = (), temporary: str = "") -> None:
+        """Whatever copies gives it a directory for ``temporary`` files, of which it unpacks and packs whole archives:
+        it would leave them in /var/tmp, where nobody removes them, if it is killed."""
         source.need_program("skopeo", "skopeo")
+        place = [f"--tmpdir={temporary}"] if temporary else []
         self._what = what
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         ours = process.pidfd_open(os.getpid())
         try:
             self._process: Any = subprocess.Popen(
-                ["skopeo", *arguments],
+                ["skopeo", *place, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
