@@ -175,6 +175,8 @@ def test_policy(tmp_path: Path) -> None:
     refused(device, "mem, and devices are refused", policy={"devices": "refuse"})
     many = Layout(tmp_path / "many").add(tar(*((str(n), b"") for n in range(50))))
     refused(many, "more than 40 entries", policy={"max_entries": 40})
+    long = Layout(tmp_path / "long").add(tar(("a/" * 20 + "x", b""), ("b/" * 20 + "x", b"")))
+    refused(long, "more than 40 entries, with the directories that they imply", policy={"max_entries": 40})
     bomb = Layout(tmp_path / "bomb").add(tar(("zeros", bytes(64 << 20))))
     refused(bomb, "more than 1048576 bytes", policy={"max_size": "1M"})
     assert stat.S_ISCHR(os.stat(load(device)["layers"][0]["path"] + "/mem").st_mode)

@@ -45,7 +45,8 @@ class Unpacker:
 
     def __init__(self, root_fd: int, limits: Limits) -> None:
         self._limits = limits
-        self._parents = Parents(root_fd)
+        self._parents = Parents(root_fd, self._count_name)
+        self._names = 0
         self._directory_times: dict[bytes, int] = {}
         self.outside_links: list[tuple[bytes, bytes]] = []
         self.entries = 0
@@ -79,10 +80,7 @@ class Unpacker:
 
     def _place(self, source: LayerStream, entry: Entry) -> None:
         self.entries += 1
-        if self.entries > self._limits.entries:
-            raise HostileLayer(
-                f"the layer has more than {self._limits.entries} entries", "Raise max_entries if it is meant to"
-            )
+        self._count_name()
         path = clean(entry.name)
         if entry.uid > _MAX_ID or entry.gid > _MAX_ID:
             raise HostileLayer(f"entry {shown(entry.name)}: owner {entry.uid}:{entry.gid} is no user or group ID")
@@ -151,6 +149,15 @@ class Unpacker:
             os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
         finally:
             os.close(fd)
+
+    def _count_name(self) -> None:
+        """Raises HostileLayer. An entry of a long path may imply hundreds of directories, each an inode too."""
+        self._names += 1
+        if self._names > self._limits.entries:
+            raise HostileLayer(
+                f"the layer has more than {self._limits.entries} entries, with the directories that they imply",
+                "Raise max_entries if it is meant to",
+            )
 
     def _count(self, entry: Entry) -> None:
         """Raises HostileLayer. A hole counts: whatever reads or copies the file meets all of it."""
