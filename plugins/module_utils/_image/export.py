@@ -64,7 +64,7 @@ def save(store: Store, image: Image, path: str, form: str, kernel: Any) -> None:
     with Writer(store, kernel) as writer:
         layout = _layout(writer, image)
         kernel.files.remove_tree(made)
-        target = f"{form}:{made}:{saved.name_in(image)}"
+        target = ":".join(filter(None, (form, made, saved.name_in(image, form))))
         command = ["copy", "--quiet", "--remove-signatures", f"oci:{layout}:image", target]
         try:
             _finish(Skopeo(command, f"save to {path}", temporary=writer.staging))
