@@ -34,6 +34,10 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 #: What may be set on a file of the host; trusted.* steers overlayfs, security.selinux is the host's policy's business.
 _XATTRS_KEPT = ("user.", "security.capability", "system.posix_acl_access", "system.posix_acl_default")
 _ZEROS = bytes(CHUNK)
+#: What file systems say of an attribute that they have no place for, setxattr(2): ext4 speaks of space.
+_TOO_LARGE = (errno.ENOSPC, errno.E2BIG, errno.ERANGE)
+#: Bytes of attributes that every file system has place for. ext4 has a block of 1 KiB at least for those of a file.
+_LARGE = 512
 _MAX_ID = (1 << 32) - 2
 #: As much as a listing of what is odd about a layer shows.
 _LISTED = 20
@@ -266,13 +270,17 @@ class Unpacker:
         os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=parent, follow_symlinks=False)
 
     def _xattrs(self, entry: Entry, target: int | bytes) -> None:
+        follow = {} if isinstance(target, int) else {"follow_symlinks": False}
         for key, value in entry.xattrs.items():
             if not key.startswith(_XATTRS_KEPT) or key.startswith("user.overlay."):
                 self.xattrs_dropped.add(key)
-            elif isinstance(target, int):
-                os.setxattr(target, key, value)
-            else:
-                os.setxattr(target, key, value, follow_symlinks=False)
+                continue
+            try:
+                os.setxattr(target, key, value, **follow)
+            except OSError as error:
+                if error.errno not in _TOO_LARGE or sum(map(len, entry.xattrs.values())) < _LARGE:
+                    raise
+                raise _too_large(error, entry, key) from error
 
     def _set_directory_times(self) -> None:
         """Last, as every entry placed in a directory moves its times; the deepest first."""
@@ -326,6 +334,15 @@ def clean(name: bytes) -> bytes:
 def _through(parent: int, name: bytes) -> bytes:
     """A path for the calls that take no directory descriptor; not followed when used with follow_symlinks=False."""
     return b"/proc/self/fd/%d/%s" % (parent, name)
+
+
+def _too_large(error: OSError, entry: Entry, key: str) -> KernelError:
+    size, together = len(entry.xattrs[key]), sum(map(len, entry.xattrs.values()))
+    hint = (
+        f"{key} has {size} bytes, all its attributes {together}: the file system of the image store has no place for "
+        "so much, or is full. ext4 has one block for it, and more where it was made with the feature ea_inode"
+    )
+    return KernelError(error.errno or errno.EIO, "setxattr", entry.name[:200], hint)
 
 
 def _placed(error: OSError, entry: Entry) -> Exception:
