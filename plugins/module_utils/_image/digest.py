@@ -44,7 +44,11 @@ def of_file(path: str, algorithm: str = "sha256") -> str:
 
 def canonical(document: Any) -> bytes:
     """A JSON document as bytes that depend on its content alone: sorted keys, no white space."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can write by an escape alone
+        return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
 
 def chain_ids(diff_ids: tuple[str, ...]) -> tuple[str, ...]:
