@@ -298,7 +298,7 @@ options:
         type: str
         default: 64G
       max_entries:
-        description: Files and directories that one layer may have.
+        description: Files and directories that one layer may have, with those that its paths only imply.
         type: int
         default: 4000000
   seed:

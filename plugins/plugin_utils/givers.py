@@ -196,7 +196,7 @@ class FromController(Giver):
             total = sum(blob.size for blob in self._offer.blobs)
             shown = time.monotonic()
             blobs = f"{layout}/blobs"
-            with pull.copying(self._registry, self._offer.digest, blobs, f"{layout}/layout") as copying:
+            with pull.copying(self._registry, self._offer.digest, blobs, f"{layout}/layout", total) as copying:
                 while copying.going():
                     time.sleep(0.1)
                     if time.monotonic() - shown >= EVERY:

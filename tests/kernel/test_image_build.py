@@ -110,6 +110,36 @@ def test_an_archive_is_the_same_tree_however_it_is_compressed(
     assert images.listing(image_of("archive").layers[0]) == images.listing(str(tree))
 
 
+SPARSE = {
+    "pax 0.0": ["--format=pax", "--sparse-version=0.0"],
+    "pax 0.1": ["--format=pax", "--sparse-version=0.1"],
+    "pax 1.0": ["--format=pax", "--sparse-version=1.0"],
+    "gnu": ["--format=gnu"],
+}
+
+
+@pytest.mark.parametrize("form", SPARSE)
+def test_every_way_to_write_a_sparse_file(tmp_path: Path, form: str) -> None:
+    """A hole at the start, within (more of them than one header of the old format can list), at the end, and alone."""
+    root = tmp_path / "root"
+    root.mkdir()
+    with open(root / "parts", "wb") as handle:
+        for part in range(1, 40):
+            handle.seek(part << 18)
+            handle.write(b"%d" % part * 4000)
+        handle.truncate(1 << 24)
+    with open(root / "hole", "wb") as handle:
+        handle.truncate(1 << 20)
+    (root / "full").write_bytes(b"full" * 5000)
+    tar = ["tar", "-S", *SPARSE[form], "-C", str(root), "-cf", str(tmp_path / "root.tar"), "."]
+    subprocess.run(tar, check=True)
+    assert (tmp_path / "root.tar").stat().st_size < 1 << 21
+    apply(name="archive", rootfs={"path": str(tmp_path / "root.tar")})
+    layer = Path(image_of("archive").layers[0])
+    assert {p.name: p.read_bytes() for p in layer.iterdir()} == {p.name: p.read_bytes() for p in root.iterdir()}
+    assert (layer / "parts").stat().st_blocks * 512 < 1 << 23
+
+
 def test_gnu_tar_and_cpio_era_headers(tree: Path, tmp_path: Path) -> None:
     """Long names, sparse maps and binary numbers of the GNU format."""
     archive = tmp_path / "root.tar"

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import signal
 import subprocess
 import time
@@ -29,6 +31,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._resource.im
 from tests.kernel import images
 from tests.kernel.layouts import Layout, tar
 from tests.kernel.leaks import Snapshot, leaked_since, take
+from tests.kernel.test_image_pull import export
 from tests.kernels import DIED, Dying, Recording, in_child
 from tests.waiting import until
 
@@ -170,18 +173,64 @@ def test_a_killed_run_takes_programs_along(
     assert leaked_since(nothing_left_by_the_test) == []
 
 
+@pytest.fixture
+def var_tmp(tmp_path: Path) -> Iterator[Path]:
+    """A /var/tmp of this test's own."""
+    own = tmp_path / "var-tmp"
+    own.mkdir()
+    subprocess.run(["mount", "--bind", own, "/var/tmp"], check=True)
+    yield Path("/var/tmp")
+    subprocess.run(["umount", "/var/tmp"], check=True)
+
+
+@pytest.mark.parametrize("what", ["load oci-archive", "load docker-archive.zst", "save oci-archive"])
+def test_a_killed_run_leaves_no_temporary_files_of_skopeo(tmp_path: Path, var_tmp: Path, what: str) -> None:
+    """Whole archives, which it unpacks and packs: they go with what else the run left."""
+    layout = Layout(tmp_path / "layout").add(tar(("random", os.urandom(64 << 20))), "")
+    task, _space, form = what.partition(" ")
+    kind, compressed = form.removesuffix(".zst"), form.endswith(".zst")
+    archive = tmp_path / "archive"
+    subprocess.run(["skopeo", "copy", "-q", f"oci:{layout.write()}:image", f"{kind}:{archive}:app:1"], check=True)
+    if compressed:
+        subprocess.run(["zstd", "-q", "-1", archive, "-o", tmp_path / "archive.zst"], check=True)
+    loaded = {"name": "app", "archive": {"path": f"{archive}.zst" if compressed else str(archive), "format": kind}}
+    work: Callable[[], object] = functools.partial(images.apply, **loaded)
+    if task == "save":
+        work()
+        work = functools.partial(export, "oci_image_save", name="app", path=f"{tmp_path}/saved", format=form)
+
+    def begun() -> list[str]:
+        """As containers/image names them."""
+        names = [path.name for place in (var_tmp, Path(Store().root, "staging")) for path in place.glob("*")]
+        return [name for name in names if re.fullmatch("(oci|docker-tar)[0-9]+", name)]
+
+    kill(work, "skopeo has a temporary file", begun)
+    until("skopeo has ended", lambda: "skopeo" not in commands(), commands)
+    work()
+    assert os.listdir(var_tmp) == []
+
+
 def kill_while_asleep(params: dict[str, Any], busy: Callable[[], bool] = lambda: True) -> None:
     """Begin to make an image, and end the process once a command of it sleeps; the command ends with it."""
+    kill(
+        functools.partial(images.apply, name="app", **params),
+        "a command sleeps",
+        lambda: busy() and "sleep" in commands(),
+    )
+    until("none does any more", lambda: "sleep" not in commands(), commands)
+
+
+def kill(work: Callable[[], object], what: str, then: Callable[[], object]) -> None:
+    """Do it in another process, and end that once something is the case."""
     child = os.fork()
     if child == 0:
         try:
-            images.apply(name="app", **params)
+            work()
         finally:
             os._exit(0)
-    until("a command sleeps", lambda: busy() and "sleep" in commands(), commands)
+    until(what, then, commands)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    until("none does any more", lambda: "sleep" not in commands(), commands)
 
 
 def commands() -> list[str]:

@@ -64,10 +64,10 @@ def no_room(least: int, **params: Any) -> None:
 
 def test_a_full_disk_says_how_much_is_needed(small_store: None, tmp_path: Path) -> None:
     """Whether a small blob becomes large, or is large itself; by every way into the store."""
-    layout = Layout(tmp_path / "layout").add(tar(("zeros", bytes(40 << 20))))
+    layout = Layout(tmp_path / "layout").add(tar(("letters", b"x" * (40 << 20))))
     layout.write()
     no_room(1, archive={"path": str(layout.path)})
-    plain = Layout(tmp_path / "plain").add(tar(("zeros", bytes(40 << 20))), "")
+    plain = Layout(tmp_path / "plain").add(tar(("letters", b"x" * (40 << 20))), "")
     plain.write()
     with Faulty(plain) as server:
         no_room(40 << 20, registry=server.source())

@@ -117,6 +117,21 @@ def test_attributes_that_steer_the_host_are_dropped(tmp_path: Path) -> None:
     assert os.listxattr(image["layers"][0]["path"] + "/d") == ["user.kept"]
 
 
+@pytest.mark.parametrize("size", [8000, 70_000])
+def test_an_attribute_that_is_too_large(tmp_path: Path, size: int) -> None:
+    """ext4 says of it that no space is left; 64 KiB is the kernel's own limit. Neither is a full disk."""
+    if size < 1 << 16:
+        (tmp_path / "probe").touch()
+        try:
+            os.setxattr(tmp_path / "probe", "user.k", bytes(size))
+        except OSError:
+            pass
+        else:
+            pytest.skip(f"this file system has place for an attribute of {size} bytes")
+    layout = Layout(tmp_path / "layout").add(tar(("f", b"", {"pax_headers": {"SCHILY.xattr.user.k": "v" * size}})))
+    refused(layout, f"setxattr f: .*user.k has {size} bytes.* has no place for so much")
+
+
 def test_whiteouts_become_overlays_own(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "layout")
     layout.add(tar(("d", None), ("d/one", b"1"), ("d/two", b"2"), ("o", None), ("o/hidden", b"x"), ("f", b"x")))
@@ -175,6 +190,8 @@ def test_policy(tmp_path: Path) -> None:
     refused(device, "mem, and devices are refused", policy={"devices": "refuse"})
     many = Layout(tmp_path / "many").add(tar(*((str(n), b"") for n in range(50))))
     refused(many, "more than 40 entries", policy={"max_entries": 40})
+    long = Layout(tmp_path / "long").add(tar(("a/" * 20 + "x", b""), ("b/" * 20 + "x", b"")))
+    refused(long, "more than 40 entries, with the directories that they imply", policy={"max_entries": 40})
     bomb = Layout(tmp_path / "bomb").add(tar(("zeros", bytes(64 << 20))))
     refused(bomb, "more than 1048576 bytes", policy={"max_size": "1M"})
     assert stat.S_ISCHR(os.stat(load(device)["layers"][0]["path"] + "/mem").st_mode)

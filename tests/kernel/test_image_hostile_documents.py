@@ -94,6 +94,13 @@ def test_a_history_of_null_is_none(tmp_path: Path) -> None:
     assert len(apply(name="above", build=build).facts["image"]["history"]) == 1
 
 
+def test_a_history_with_half_a_character(tmp_path: Path) -> None:
+    """JSON can write half of a surrogate pair, UTF-8 cannot: what is made of the image has it as it was."""
+    layout = crafted_config(tmp_path / "layout", {"history": [{"created_by": "\ud800"}]})
+    image = apply(name="app", archive={"path": str(layout.path)}, config={"cmd": ["/file"]}).facts["image"]
+    assert image["history"] == [{"created_by": "\ud800"}] and image["config"]["Cmd"] == ["/file"]
+
+
 def crafted_config(path: Path, crafted: dict[str, Any]) -> Layout:
     layout = Layout(path).add(GOOD)
     layout.write()

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
+import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -81,6 +83,36 @@ def test_a_registry_that_misbehaves(faulty: Faulty, part: str, fault: Any, says:
     assert faulty.address in str(caught.value) and images.left() == []
     faulty.faults.clear()
     assert apply(name="app", registry=faulty.source()).facts["image"]["digest"] == faulty.layout.digest
+
+
+@pytest.mark.parametrize("config", ["comes", "does not come"])
+def test_a_layer_that_does_not_stop(faulty: Faulty, config: str) -> None:
+    """It is not taken for long, neither while the configuration is waited for nor after that."""
+    ended, sent = threading.Event(), []
+
+    def endless(request: BaseHTTPRequestHandler) -> bool:
+        """At 200 MB a second, up to 2 GB."""
+        request.send_response(200)
+        request.send_header("Transfer-Encoding", "chunked")
+        request.end_headers()
+        request.close_connection = True
+        with contextlib.suppress(OSError):
+            for _number in range(2000):
+                request.wfile.write(b"f4240\r\n" + bytes(1_000_000) + b"\r\n")
+                sent.append(1_000_000)
+                ended.wait(0.005)
+        return True
+
+    if config == "does not come":
+        faulty.faults[faulty.layout.config_digest] = lambda _request: ended.wait(30)
+    faulty.faults[faulty.layout.layers[1]["digest"]] = endless
+    try:
+        with pytest.raises(Exception, match="bytes have come, .* sends something else") as caught:
+            apply(name="app", registry=faulty.source(retries=2))
+    finally:
+        ended.set()
+    assert faulty.address in str(caught.value) and images.left() == []
+    assert sum(sent) < 1 << 30
 
 
 def test_too_many_requests_are_waited_for(faulty: Faulty) -> None:

@@ -24,7 +24,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._resource.im
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_store import ImageExport
 
 from tests import collection
-from tests.kernel import images
+from tests.kernel import images, registry
 from tests.kernel.images import apply
 from tests.kernel.layouts import Layout, tar
 from tests.kernels import DIED, Dying, Recording, in_child
@@ -126,6 +126,22 @@ def test_a_name_and_a_format_are_part_of_it(tmp_path: Path, form: str) -> None:
     assert save(target, other, name="other:2") != [] and save(target, other, name="other:2") == []
     with pytest.raises(Refused, match="file is there"):
         save(target, "oci")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_name_with_a_digest(tmp_path: Path, form: str) -> None:
+    """It is the image's name where it is saved, but in a Docker archive, which has names with tags alone."""
+    with registry.serve(tmp_path / "registry") as server:
+        layout = Layout(tmp_path / "layout").add(tar(("file", b"x")))
+        server.push(layout.write(), "app:1")
+        name = f"{server.address}/app@{layout.digest}"
+        apply(name=name, registry={"reference": name, "tls_verify": False, "retries": 0})
+    target = tmp_path / "saved"
+    assert save(target, form, name) != [] and save(target, form, name) == []
+    again = apply(name="again", archive={"path": str(target)}).facts["image"]
+    assert [layer["diff_id"] for layer in again["layers"]] == layout.diff_ids
+    apply(name="other", image="app")
+    assert save(target, form, "other") != [] and save(target, form, "other") == []
 
 
 def test_an_empty_directory_or_file_has_nothing_to_lose(tmp_path: Path) -> None:

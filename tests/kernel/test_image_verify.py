@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -68,6 +69,17 @@ def test_a_layer_of_an_earlier_version_is_compared_as_before(tmp_path: Path) -> 
     assert verified(layout).plan.actions == []
     os.chmod(layer / "file", 0o777)
     assert verified(layout).plan.actions != [] and verified(layout).plan.actions == []
+
+
+@pytest.mark.parametrize("verify", [False, True])
+def test_a_layer_whose_files_were_removed(tmp_path: Path, verify: bool) -> None:
+    """As a whole, its record left behind."""
+    layout = Layout(tmp_path / "layout").add(tar(("file", b"x")))
+    [layer] = load(layout)
+    shutil.rmtree(layer)
+    params = {"name": "app", "archive": {"path": str(layout.path)}, "verify": verify}
+    assert apply(**params).plan.actions != [] and apply(**params).plan.actions == []
+    assert (layer / "file").read_bytes() == b"x"
 
 
 def test_content_that_a_hard_link_brought_up(tmp_path: Path) -> None:

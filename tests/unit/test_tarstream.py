@@ -11,6 +11,7 @@ import contextlib
 import gzip
 import io
 import lzma
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -121,29 +122,6 @@ def test_times_are_exact_to_the_nanosecond() -> None:
     assert entry.mtime_ns == -1_500_000_000
 
 
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (one_file()[:700], "middle of an entry"),
-        (one_file()[:100], "middle of an entry"),
-        (b"x" * 512 + one_file(), "no number|checksum"),
-        (one_file(pax_headers={"mtime": "now"}), "no number"),
-        (one_file(pax_headers={"GNU.sparse.map": "0,9", "GNU.sparse.size": "3"}), "sparse"),
-        (one_file(pax_headers={"GNU.sparse.map": "2,1,0,2", "GNU.sparse.size": "3"}), "sparse"),
-        (one_file(pax_headers={"GNU.sparse.map": "0,3,3", "GNU.sparse.size": "3"}), "sparse"),
-        (gzip.compress(one_file(), mtime=0)[:-9], "cut short"),
-        (gzip.compress(one_file(), mtime=0)[:40], "cut short"),
-        (gzip.compress(one_file(), mtime=0) + b"junk", "damaged"),
-        (gzip.compress(one_file(), mtime=0)[:-6] + b"xxxxxx", "damaged"),
-        (lzma.compress(one_file())[:-9], "cut short"),
-        (bz2.compress(one_file())[:-9], "cut short"),
-    ],
-)
-def test_damage_is_named(content: bytes, says: str) -> None:
-    with pytest.raises(HostileLayer, match=says):
-        read(content)
-
-
 def header(kind: bytes, size: int, fields: dict[int, bytes] | None = None) -> bytes:
     """A ustar header by hand; ``fields`` are bytes by their place in it."""
     block = bytearray(512)
@@ -163,6 +141,40 @@ def records(kind: bytes, *pairs: tuple[bytes, bytes]) -> bytes:
             length = len(b"%d" % length) + len(key) + len(value) + 3
         payload += b"%d %s=%s\n" % (length, key, value)
     return header(kind, len(payload)) + payload + bytes(-len(payload) % 512)
+
+
+def sparse_pieces(*pieces: tuple[bytes, bytes]) -> bytes:
+    """A file of GNU's pax sparse format 0.0: three bytes are stored, the map has those pieces."""
+    pairs = ((b"GNU.sparse." + key, value) for key, value in ((b"size", b"3"), *pieces))
+    return records(b"x", *pairs) + header(b"0", 3) + b"xyz" + bytes(509)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (one_file()[:700], "middle of an entry"),
+        (one_file()[:100], "middle of an entry"),
+        (b"x" * 512 + one_file(), "no number|checksum"),
+        (one_file(pax_headers={"mtime": "now"}), "no number"),
+        (one_file(pax_headers={"GNU.sparse.map": "0,9", "GNU.sparse.size": "3"}), "sparse"),
+        (one_file(pax_headers={"GNU.sparse.map": "2,1,0,2", "GNU.sparse.size": "3"}), "sparse"),
+        (one_file(pax_headers={"GNU.sparse.map": "0,3,3", "GNU.sparse.size": "3"}), "sparse"),
+        (sparse_pieces((b"offset", b"0"), (b"numbytes", b"9")), "sparse"),
+        (sparse_pieces((b"offset", b"0"), (b"numbytes", b"3"), (b"offset", b"3")), "sparse"),
+        (sparse_pieces((b"numbytes", b"0"), (b"offset", b"3")), "sparse"),
+        (sparse_pieces((b"offset", b"0"), (b"offset", b"3")), "sparse"),
+        (sparse_pieces((b"offset", b"0,3"), (b"numbytes", b"3")), "sparse"),
+        (gzip.compress(one_file(), mtime=0)[:-9], "cut short"),
+        (gzip.compress(one_file(), mtime=0)[:40], "cut short"),
+        (gzip.compress(one_file(), mtime=0) + b"junk", "damaged"),
+        (gzip.compress(one_file(), mtime=0)[:-6] + b"xxxxxx", "damaged"),
+        (lzma.compress(one_file())[:-9], "cut short"),
+        (bz2.compress(one_file())[:-9], "cut short"),
+    ],
+)
+def test_damage_is_named(content: bytes, says: str) -> None:
+    with pytest.raises(HostileLayer, match=says):
+        read(content)
 
 
 FILE = header(b"0", 0)
@@ -261,3 +273,32 @@ def test_what_is_written_reads_back(tmp_path_factory: pytest.TempPathFactory, gi
     output.seek(0)
     with tarfile.open(fileobj=output) as archive:
         assert {m.name for m in archive.getmembers() if m.isfile()} == {name.decode() for name in expected}
+
+
+def test_a_hole_is_written_as_zeros(tmp_path: Path) -> None:
+    """As engines of Go can write it again: one of less than a GiB."""
+    with open(tmp_path / "file", "wb") as handle:
+        handle.seek(1 << 20)
+        handle.write(b"end")
+        handle.truncate(1 << 21)
+    output = io.BytesIO()
+    written = TarWriter(output).write_tree(str(tmp_path))
+    found = {entry.name: (entry, data) for entry, data in read(output.getvalue())}
+    entry, data = found[b"file"]
+    assert entry.sparse is None and data == (tmp_path / "file").read_bytes()
+    # With or without holes it is the same layer.
+    status = (tmp_path / "file").stat()
+    (tmp_path / "file").write_bytes(data)
+    os.utime(tmp_path / "file", ns=(status.st_mtime_ns, status.st_mtime_ns))
+    assert TarWriter(None).write_tree(str(tmp_path)).diff_id == written.diff_id
+
+
+def test_a_large_hole_takes_no_room(tmp_path: Path) -> None:
+    with open(tmp_path / "file", "wb") as handle:
+        handle.truncate(1 << 30)
+        handle.seek(2 << 30)
+        handle.write(b"end")
+    output = io.BytesIO()
+    assert TarWriter(output).write_tree(str(tmp_path)).size < 1 << 20
+    entry = {entry.name: entry for entry, _data in read(output.getvalue())}[b"file"]
+    assert entry.size == (2 << 30) + 3 and entry.sparse is not None and entry.sparse[-1][0] >= (2 << 30) - (1 << 20)

@@ -37,8 +37,8 @@ def take_in(source: Seeded, writer: Writer, seen: Seen, policy: Policy, progress
     platforms.check(parsed, source.platform, f"image {source.reference}")
     layers = layers_of(document, diff_ids_of(parsed))
     incoming = Incoming(writer)
-    incoming.offer([layer.digest for layer in layers])
-    disk.check_room(writer.store.root, incoming.missing(layers), f"image {source.reference}")
+    due = incoming.offer({layer.digest: layer.size for layer in layers})
+    disk.check_room(writer.store.root, due, f"image {source.reference}")
     for layer in layers:
         arrived.take(layer.digest, incoming.path(layer.digest))
     incoming.take(layers, policy, progress)

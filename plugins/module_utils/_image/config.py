@@ -19,7 +19,18 @@ from . import digest as digests
 from . import shapes
 from .errors import ImageError
 from .healthcheck import HEALTH_TIMES
-from .store import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, parse_document
+from .store import DOCKER_MANIFEST, OCI_CONFIG, OCI_FOREIGN_LAYER, OCI_LAYER, OCI_MANIFEST, parse_document
+
+#: Docker's media types (image manifest v2, schema 2) and OCI's (media-types.md) for the same bytes.
+_OCI_TYPES = {
+    DOCKER_MANIFEST: OCI_MANIFEST,
+    "application/vnd.docker.container.image.v1+json": OCI_CONFIG,
+    "application/vnd.docker.image.rootfs.diff.tar": OCI_LAYER,
+    "application/vnd.docker.image.rootfs.diff.tar.gzip": OCI_LAYER + "+gzip",
+    "application/vnd.docker.image.rootfs.diff.tar.zstd": OCI_LAYER + "+zstd",
+    "application/vnd.docker.image.rootfs.foreign.diff.tar": OCI_FOREIGN_LAYER,
+    "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip": OCI_FOREIGN_LAYER + "+gzip",
+}
 
 #: uname -m to the architecture (and variant) as the Go tool chain and OCI spell it.
 _MACHINES = {
@@ -133,15 +144,26 @@ def new_document(
 
 
 def new_manifest(document: Mapping[str, Any], layers: Sequence[Mapping[str, Any]]) -> tuple[bytes, bytes]:
-    """The bytes of manifest and configuration; ``layers`` are descriptors."""
+    """The bytes of manifest and configuration; ``layers`` are descriptors, also of a Docker manifest."""
     config = digests.canonical(document)
     manifest = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
         "config": {"mediaType": OCI_CONFIG, "digest": digests.of_bytes(config), "size": len(config)},
-        "layers": [dict(layer) for layer in layers],
+        "layers": layers,
     }
-    return digests.canonical(manifest), config
+    return digests.canonical(as_oci(manifest)), config
+
+
+def as_oci(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """A manifest with OCI's media types in place of Docker's, of the very same blobs; equal to it where it has none."""
+
+    def typed(document: Mapping[str, Any]) -> dict[str, Any]:
+        kind = document.get("mediaType")
+        return {**document, "mediaType": _OCI_TYPES[kind]} if kind in _OCI_TYPES else dict(document)
+
+    layers = [typed(layer) for layer in manifest["layers"]]
+    return {**typed(manifest), "config": typed(manifest["config"]), "layers": layers}
 
 
 def descriptor(layer: LayerBlob) -> dict[str, Any]:

@@ -42,13 +42,13 @@ def of_file(path: str, algorithm: str = "sha256") -> str:
     return f"{algorithm}:{hasher.hexdigest()}"
 
 
-def canonical(document: Any, errors: str = "strict") -> bytes:
-    """A JSON document as bytes that depend on its content alone: sorted keys, no white space.
-
-    ``errors`` is str.encode's, for text with surrogates. Raises UnicodeEncodeError.
-    """
+def canonical(document: Any) -> bytes:
+    """A JSON document as bytes that depend on its content alone: sorted keys, no white space."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode("utf-8", errors)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can write by an escape alone, or a name not in UTF-8
+        return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
 
 def chain_ids(diff_ids: tuple[str, ...]) -> tuple[str, ...]:

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .._kernel.errors import KernelError
+from . import config as configs
+from . import digest as digests
 from . import reference as references
 from . import saved, transport
 from .access import Access
 from .errors import Unreachable
 from .handed import file_name
-from .store import DOCKER_MANIFEST, REF_NAME, Image, Store, parse_document
+from .store import DOCKER_MANIFEST, OCI_MANIFEST, REF_NAME, Image, Store, parse_document
 from .transport import Skopeo
 from .write import Writer
 
@@ -47,12 +48,11 @@ def push(store: Store, image: Image, destination: str, access: Access, kernel: A
     """To a registry; only the layers that it lacks are transported. Raises Unreachable."""
     name = references.parse(destination)
     with Writer(store, kernel) as writer, access.options("dest-", name.domain) as (options, fds):
-        layout = _layout(writer, image)
+        # The registry's copy keeps the format, so that its configuration and, where it can, its manifest are the same.
+        docker = image.manifest.get("mediaType") == DOCKER_MANIFEST
+        source = f"dir:{_directory(writer, image)}" if docker else f"oci:{_layout(writer, image)}:image"
         command = [*access.global_options(), "copy", "--quiet", "--remove-signatures", *options]
-        # The registry's copy keeps the format, so that its configuration has the same digest.
-        command += ["--format", "v2s2"] if image.manifest.get("mediaType") == DOCKER_MANIFEST else []
-        command += [f"--src-shared-blob-dir={store.root}/blobs", f"oci:{layout}:image", f"docker://{name}"]
-        _finish(Skopeo(command, f"push to {destination}", fds))
+        _finish(Skopeo([*command, source, f"docker://{name}"], f"push to {destination}", fds, writer.staging))
 
 
 def save(store: Store, image: Image, path: str, form: str, kernel: Any) -> None:
@@ -64,10 +64,10 @@ def save(store: Store, image: Image, path: str, form: str, kernel: Any) -> None:
     with Writer(store, kernel) as writer:
         layout = _layout(writer, image)
         kernel.files.remove_tree(made)
-        target = f"{form}:{made}:{saved.name_in(image)}"
-        command = ["copy", "--quiet", "--remove-signatures", f"--src-shared-blob-dir={store.root}/blobs"]
+        target = ":".join(filter(None, (form, made, saved.name_in(image, form))))
+        command = ["copy", "--quiet", "--remove-signatures", f"oci:{layout}:image", target]
         try:
-            _finish(Skopeo([*command, f"oci:{layout}:image", target], f"save to {path}"))
+            _finish(Skopeo(command, f"save to {path}", temporary=writer.staging))
             kernel.files.sync_file_system(os.path.dirname(path))
             if os.path.isdir(path):
                 kernel.files.exchange(made, path)
@@ -85,21 +85,53 @@ def _finish(process: Skopeo) -> None:
 
 
 def _layout(writer: Writer, image: Image) -> str:
-    """A layout with this one image, whose blobs are the store's."""
+    """An OCI layout with this one image, whose blobs are the store's; returns its path.
+
+    A Docker manifest, which nobody reads in there, is written with OCI's media types. skopeo would also write another
+    configuration, whose digest nothing could be compared with the next time.
+    """
     path = writer.path("layout")
-    os.makedirs(path + "/blobs")
-    size = os.stat(writer.store.blob_path(image.digest)).st_size
+    translated = configs.as_oci(image.manifest)
+    same = translated == image.manifest
+    manifest = writer.store.read_blob(image.digest) if same else digests.canonical(translated)
+    digest = digests.of_bytes(manifest)
+    _link_blobs(writer, image, lambda blob: f"{path}/blobs/{blob.replace(':', '/')}")
+    _write(f"{path}/blobs/{digest.replace(':', '/')}", manifest)
     descriptor = {
-        "mediaType": image.manifest.get("mediaType", "application/vnd.oci.image.manifest.v1+json"),
-        "digest": image.digest,
-        "size": size,
+        "mediaType": OCI_MANIFEST,
+        "digest": digest,
+        "size": len(manifest),
         "annotations": {REF_NAME: "image"},
     }
-    with open(path + "/oci-layout", "w") as handle:
-        handle.write('{"imageLayoutVersion": "1.0.0"}')
-    with open(path + "/index.json", "w") as handle:
-        json.dump({"schemaVersion": 2, "manifests": [descriptor]}, handle)
+    _write(path + "/index.json", digests.canonical({"schemaVersion": 2, "manifests": [descriptor]}))
+    _write(path + "/oci-layout", b'{"imageLayoutVersion": "1.0.0"}')
     return path
+
+
+def _directory(writer: Writer, image: Image) -> str:
+    """This one image as skopeo's transport dir has it (containers-transports(5)), which takes any manifest as it is."""
+    path = writer.path("directory")
+    _link_blobs(writer, image, lambda blob: f"{path}/{blob.partition(':')[2]}")
+    _write(path + "/manifest.json", writer.store.read_blob(image.digest))
+    _write(path + "/version", b"Directory Transport Version: 1.1\n")
+    return path
+
+
+def _link_blobs(writer: Writer, image: Image, place: Callable[[str], str]) -> None:
+    """Hard links of the configuration and the layers: they cost nothing and go with staging. Raises KernelError."""
+    for digest in {str(blob["digest"]) for blob in (image.manifest["config"], *image.manifest["layers"])}:
+        source, target = writer.store.blob_path(digest), place(digest)
+        try:
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.link(source, target)
+        except OSError as error:
+            raise KernelError.wrap(error, "link", source) from error
+
+
+def _write(path: str, content: bytes) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as handle:
+        handle.write(content)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Protocol
 
 from . import digest as digests
@@ -22,7 +23,9 @@ COPY_OPTIONS = ["--quiet", "--dest-oci-accept-uncompressed-layers", "--remove-si
 
 
 class Coming(Protocol):
-    """A transport: whether it goes on, and the bytes it has brought."""
+    """A transport: whether it goes on, and the bytes that it is to bring and has brought."""
+
+    due: int
 
     def going(self) -> bool: ...
 
@@ -41,19 +44,21 @@ class Incoming:
         self.target = f"oci:{self.layout}:image"
         os.makedirs(self.blobs + "/sha256")
 
-    def offer(self, wanted: list[str]) -> None:
-        """What the store has is not transported again: hard links, which cost nothing and go with staging."""
-        for digest in wanted:
-            if digests.is_digest(digest) and self._store.has_blob(digest):
+    def offer(self, wanted: Mapping[str, int]) -> int:
+        """What of these the store has is not transported again: hard links, which cost nothing and go with staging.
+
+        ``wanted`` has their sizes; returns the bytes that have to come.
+        """
+        missing = 0
+        for digest, size in wanted.items():
+            if self._store.has_blob(digest):
                 os.link(self._store.blob_path(digest), self.path(digest))
+            else:
+                missing += size
+        return missing
 
     def path(self, digest: str) -> str:
         return f"{self.blobs}/{digests.check(digest).replace(':', '/')}"
-
-    def missing(self, layers: tuple[Layer, ...]) -> int:
-        """Bytes that have to come: an image may hold the same layer twice."""
-        sizes = {layer.digest: layer.size for layer in layers if not self._store.has_blob(layer.digest)}
-        return sum(sizes.values())
 
     def find(self, layer: Layer) -> str | None:
         """A layer's blob once it is complete: skopeo renames it to its name only then."""
@@ -62,16 +67,15 @@ class Incoming:
 
     def take(self, layers: tuple[Layer, ...], policy: Policy, progress: Progress, coming: Coming | None = None) -> None:
         """Unpack each layer as soon as its blob has come; ``coming`` is None where all have."""
-        total = self.missing(layers)
 
         def going() -> bool:
             return coming is not None and coming.going()
 
         def told() -> bool:
             """How far the transport is, which is what one waits for until it has ended."""
-            if coming is None or coming.arrived >= total:
+            if coming is None or coming.arrived >= coming.due:
                 return False
-            progress.update("pulling", coming.arrived, total)
+            progress.update("pulling", coming.arrived, coming.due)
             return True
 
         unpacking = Unpacking(self._writer, layers, policy, progress)

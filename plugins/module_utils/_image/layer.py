@@ -25,7 +25,7 @@ from .errors import HostileLayer, shown
 from .overlay_marks import OPAQUE_XATTR, is_whiteout
 from .parents import Parents, Place, check_depth
 from .policy import Limits
-from .stream import LayerStream
+from .stream import CHUNK, LayerStream
 from .tarstream import Entry
 
 #: What the name of an entry begins with that hides another (OCI image-spec layer.md).
@@ -34,6 +34,11 @@ _OPAQUE = b".wh..wh..opq"
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 #: What may be set on a file of the host; trusted.* steers overlayfs, security.selinux is the host's policy's business.
 _XATTRS_KEPT = ("user.", "security.capability", "system.posix_acl_access", "system.posix_acl_default")
+_ZEROS = bytes(CHUNK)
+#: What file systems say of an attribute that they have no place for, setxattr(2): ext4 speaks of space.
+_TOO_LARGE = (errno.ENOSPC, errno.E2BIG, errno.ERANGE)
+#: Bytes of attributes that every file system has place for. ext4 has a block of 1 KiB at least for those of a file.
+_LARGE = 512
 _MAX_ID = (1 << 32) - 2
 #: As much as a listing of what is odd about a layer shows.
 _LISTED = 20
@@ -45,7 +50,8 @@ class Unpacker:
 
     def __init__(self, root_fd: int, limits: Limits) -> None:
         self._limits = limits
-        self._parents = Parents(root_fd)
+        self._parents = Parents(root_fd, self._count_name)
+        self._names = 0
         self._directory_times: dict[bytes, int] = {}
         self.outside_links: list[tuple[bytes, bytes]] = []
         self.entries = 0
@@ -79,10 +85,7 @@ class Unpacker:
 
     def _place(self, source: LayerStream, entry: Entry) -> None:
         self.entries += 1
-        if self.entries > self._limits.entries:
-            raise HostileLayer(
-                f"the layer has more than {self._limits.entries} entries", "Raise max_entries if it is meant to"
-            )
+        self._count_name()
         path = clean(entry.name)
         if entry.uid > _MAX_ID or entry.gid > _MAX_ID:
             raise HostileLayer(f"entry {shown(entry.name)}: owner {entry.uid}:{entry.gid} is no user or group ID")
@@ -152,6 +155,15 @@ class Unpacker:
         finally:
             os.close(fd)
 
+    def _count_name(self) -> None:
+        """Raises HostileLayer. An entry of a long path may imply hundreds of directories, each an inode too."""
+        self._names += 1
+        if self._names > self._limits.entries:
+            raise HostileLayer(
+                f"the layer has more than {self._limits.entries} entries, with the directories that they imply",
+                "Raise max_entries if it is meant to",
+            )
+
     def _count(self, entry: Entry) -> None:
         """Raises HostileLayer. A hole counts: whatever reads or copies the file meets all of it."""
         self.size += entry.size
@@ -164,9 +176,13 @@ class Unpacker:
 
     @staticmethod
     def _copy(source: LayerStream, fd: int, size: int) -> None:
+        """Zeros become a hole again, as most of them were one, but for the last ones, which make the file as long."""
         while size:
             chunk = source.read_some(size)
             size -= len(chunk)
+            if size and _ZEROS.startswith(chunk):
+                os.lseek(fd, len(chunk), os.SEEK_CUR)
+                continue
             written = os.write(fd, chunk)
             while written < len(chunk):
                 written += os.write(fd, chunk[written:])
@@ -260,13 +276,17 @@ class Unpacker:
         os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=parent, follow_symlinks=False)
 
     def _xattrs(self, entry: Entry, target: int | bytes) -> None:
+        follow = {} if isinstance(target, int) else {"follow_symlinks": False}
         for key, value in entry.xattrs.items():
             if not key.startswith(_XATTRS_KEPT) or key.startswith("user.overlay."):
                 self.xattrs_dropped.add(key)
-            elif isinstance(target, int):
-                os.setxattr(target, key, value)
-            else:
-                os.setxattr(target, key, value, follow_symlinks=False)
+                continue
+            try:
+                os.setxattr(target, key, value, **follow)
+            except OSError as error:
+                if error.errno not in _TOO_LARGE or sum(map(len, entry.xattrs.values())) < _LARGE:
+                    raise
+                raise _too_large(error, entry, key) from error
 
     def _set_directory_times(self) -> None:
         """Last, as every entry placed in a directory moves its times; the deepest first."""
@@ -320,6 +340,15 @@ def clean(name: bytes) -> bytes:
 def _through(parent: int, name: bytes) -> bytes:
     """A path for the calls that take no directory descriptor; not followed when used with follow_symlinks=False."""
     return b"/proc/self/fd/%d/%s" % (parent, name)
+
+
+def _too_large(error: OSError, entry: Entry, key: str) -> KernelError:
+    size, together = len(entry.xattrs[key]), sum(map(len, entry.xattrs.values()))
+    hint = (
+        f"{key} has {size} bytes, all its attributes {together}: the file system of the image store has no place for "
+        "so much, or is full. ext4 has one block for it, and more where it was made with the feature ea_inode"
+    )
+    return KernelError(error.errno or errno.EIO, "setxattr", entry.name[:200], hint)
 
 
 def _placed(error: OSError, entry: Entry) -> Exception:

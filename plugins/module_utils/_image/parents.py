@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from typing import NamedTuple
 
 from .._kernel import openat2
@@ -32,10 +33,11 @@ class Place(NamedTuple):
 
 
 class Parents:
-    """``implied`` are the directories that the archive uses and did not carry."""
+    """``implied`` are the directories that the archive uses and did not carry; ``made`` is called for each that is."""
 
-    def __init__(self, root: int) -> None:
+    def __init__(self, root: int, made: Callable[[], None]) -> None:
         self.root = Place(root, b"")
+        self._made_one = made
         self.implied: set[bytes] = {b""}
         self._prefix = os.readlink(_through(root))
         self._known: dict[bytes, Place] = {}
@@ -113,6 +115,7 @@ class Parents:
     def _imply(self, parent: int, name: bytes, directory: bytes) -> None:
         """Make one directory; also over a whiteout of the same layer."""
         path = Place(parent, self._path(parent, directory)).inside(name)
+        self._made_one()
         try:
             os.mkdir(name, 0o755, dir_fd=parent)
         except FileExistsError:

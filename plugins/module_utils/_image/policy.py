@@ -19,7 +19,8 @@ DEEPEST = 512
 
 @dataclass(frozen=True)
 class Limits:
-    """Where a layer is taken for a bomb: the bytes it unpacks to, with the holes of sparse files, and its entries."""
+    """Where a layer is taken for a bomb: the bytes it unpacks to, with the holes of sparse files, and its entries, with
+    the directories that they imply."""
 
     size: int = 64 << 30
     entries: int = 4_000_000

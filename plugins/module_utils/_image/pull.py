@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import time
@@ -30,6 +31,9 @@ from .write import Writer
 
 _BEFORE_RETRY = 1.0
 _LOOK_EVERY = 0.2
+#: Bytes that may come beside the layers: skopeo takes no manifest and no configuration of more than 4 MiB each. A layer
+#: that does not stop is seen after that, as skopeo reads on until the disk is full and compares digests only then.
+_BESIDE = 16 << 20
 
 
 def pull(source: Registry, writer: Writer, seen: Seen, policy: Policy, progress: Progress) -> str:
@@ -38,37 +42,38 @@ def pull(source: Registry, writer: Writer, seen: Seen, policy: Policy, progress:
     document = parse_document(manifest, "manifest")
     progress.update("asking", text=source.reference)
     incoming = Incoming(writer)
-    incoming.offer([layer["digest"] for layer in document["layers"]])
-    with copying(source, seen.key, incoming.blobs, incoming.layout) as copy:
-        config = _config(source, seen.key, document)
+    due = incoming.offer({layer["digest"]: layer["size"] for layer in document["layers"]})
+    with copying(source, seen.key, incoming.blobs, incoming.layout, due) as copy:
+        config = _config(source, seen.key, document, copy)
         parsed = configs.parse(config)
         platforms.check(parsed, source.platform, f"image {source.reference}")
         layers = layers_of(document, diff_ids_of(parsed))
-        disk.check_room(writer.store.root, incoming.missing(layers), f"image {source.reference}")
+        disk.check_room(writer.store.root, due, f"image {source.reference}")
         incoming.take(layers, policy, progress, copy)
     incoming.keep(layers)
     return writer.put_image(manifest, config)
 
 
 @contextlib.contextmanager
-def copying(source: Registry, digest: str, blobs: str, layout: str) -> Iterator[Copying]:
+def copying(source: Registry, digest: str, blobs: str, layout: str, due: int) -> Iterator[Copying]:
     """Has skopeo bring the image with that manifest: what is not in the directory ``blobs`` appears there, and is in
-    ``layout`` until it is complete."""
+    ``layout`` until it is complete. skopeo's temporary files are beside that. Its layers have ``due`` bytes."""
     name, access = references.parse(source.reference), source.access
     with access.options("src-", name.domain) as (options, fds):
         command = [*access.global_options(), "copy", *options, *COPY_OPTIONS]
         command += [f"--dest-shared-blob-dir={blobs}", f"docker://{name.at(digest)}", f"oci:{layout}:image"]
-        process = Copying(command, source.reference, fds, access.retries, (blobs, layout))
+        skopeo = functools.partial(Skopeo, command, source.reference, fds, os.path.dirname(layout))
+        process = Copying(skopeo, source.reference, access.retries, (blobs, layout), due)
         try:
             yield process
         finally:
             process.close()
 
 
-def _config(source: Registry, digest: str, manifest: Mapping[str, Any]) -> bytes:
+def _config(source: Registry, digest: str, manifest: Mapping[str, Any], copy: Copying) -> bytes:
     name = references.parse(source.reference)
     wanted = manifest["config"]["digest"]
-    config = transport.inspect(f"docker://{name.at(digest)}", source.access, name.domain, config=True)
+    config = transport.inspect(f"docker://{name.at(digest)}", source.access, name.domain, True, copy.going)
     if digests.of_bytes(config) != wanted:
         raise ImageError(f"{source.reference}: the configuration's digest is not {wanted}")
     return config
@@ -81,10 +86,11 @@ class Copying:
     """
 
     def __init__(
-        self, command: list[str], what: str, fds: tuple[int, ...], retries: int, directories: tuple[str, str]
+        self, start: Callable[[], Skopeo], what: str, retries: int, directories: tuple[str, str], due: int
     ) -> None:
-        """``directories`` are those in which it arrives: complete, and not yet."""
-        self._start: Callable[[], Skopeo] = lambda: Skopeo(command, what, fds)
+        """``directories`` are those in which it arrives: complete, and not yet. ``due`` bytes of layers are to come."""
+        self.due = due
+        self._start = start
         self._what, self._left, self._directories = what, retries, directories
         self._before = bytes_below(*directories)
         self._arrived, self._looked = 0, 0.0
@@ -92,7 +98,7 @@ class Copying:
         self._process = self._start()
 
     def going(self) -> bool:
-        """Whether more may come. Raises Unreachable where it has failed for good."""
+        """Whether more may come. Raises Unreachable where it has failed for good, ImageError where too much comes."""
         try:
             if self._process.running:
                 self._watch()
@@ -118,8 +124,13 @@ class Copying:
         return self._arrived
 
     def _watch(self) -> None:
-        """Raises Unreachable where the registry has fallen silent."""
+        """Raises Unreachable where the registry has fallen silent, ImageError where it does not stop."""
         arrived = self.arrived
+        if arrived > self.due + _BESIDE:
+            raise ImageError(
+                f"{self._what}: {arrived} bytes have come, and by its manifest its missing layers have {self.due}",
+                "The registry, or a proxy before it, sends something else: see which",
+            )
         if time.monotonic() - self._moved >= transport.SILENCE:
             raise transport.silent(self._what, f"nothing has come after {arrived >> 20} MB")
 

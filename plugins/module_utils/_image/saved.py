@@ -46,15 +46,18 @@ def half_made_path(path: str) -> str:
     return f"{os.path.dirname(path)}/{locations.HALF_MADE}{os.path.basename(path)}"
 
 
-def name_in(image: Image) -> str:
-    """The name that an image bears in what it is saved into."""
-    return references.parse(image.reference).familiar if image.reference else "image:latest"
+def name_in(image: Image, form: str) -> str:
+    """The name that an image bears in what it is saved into; a Docker archive knows tags alone, and none is none."""
+    if not image.reference:
+        return "image:latest"
+    name = references.parse(image.reference)
+    return "" if name.digest and form == "docker-archive" else name.familiar
 
 
 def holds(saved: Saved, image: Image, form: str) -> bool:
     """Whether it is this image, saved in that form and under its name."""
     config = image.manifest["config"]["digest"]
-    return (saved.form, saved.config, saved.name) == (form, config, _in_full(name_in(image)))
+    return (saved.form, saved.config, saved.name) == (form, config, _in_full(name_in(image, form)))
 
 
 def look(path: str, form: str) -> Saved:
@@ -153,6 +156,6 @@ def _list(content: bytes) -> list[Mapping[str, Any]]:
 def _in_full(name: Any) -> str:
     """As two spellings of a name compare."""
     try:
-        return str(references.parse(name)) if isinstance(name, str) else ""
+        return str(references.parse(name)) if isinstance(name, str) and name else ""
     except ImageError:
         return str(name)

@@ -104,7 +104,7 @@ def check_pin(reference: str, source: Source, seen: Seen, digest: str) -> None:
 
 def key_of(*parts: Any) -> str:
     """A key made of plain data; names of files in it need not be UTF-8."""
-    return digests.of_bytes(digests.canonical(parts, "surrogatepass"))
+    return digests.of_bytes(digests.canonical(parts))
 
 
 def stamp_of_file(path: str) -> str:

@@ -22,7 +22,8 @@ from typing import Any, BinaryIO
 from .errors import HostileLayer, ImageError
 
 _READ = 1 << 18
-_CHUNK = 1 << 19
+#: Bytes that come at once at most.
+CHUNK = 1 << 19
 _WAITING = 8
 
 
@@ -185,11 +186,11 @@ def _gunzip(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
                         break
                     decoder = zlib.decompressobj(31)
                 # Bounded: a small chunk of a bomb becomes gigabytes at once.
-                if out := decoder.decompress(chunk, _CHUNK):
+                if out := decoder.decompress(chunk, CHUNK):
                     yield out
                 chunk = decoder.unconsumed_tail or decoder.unused_data
         while not decoder.eof:
-            if not (out := decoder.decompress(b"", _CHUNK)):
+            if not (out := decoder.decompress(b"", CHUNK)):
                 raise HostileLayer("the layer's gzip stream is cut short")
             yield out
     except zlib.error as error:
@@ -213,7 +214,7 @@ def _unpack_members(first: bytes, chunks: Iterator[bytes], kind: str) -> Iterato
                     if not chunk:
                         break
                     decoder = new()
-                if out := decoder.decompress(chunk, _CHUNK):
+                if out := decoder.decompress(chunk, CHUNK):
                     yield out
                 chunk = decoder.unused_data if decoder.eof else b""  # pylint: disable=using-constant-test
         if not decoder.eof:
@@ -232,7 +233,7 @@ def _through_zstd(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
     feeder = threading.Thread(target=_feed, args=(process.stdin, first, chunks), daemon=True)
     feeder.start()
     try:
-        while chunk := process.stdout.read(_CHUNK):
+        while chunk := process.stdout.read(CHUNK):
             yield chunk
         message = process.stderr.read().decode("utf-8", "replace").strip()
         feeder.join()

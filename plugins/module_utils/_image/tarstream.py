@@ -31,6 +31,9 @@ MAX_SPARSE_PARTS = 1 << 20
 _MAX_SIZE = (1 << 63) - 1
 _MAX_TIME_NS = ((1 << 63) - 1) * 1_000_000_000
 _MAX_DEVICE = ((1 << 12) - 1, (1 << 20) - 1)
+#: GNU's pax records of a sparse file: 0.1 has the map in one, 0.0 in many of the same names, and their order counts.
+_SPARSE_MAP = b"GNU.sparse.map"
+_SPARSE_PAIR = (b"GNU.sparse.offset", b"GNU.sparse.numbytes")
 _REGULAR = (b"0", b"\0", b"7", b"S")
 
 FILE, HARDLINK, SYMLINK, CHAR, BLOCK_DEVICE, DIRECTORY, FIFO = range(7)
@@ -96,7 +99,7 @@ def entries(source: Source) -> Iterator[Entry]:
         elif kind in (b"L", b"K"):
             records.add([(_LONG[kind], _payload(source, size).rstrip(b"\0"))])
         else:
-            yield _entry(source, header, kind, size, {**shared.values, **records.values} if shared else records.values)
+            yield _entry(source, header, kind, size, {**shared.all(), **records.all()} if shared else records.all())
             if headers > 1:
                 records = _Records(MAX_RECORDS)
             headers = 0
@@ -106,21 +109,34 @@ class _Records:
     """Records of headers that came one after the other, bounded as a whole."""
 
     def __init__(self, limit: int) -> None:
-        self.values: dict[bytes, bytes] = {}
+        self._values: dict[bytes, bytes] = {}
+        self._map: list[bytes] = []
         self._limit = limit
         self._size = 0
 
     def __bool__(self) -> bool:
-        return bool(self.values)
+        return bool(self._values or self._map)
+
+    def all(self) -> Mapping[bytes, bytes]:
+        """The records by name; a sparse map that came in pieces as the one record that later formats have."""
+        return {**self._values, _SPARSE_MAP: b",".join(self._map)} if self._map else self._values
 
     def add(self, more: Iterable[tuple[bytes, bytes]]) -> None:
         """A later record wins. Raises HostileLayer."""
         for key, value in more:
-            had = self.values.get(key)
+            had = self._values.get(key)
             self._size += len(value) - len(had) if had is not None else _RECORD_COST + len(key) + len(value)
             if self._size > self._limit:
                 raise HostileLayer(f"tar headers hold more than {self._limit} bytes of records")
-            self.values[key] = value
+            if key in _SPARSE_PAIR:
+                self._add_to_map(key, value)
+            else:
+                self._values[key] = value
+
+    def _add_to_map(self, key: bytes, value: bytes) -> None:
+        if key != _SPARSE_PAIR[len(self._map) % 2] or not value.isdigit():
+            raise HostileLayer("a damaged sparse map")
+        self._map.append(value)
 
 
 def padded(size: int) -> int:
@@ -204,7 +220,7 @@ def _entry(source: Source, header: bytes, kind: bytes, size: int, records: Mappi
         _apply(entry, records)
     if kind == b"S":
         _old_sparse(source, header, entry)
-    elif records and b"GNU.sparse.major" in records or b"GNU.sparse.map" in records:
+    elif b"GNU.sparse.major" in records or _SPARSE_MAP in records:
         _pax_sparse(source, records, entry)
     _check_ranges(entry)
     return entry
@@ -293,12 +309,12 @@ def _sparse_parts(field: bytes) -> list[tuple[int, int]]:
 
 
 def _pax_sparse(source: Source, records: Mapping[bytes, bytes], entry: Entry) -> None:
-    """Pax sparse 0.1 (the map is a record) and 1.0 (the map stands before the data)."""
+    """Pax sparse 0.0 and 0.1 (the map is a record) and 1.0 (the map stands before the data)."""
     entry.name = records.get(b"GNU.sparse.name", entry.name)
     size = records.get(b"GNU.sparse.realsize", records.get(b"GNU.sparse.size", b""))
     entry.size = _decimal(size, "sparse size")
-    if b"GNU.sparse.map" in records:
-        numbers = [_decimal(n, "sparse map") for n in records[b"GNU.sparse.map"].split(b",") if n]
+    if _SPARSE_MAP in records:
+        numbers = [_decimal(n, "sparse map") for n in records[_SPARSE_MAP].split(b",") if n]
     else:
         numbers = _map_before_data(source, entry)
     if len(numbers) % 2 or len(numbers) > 2 * MAX_SPARSE_PARTS:

@@ -30,6 +30,10 @@ _KEPT = ("user.", "security.capability", "system.posix_acl_access", "system.posi
 #: O_NONBLOCK: what was a file a moment ago may be a FIFO by now, in a container that runs.
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _COPY = 1 << 20
+#: Bytes of holes from which on a file is written as a sparse one. Below it holes are written as zeros, as Docker does:
+#: engines of Go read GNU's sparse form, but cannot write it, so that podman could load the image and never save or push
+#: it. Above, whoever compresses or copies the layer would be busy with nothing (lastlog of a large user ID has 256 GB).
+_SPARSE_FROM = 1 << 30
 
 
 @dataclass
@@ -297,11 +301,11 @@ def _redirects(fd: int) -> bool:
 
 
 def _data_parts(fd: int, status: os.stat_result) -> list[tuple[int, int]] | None:
-    """The parts of a sparse file that hold data, lseek(2) SEEK_DATA; None where there are no holes."""
-    if status.st_blocks * 512 >= status.st_size:
+    """The parts of a sparse file that hold data, lseek(2) SEEK_DATA; None where its holes are written as zeros."""
+    if status.st_size - status.st_blocks * 512 < _SPARSE_FROM:
         return None
     parts = list(_segments(fd, status.st_size))
-    if parts == [(0, status.st_size)]:
+    if status.st_size - sum(length for _offset, length in parts) < _SPARSE_FROM:
         return None
     # GNU tar marks the file's end by an empty part where it ends in a hole.
     return parts if parts and sum(parts[-1]) == status.st_size else [*parts, (status.st_size, 0)]

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import time
+from collections.abc import Callable
 from typing import Any
 
 from .._kernel import process
@@ -37,6 +39,8 @@ _HINTS = (
 #: Seconds in which a registry says nothing, and no byte comes, after which it is not waited for any longer: what it may
 #: ask a client to wait because of too many requests is less.
 SILENCE = 360.0
+#: Seconds between two looks at something else.
+_MEANWHILE = 0.2
 
 
 def silent(what: str, how: str) -> Unreachable:
@@ -49,14 +53,17 @@ def silent(what: str, how: str) -> Unreachable:
 class Skopeo:
     """One skopeo process, which ends with this one. Its last error line is the error."""
 
-    def __init__(self, arguments: list[str], what: str, fds: tuple[int, ...] = ()) -> None:
+    def __init__(self, arguments: list[str], what: str, fds: tuple[int, ...] = (), temporary: str = "") -> None:
+        """Whatever copies gives it a directory for ``temporary`` files, of which it unpacks and packs whole archives:
+        it would leave them in /var/tmp, where nobody removes them, if it is killed."""
         source.need_program("skopeo", "skopeo")
+        place = [f"--tmpdir={temporary}"] if temporary else []
         self._what = what
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         ours = process.pidfd_open(os.getpid())
         try:
             self._process: Any = subprocess.Popen(
-                ["skopeo", *arguments],
+                ["skopeo", *place, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
@@ -70,12 +77,17 @@ class Skopeo:
     def running(self) -> bool:
         return self._process.poll() is None
 
-    def output(self) -> bytes:
-        """Wait for its end. Raises Unreachable."""
-        try:
-            output, _nothing = self._process.communicate(timeout=SILENCE)
-        except subprocess.TimeoutExpired:
-            raise silent(self._what, "no answer") from None
+    def output(self, meanwhile: Callable[[], object] = lambda: None) -> bytes:
+        """Wait for its end, and see to something else now and then. Raises Unreachable, and what that raises."""
+        end = time.monotonic() + SILENCE
+        while True:
+            try:
+                output, _nothing = self._process.communicate(timeout=_MEANWHILE)
+                break
+            except subprocess.TimeoutExpired:
+                if time.monotonic() >= end:
+                    raise silent(self._what, "no answer") from None
+            meanwhile()
         self.check()
         return bytes(output)
 
@@ -104,12 +116,14 @@ def _message(line: str) -> str:
     return text[:-1].replace('\\"', '"') if found and text.endswith('"') else line
 
 
-def inspect(name: str, access: Access, registry: str, config: bool = False) -> bytes:
-    """A raw manifest or, with ``config``, image configuration. Raises Unreachable, ImageError."""
+def inspect(
+    name: str, access: Access, registry: str, config: bool = False, meanwhile: Callable[[], object] = lambda: None
+) -> bytes:
+    """A raw manifest or, with ``config``, image configuration. Raises as Skopeo.output() does."""
     with access.options("", registry) as (options, fds):
         kind = ["--config", "--raw"] if config else ["--raw"]
         process = Skopeo([*access.global_options(), "inspect", *kind, *options, name], name, fds)
         try:
-            return process.output()
+            return process.output(meanwhile)
         finally:
             process.close()

@@ -36,10 +36,12 @@ def unarchive(source: Archive, writer: Writer, policy: Policy, progress: Progres
     path = source.path if source.handed is None else source.handed.archive(f"archive {source.path}")
     form = _form(source, path)
     if os.path.isfile(path):
-        disk.check_room(writer.store.root, os.stat(path).st_size, f"archive {source.path}")
+        # skopeo unpacks an oci-archive as a whole before it copies the blobs.
+        copies = 2 if form == "oci-archive" else 1
+        disk.check_room(writer.store.root, copies * os.stat(path).st_size, f"archive {source.path}")
     name = f"{form}:{path}" + (f":{source.reference}" if source.reference else "")
-    command = [*source.access.global_options(), "copy", *COPY_OPTIONS]
-    copying = Skopeo([*command, f"--dest-shared-blob-dir={incoming.blobs}", name, incoming.target], source.path)
+    command = [*source.access.global_options(), "copy", *COPY_OPTIONS, f"--dest-shared-blob-dir={incoming.blobs}"]
+    copying = Skopeo([*command, name, incoming.target], source.path, temporary=writer.staging)
     try:
         copying.check()
     except Unreachable as error:
@@ -51,7 +53,7 @@ def unarchive(source: Archive, writer: Writer, policy: Policy, progress: Progres
     check_manifest(document, source.path, len(manifest))
     config = _read(incoming, document["config"]["digest"])
     if form in ("docker-archive", "dir"):
-        manifest, config = _as_it_was(source, name, document)
+        manifest, config = _as_it_was(source, name, document, writer.staging)
     parsed = configs.parse(config)
     platforms.check_system(parsed, f"archive {source.path}")
     layers = layers_of(document, diff_ids_of(parsed))
@@ -91,9 +93,10 @@ def _listing(form: str, path: str, name: str) -> bytes:
     return b""
 
 
-def _as_it_was(source: Archive, name: str, document: Mapping[str, Any]) -> tuple[bytes, bytes]:
+def _as_it_was(source: Archive, name: str, document: Mapping[str, Any], temporary: str) -> tuple[bytes, bytes]:
     """skopeo makes an OCI configuration of Docker's, and what OCI has no word for (a health check) is lost."""
-    inspecting = Skopeo([*source.access.global_options(), "inspect", "--config", "--raw", name], source.path)
+    command = [*source.access.global_options(), "inspect", "--config", "--raw", name]
+    inspecting = Skopeo(command, source.path, temporary=temporary)
     try:
         config = inspecting.output()
     finally:

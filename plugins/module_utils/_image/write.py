@@ -130,11 +130,15 @@ class Writer:
         self.kernel.files.rename(path, self.store.blob_path(digest))
 
     def take_layer(self, home: str, key: str, record: Mapping[str, Any]) -> None:
-        """An unpacked layer (``home``/fs) and its record; sync() was called after the last change to it."""
+        """An unpacked layer (``home``/fs) and its record; sync() was called after the last change to it.
+
+        One that is there already stays. Somebody may have removed its ``fs`` alone: then it is missing (Image.missing).
+        """
         target = self.store.layer_home(key)
-        if os.path.isdir(target):
+        if os.path.isdir(target + "/fs"):
             self.kernel.files.remove_tree(home)
             return
+        self.kernel.files.remove_tree(target)
         self.kernel.files.write_json(home + "/layer.json", record)
         os.chmod(home, 0o755)
         self.kernel.files.rename(home, target)
