@@ -47,7 +47,7 @@ def canonical(document: Any) -> bytes:
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     try:
         return text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which JSON can write by an escape alone, or a name not in UTF-8
+    except UnicodeEncodeError:  # half of a surrogate pair (an escape in JSON), or a name not in UTF-8
         return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
 
