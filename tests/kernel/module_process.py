@@ -27,7 +27,13 @@ CHANGING = {
 }
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 #: Commands that observers may run, with a word that must be among the arguments.
-READING = {"nft": "list", "skopeo": "inspect", "systemctl": "show"}
+READING = {
+    "ip6tables-legacy": "-S",
+    "iptables-legacy": "-S",
+    "nft": "list",
+    "skopeo": "inspect",
+    "systemctl": "show",
+}
 
 
 def run_module(name: str, params: dict[str, Any], check: bool = False) -> dict[str, Any]:
