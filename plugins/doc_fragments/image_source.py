@@ -63,7 +63,8 @@ options:
     suboptions:
       path:
         description:
-          - The archive or directory, on the host, or on the controller with O(archive.remote_src=false).
+          - The archive or directory, on the host, or on the controller with O(archive.remote_src=false). An archive may
+            be compressed.
         type: path
         required: true
       remote_src:
@@ -73,7 +74,7 @@ options:
         type: bool
         default: true
       format:
-        description: V(auto) finds it out.
+        description: V(auto) finds it out, but for an archive that is compressed with zstd.
         type: str
         choices: [auto, oci, oci-archive, docker-archive, dir]
         default: auto

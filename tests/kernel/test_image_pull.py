@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -19,7 +20,11 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.barekernel.containers.plugins.module_utils._image.difference import differences
 from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Image, Store
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import converge, predict
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import (
+    Interrupted,
+    converge,
+    predict,
+)
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_store import (
     ImageExport,
     ImageInfo,
@@ -210,6 +215,39 @@ def test_archives(tmp_path: Path, form: str) -> None:
     assert [layer["diff_id"] for layer in outcome.facts["image"]["layers"]] == layout.diff_ids
     assert outcome.facts["image"]["config"]["Labels"] == {"k": "v"}
     assert apply(**params).plan.actions == []
+
+
+@pytest.mark.parametrize("program", ["gzip", "bzip2", "xz", "zstd"])
+@pytest.mark.parametrize("form", ["oci-archive", "docker-archive"])
+def test_compressed_archives(tmp_path: Path, form: str, program: str) -> None:
+    layout = example(tmp_path / "layout", second="gzip")
+    target = tmp_path / "archive"
+    subprocess.run(["skopeo", "copy", "-q", f"oci:{layout.path}:image", f"{form}:{target}:example/app:1"], check=True)
+    with open(target, "rb") as plain, open(tmp_path / "packed", "wb") as packed:
+        subprocess.run([program, "-c"], stdin=plain, stdout=packed, check=True)
+    params = {"name": "app", "archive": {"path": str(tmp_path / "packed")}}
+    if program == "zstd":
+        with pytest.raises(Interrupted, match=r"is compressed with zstd. Say in archive.format"):
+            apply(**params)
+        params["archive"]["format"] = form
+    predicted, outcome = checked(**params), apply(**params)
+    assert predicted.plan.actions == outcome.plan.actions
+    assert [layer["diff_id"] for layer in outcome.facts["image"]["layers"]] == layout.diff_ids
+    assert apply(**params).plan.actions == []
+
+
+@pytest.mark.parametrize(
+    ("size", "end", "says"), [("4K", None, "unpacks to more than 4096 bytes"), ("1G", -30, "gzip data are damaged")]
+)
+def test_an_archive_of_gzip_that_does_not_end_or_ends_early(
+    tmp_path: Path, size: str, end: int | None, says: str
+) -> None:
+    layout, target = example(tmp_path / "layout", second="gzip"), tmp_path / "archive"
+    subprocess.run(["skopeo", "copy", "-q", f"oci:{layout.path}:image", f"docker-archive:{target}:app:1"], check=True)
+    target.write_bytes(gzip.compress(target.read_bytes())[:end])
+    with pytest.raises(Interrupted, match=f"{target}.*{says}"):
+        apply(name="app", archive={"path": str(target)}, policy={"max_size": size})
+    assert images.left() == []
 
 
 def test_another_name(server: registry.Registry, tmp_path: Path) -> None:

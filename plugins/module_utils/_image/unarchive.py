@@ -6,22 +6,26 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import tarfile
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
+from .._kernel.errors import KernelError
 from . import config as configs
 from . import digest as digests
 from . import disk, platforms
-from .errors import ImageError, Unreachable
+from .errors import HostileLayer, ImageError, Unreachable
 from .from_archive import Archive
 from .incoming import COPY_OPTIONS, Incoming
 from .manifest import check_manifest, layers_of
 from .policy import Policy
 from .progress import Progress
 from .store import diff_ids_of, parse_document, reference_of
+from .stream import CHUNK, compression_of
 from .transport import Skopeo
 from .write import Writer
 
@@ -34,6 +38,8 @@ def unarchive(source: Archive, writer: Writer, policy: Policy, progress: Progres
     progress.update("reading", text=source.path)
     incoming = Incoming(writer)
     path = source.path if source.handed is None else source.handed.archive(f"archive {source.path}")
+    if os.path.isfile(path) and _compression(path) == "gzip":
+        path = _unzipped(source, path, writer, policy)
     form = _form(source, path)
     if os.path.isfile(path):
         # skopeo unpacks an oci-archive as a whole before it copies the blobs.
@@ -60,6 +66,37 @@ def unarchive(source: Archive, writer: Writer, policy: Policy, progress: Progres
     incoming.take(layers, policy, progress)
     incoming.keep(layers)
     return writer.put_image(manifest, config)
+
+
+def _compression(path: str) -> str:
+    with open(path, "rb") as start:
+        return compression_of(start.read(8))
+
+
+def _unzipped(source: Archive, path: str, writer: Writer, policy: Policy) -> str:
+    """The same archive as a plain file in staging. skopeo takes some compressions, but of a docker-archive not gzip's
+    (1.9, "invalid tar header"), which `docker save | gzip` is.
+
+    Raises HostileLayer where it does not end, ImageError where it is damaged, KernelError where the disk is full.
+    """
+    plain, size = writer.path("archive"), 0
+    try:
+        with gzip.open(path) as packed, open(plain, "xb") as out:
+            while piece := _piece(packed, source):
+                size += len(piece)
+                if size > policy.limits.size:
+                    raise HostileLayer(f"archive {source.path} unpacks to more than {policy.limits.size} bytes")
+                out.write(piece)
+    except OSError as error:
+        raise KernelError.wrap(error, "write", plain) from error
+    return plain
+
+
+def _piece(packed: gzip.GzipFile, source: Archive) -> bytes:
+    try:
+        return packed.read(CHUNK)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ImageError(f"{source.path} is no archive of an image: its gzip data are damaged ({error})") from error
 
 
 def _with_names(error: Unreachable, source: Archive, form: str, path: str) -> ImageError:
@@ -114,6 +151,8 @@ def _form(source: Archive, path: str) -> str:
         with tarfile.open(path) as archive:
             names = {name.removeprefix("./") for name in archive.getnames()}
     except (tarfile.TarError, EOFError, OSError):
+        if _compression(path) == "zstd":  # Python unpacks the others
+            raise ImageError(f"{source.path} is compressed with zstd", "Say in archive.format what it holds") from None
         raise ImageError(f"{source.path} is no archive of an image") from None
     if "manifest.json" in names:
         return "docker-archive"
