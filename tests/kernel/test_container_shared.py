@@ -296,3 +296,23 @@ def test_when_the_other_one_has_new_namespaces_it_is_restarted_and_keeps_what_it
     ]
     assert namespace(info(B)["pid"], "ipc") == namespace(info(A)["pid"], "ipc")
     assert run(B, "ls", "/written")["rc"] == 0
+
+
+@pytest.mark.parametrize("user", ["private", "host"])
+def test_one_whose_namespace_lost_its_name_comes_back_into_one_that_has_it(user: str) -> None:
+    """Its process keeps the old one, in which no link or address would be changed any more."""
+    network = {"name": "bktest0", "addresses": ["10.88.7.1/24"]}
+    options = {"networks": [{"name": "bktest0", "addresses": ["10.88.7.9/24"]}]}
+    apply("bridge_network", **network)
+    try:
+        declare(A, {"user": user}, **options)
+        subprocess.run(["ip", "netns", "delete", f"bk-{A}"], check=True)
+        actions = declare(A, {"user": user}, **options)
+        assert f"stop container {A} (to restart it with another namespace_owner)" in actions
+        named = os.stat(f"/run/netns/bk-{A}").st_ino
+        assert namespace(info(A)["pid"], "network") == f"net:[{named}]"
+        assert "10.88.7.9/24" in run(A, "ip", "address", "show", "eth0")["stdout"]
+        assert declare(A, {"user": user}, **options) == []
+        apply("ns_container", name=A, state="absent")
+    finally:
+        apply("bridge_network", name="bktest0", state="absent")

@@ -165,7 +165,7 @@ def _before(container: Container, observed: ContainerObserved) -> dict[str, Any]
         "limits": _limits_now(observed),
         "networks": networks_before(container, observed),
         "ports": ports_before(container.name, observed),
-        "namespace_owner": dict.fromkeys(observed.strayed, "an earlier process of that container"),
+        "namespace_owner": dict.fromkeys(observed.strayed, "nothing that has its name any more"),
     }
     return view(observed.documents, live, _identity(container.name, observed.files))
 

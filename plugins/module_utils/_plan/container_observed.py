@@ -71,8 +71,8 @@ class ContainerObserved:
     parsed config.json and launch.json. ``user`` is what the declared or the image's user is in the image, or the
     reason why it is not. ``root`` is (mode, uid, gid) of the image's root directory. ``directories`` are those of
     the container's own that exist, ``empty`` those that containers share and that have nothing in them. ``unusable``
-    is what would keep it from being started. ``strayed`` are the kinds of namespaces that it was started to share with
-    another container, which has got others since.
+    is what would keep it from being started. ``strayed`` are the kinds of namespaces that it is in, and that are not
+    those of its name or of the container that it shares them with any more.
     """
 
     host: Host
