@@ -61,7 +61,7 @@ def forget_flows(version: int, protocol: str, targets: Mapping[Endpoint, Endpoin
 def _flows(conntrack: Any, handle: Any, version: int, protocol: str, ports: set[int]) -> Iterator[_Flow]:
     """Those to one of these ports of any address."""
     family, number = _FAMILIES[version], _PROTOCOLS[protocol]
-    only = {"dport": next(iter(ports))} if len(ports) == 1 else {}  # the kernel then sends no others
+    only = {"dport": min(ports)} if len(ports) == 1 else {}  # the kernel then sends no others
     pattern = conntrack.NFCTAttrTuple(family=family, proto=number, **only)
     subject = f"{protocol} over IPv{version}"
     for message in netlink.request(handle.dump, tuple_orig=pattern, subject=subject, what="IPCTNL_MSG_CT_GET"):
