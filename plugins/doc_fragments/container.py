@@ -255,6 +255,7 @@ options:
   runtime:
     description:
       - The OCI runtime that starts the bundle, V(nsrun) (the collection's own), V(crun), V(runc) or a path.
+      - Those of Debian 12 (crun 1.8, runc 1.1) cannot join a user namespace, so with them set O(namespaces.user=host).
       - Applied by restart.
     type: str
     default: nsrun

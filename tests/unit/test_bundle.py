@@ -51,6 +51,11 @@ def test_a_declared_variable_wins_over_the_images() -> None:
     assert {"A=mine", "B=image", "HOSTNAME=web"} < set(environment(container(env={"A": "mine"}), IMAGE))
 
 
+@pytest.mark.parametrize(("runtime", "version"), [("nsrun", "1.2.0"), ("crun", "1.0.2"), ("/opt/runc", "1.0.2")])
+def test_other_runtimes_get_a_version_that_they_know(runtime: str, version: str) -> None:
+    assert render(container(runtime=runtime))["ociVersion"] == version
+
+
 def test_namespaces_are_private_unless_said_otherwise() -> None:
     listed = {n["type"]: n.get("path") for n in render(container(namespaces={"pid": "host"}))["linux"]["namespaces"]}
     assert "pid" not in listed

@@ -14,7 +14,14 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import launch, logs, options, restart, unit
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime import (
+    engine,
+    launch,
+    logs,
+    options,
+    restart,
+    unit,
+)
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.errors import BundleError, RuntimeFailure
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.signals import signal_number
 from hypothesis import example, given
@@ -265,3 +272,16 @@ def test_signals(name: str, number: int) -> None:
 def test_not_signals(name: str) -> None:
     with pytest.raises(RuntimeFailure):
         signal_number(name)
+
+
+def test_another_runtime_does_not_wait_for_what_only_we_tell_systemd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """runc and crun take the socket as the container's, and their `start` ends when that has spoken."""
+    runtime = tmp_path / "runtime"
+    runtime.write_text(f'#!/bin/sh\necho "$HOME:${{NOTIFY_SOCKET-none}} $5" >>{tmp_path}/calls\n')
+    runtime.chmod(0o755)
+    monkeypatch.setenv("NOTIFY_SOCKET", "/run/systemd/notify")
+    monkeypatch.setenv("HOME", "/somewhere")
+    engine._foreign(launch.Launch("web", str(tmp_path), "/cg", runtime=str(runtime)), "start", "web")
+    assert (tmp_path / "calls").read_text() == "/somewhere:none start\n"

@@ -17,6 +17,8 @@ from .container_volumes import volumes_of
 #: Inside the container, the files that the container's own directory holds for it.
 IDENTITY_FILES = ("hosts", "hostname", "resolv.conf")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#: What every other runtime knows: older releases of crun refuse a later version, whatever the bundle uses of it.
+_OTHERS_OCI_VERSION = "1.0.2"
 _OCI_NAMESPACE = {
     "user": "user",
     "network": "network",
@@ -69,7 +71,7 @@ def config_json(
     below = [mount for mount in ordered if _shows_identity(mount)]
     beside = [mount for mount in ordered if mount not in below]
     document: dict[str, Any] = {
-        "ociVersion": defaults.OCI_VERSION,
+        "ociVersion": defaults.OCI_VERSION if container.runtime == "nsrun" else _OTHERS_OCI_VERSION,
         "process": _process(container, resolved, image_config),
         "root": {"path": "rootfs", "readonly": container.read_only},
         "mounts": [

@@ -117,9 +117,17 @@ def _foreign(launch: Launch, *words: str, stdio: tuple[int, int, int] | None = N
     with tempfile.TemporaryFile() as log:
         command = [launch.runtime, "--root", record.RUNTIME_ROOT, "--log", f"/proc/self/fd/{log.fileno()}", *words]
         stdin, stdout, stderr = stdio or (subprocess.DEVNULL, None, None)
+        # Who tells systemd that the container runs is us; with that socket they would wait for the container to do it.
+        environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
         try:
             done = subprocess.run(
-                command, stdin=stdin, stdout=stdout, stderr=stderr, pass_fds=(log.fileno(),), check=False
+                command,
+                stdin=stdin,
+                stdout=stdout,
+                stderr=stderr,
+                env=environment,
+                pass_fds=(log.fileno(),),
+                check=False,
             )
         except OSError as error:
             raise RuntimeFailure(f"runtime {launch.runtime}: {error.strerror}") from None
