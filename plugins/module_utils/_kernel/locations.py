@@ -40,3 +40,5 @@ CONTAINERS_RUN = RUN + "/containers"
 NSRUN = RUN + "/nsrun"
 #: Where iproute2 and everything else looks for named network namespaces, ip-netns(8).
 NETNS = "/run/netns"
+#: How the name of a container's network namespace begins, and of the user namespace that owns it.
+CONTAINER_NETNS = "bk-"

@@ -103,20 +103,15 @@ def mark_of_netns(fd: int) -> str:
     The kernel gives the number of its file to the next namespace; its cookie (socket(7), Linux 5.14) to none. Where
     there are no cookies it is the number. Raises KernelError.
     """
-    home = open_netns(HOST)
     try:
-        setns(fd, CLONE_NEWNET)
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as inside:
-                cookie = inside.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8)
-        finally:
-            setns(home, CLONE_NEWNET)
+        with _inside(fd), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as own:
+            cookie = own.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8)
+    except KernelError:
+        raise
     except OSError as error:
         if error.errno != errno.ENOPROTOOPT:
             raise KernelError.wrap(error, "getsockopt SO_NETNS_COOKIE") from error
         return str(os.fstat(fd).st_ino)
-    finally:
-        os.close(home)
     return f"cookie {int.from_bytes(cookie, sys.byteorder)}"
 
 
@@ -187,13 +182,19 @@ def inside_netns(ref: NetnsRef) -> Iterator[None]:
     if ref.kind == "host":
         yield
         return
+    there = open_netns(ref)
+    try:
+        with _inside(there):
+            yield
+    finally:
+        os.close(there)
+
+
+@contextlib.contextmanager
+def _inside(fd: int) -> Iterator[None]:
     home = open_netns(HOST)
     try:
-        there = open_netns(ref)
-        try:
-            setns(there, CLONE_NEWNET)
-        finally:
-            os.close(there)
+        setns(fd, CLONE_NEWNET)
         try:
             yield
         finally:

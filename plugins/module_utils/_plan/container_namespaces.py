@@ -14,7 +14,7 @@ from typing import Any
 
 from .._kernel import locations
 from .container_observed import Host, Neighbour
-from .container_spec import NAMESPACES, Container
+from .container_spec import NAMESPACES, Container, netns_name
 from .errors import OptionError, Refused
 
 PRIVATE, HOST = "private", "host"
@@ -85,7 +85,7 @@ def _is_kept(kind: str, name: str, host: Host) -> bool:
 
 
 def _kept(kind: str, name: str) -> str:
-    return f"{locations.NETNS if kind == 'network' else locations.USERNS}/bk-{name}"
+    return f"{locations.NETNS if kind == 'network' else locations.USERNS}/{netns_name(name)}"
 
 
 def _source(container: Container, kind: str, idmap: tuple[int, int] | None, neighbours: Mapping[str, Neighbour]) -> str:

@@ -15,7 +15,7 @@ from .._kernel.namespaces import HOST, NetnsRef
 from .._kernel.netlink_ip import Route
 from .container_observed import ContainerObserved
 from .container_resolve import network_of
-from .container_spec import Container, Resolved
+from .container_spec import Container, Resolved, netns_name
 from .links import DeleteLink
 from .netns import ALWAYS, DeleteNetns, NetnsDesired, NetnsObserved, plan_netns, plan_netns_absent
 from .network import Network, Published
@@ -39,11 +39,6 @@ class ContainerNetwork:
     veths: Mapping[str, VethObserved] = field(default_factory=dict)
     stale: tuple[str, ...] = ()
     ends: tuple[str, ...] = ()
-
-
-def netns_name(name: str) -> str:
-    """The named network namespace of a container."""
-    return f"bk-{name}"
 
 
 def pair_name(container: str, network: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._kernel import locations
 from .network import PortRange
 
 #: Namespaces of a container that can be private, the host's or another container's.
@@ -111,3 +112,8 @@ class Resolved:
     unenforced: Mapping[str, str] = field(default_factory=dict)
     user: tuple[int, int, tuple[int, ...]] = (0, 0, ())
     namespaces: Mapping[str, str] = field(default_factory=dict)
+
+
+def netns_name(container: str) -> str:
+    """The name of a container's own network namespace, and of the user namespace that owns it."""
+    return locations.CONTAINER_NETNS + container

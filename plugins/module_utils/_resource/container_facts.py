@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .._plan.container_network import has_own_network, netns_name, networks_before, ports_before
+from .._plan.container_network import has_own_network, networks_before, ports_before
 from .._plan.container_observed import ContainerObserved
 from .._plan.container_resolve import limits
-from .._plan.container_spec import Container
+from .._plan.container_spec import Container, netns_name
 from .._plan.container_volumes import volumes_view
 from .._runtime import unit
 

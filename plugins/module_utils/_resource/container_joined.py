@@ -12,6 +12,7 @@ from typing import Any
 
 from .._kernel.namespaces import identity
 from .._plan.container_observed import Neighbour
+from .._plan.container_spec import netns_name
 from .._runtime.control import Supervised
 
 
@@ -26,7 +27,7 @@ def strayed(supervised: Supervised, documents: Mapping[str, Any], neighbours: It
     for kind, path in _joined(documents, {n.container.name: n.pid for n in neighbours}):
         there, now = identity(path), identity(_of_process(supervised.pid, kind))
         # One of its own is made anew where it is missing; without another's it would not start.
-        if now not in (None, there) and (there is not None or path.endswith(f"/bk-{supervised.name}")):
+        if now not in (None, there) and (there is not None or path.endswith("/" + netns_name(supervised.name))):
             found.append(kind)
     return tuple(found)
 

@@ -15,11 +15,10 @@ from .._plan import network as networks_
 from .._plan.container_network import (
     ContainerNetwork,
     has_own_network,
-    netns_name,
     pair_name,
     veth_desired,
 )
-from .._plan.container_spec import Attachment, Container
+from .._plan.container_spec import Attachment, Container, netns_name
 from .._plan.links import birth_name, veth_alias
 from .._plan.netns import NetnsDesired
 from .._plan.network import Network, Published

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 import stat
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -22,17 +21,13 @@ from .._kernel import locations
 from .._kernel.errors import KernelError
 from .._plan.bundle import environment, process_args
 from .._plan.container_observed import Unusable
-from .._plan.container_spec import Container
+from .._plan.container_spec import Container, netns_name
 from .._plan.container_volumes import volumes_of
 from .._plan.errors import Refused
 from .._runtime.defaults import default_mounts
 
 #: Where systemd looks for programs too, systemd.exec(5).
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_NUMBER = re.compile(r"-?[0-9]+")
-#: What can be meant where the kernel shows numbers: numbers, and for a few parameters lists and ranges of them.
-_NUMBERS = re.compile(r"-?(0[xX][0-9a-fA-F]+|[0-9]+)([,-][0-9]+)*")
-
 #: PATH_MAX and NAME_MAX of limits.h, in bytes.
 _LONGEST_PATH, _LONGEST_NAME = 4096, 255
 
@@ -115,9 +110,10 @@ def _sysctls(container: Container) -> Iterator[Unusable]:
         return
     from .._kernel import sysctl  # here, as the next ones: few containers have any
     from .._kernel.namespaces import HOST, NetnsRef
+    from .._plan.sysctl_values import GIVEN_NUMBERS, SHOWN_NUMBERS, is_mask
     from .._plan.sysctls import interface_of, sample_of
 
-    own = f"bk-{container.name}"
+    own = netns_name(container.name)
     netns = NetnsRef.named(own) if os.path.exists(f"{locations.NETNS}/{own}") else HOST
     declared = {attachment.interface for attachment in container.networks}
     for name, value in container.sysctls.items():
@@ -130,7 +126,7 @@ def _sysctls(container: Container) -> Iterator[Unusable]:
             continue
         if now is None:
             yield Unusable(f"sysctls.{name}", value, "the kernel has no such parameter for a container")
-        elif now and all(map(_NUMBER.fullmatch, now.split())) and not all(map(_NUMBERS.fullmatch, value.split())):
+        elif SHOWN_NUMBERS.fullmatch(now) and not is_mask(name) and not GIVEN_NUMBERS.fullmatch(value):
             yield Unusable(f"sysctls.{name}", value, f"takes numbers; the kernel has {now!r} now")
 
 

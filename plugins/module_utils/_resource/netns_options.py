@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .._kernel import process
+from .._kernel import locations, process
 from .._kernel.namespaces import HOST, NetnsRef
 from .._kernel.netlink_ip import DEFAULT_METRIC_V6, RT_TABLE_MAIN, Route
 from .._plan.addresses import route_key
@@ -23,7 +23,6 @@ from .._plan.sysctls import parse_sysctls
 from .._plan.veth_state import VethEnd
 
 #: What the name of a container's namespace begins with.
-_CONTAINERS = "bk-"
 PLACES = ("netns", "path", "pid", "container")
 
 
@@ -68,12 +67,12 @@ def parse_place(option: str, given: Mapping[str, Any], absent: bool = False) -> 
             raise OptionError(f"{option}.path", value, "give an absolute path")
         return NetnsRef.at(value)
     name = check_name(f"{option}.{kind}", value)
-    return NetnsRef.named(_CONTAINERS + name if kind == "container" else name)
+    return NetnsRef.named(locations.CONTAINER_NETNS + name if kind == "container" else name)
 
 
 def container_of(netns: NetnsRef) -> str:
     """The container that a namespace was named by; empty where its name is none that a container gives."""
-    return netns.value[len(_CONTAINERS) :] if netns.value.startswith(_CONTAINERS) else ""
+    return netns.value[len(locations.CONTAINER_NETNS) :] if netns.value.startswith(locations.CONTAINER_NETNS) else ""
 
 
 def _of_process(option: str, pid: int, start_time: int | None, absent: bool) -> NetnsRef:
