@@ -68,6 +68,11 @@ class Route:
         return 6 if ":" in self.to else 4
 
     @property
+    def key(self) -> RouteKey:
+        """What makes it the same route for the kernel."""
+        return (self.to, self.metric, self.table)
+
+    @property
     def is_default(self) -> bool:
         return self.to.endswith("/0")
 
@@ -160,14 +165,12 @@ def routes(netns: NetnsRef = HOST, index: int | None = None) -> tuple[Route, ...
 def route_holders(netns: NetnsRef, keys: Collection[RouteKey]) -> dict[RouteKey, tuple[int, ...]]:
     """The numbers of the interfaces that have a route of that destination, metric and table; 0 for one without an
     interface (a blackhole, several next hops). Raises KernelError."""
-    ipr = netlink.handle(netns)
     holders: dict[RouteKey, tuple[int, ...]] = {}
-    for family in sorted({10 if ":" in to else 2 for to, _metric, _table in keys}):
-        for message in netlink.request(ipr.get_routes, subject=str(netns), what="RTM_GETROUTE", family=family):
+    for version in sorted({6 if ":" in to else 4 for to, _metric, _table in keys}):
+        for message in _routes(netns, version):
             route = _route(message)
-            key = (route.to, route.metric, route.table)
-            if key in keys and not message["flags"] & _RTM_F_CLONED:
-                holders[key] = (*holders.get(key, ()), route.index)
+            if route.key in keys and not message["flags"] & _RTM_F_CLONED:
+                holders[route.key] = (*holders.get(route.key, ()), route.index)
     return holders
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Union
 
 from .._kernel.namespaces import HOST, NetnsRef
-from .._kernel.netlink_ip import Route, RouteKey
+from .._kernel.netlink_ip import Route
 from .operation import Operation
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
@@ -105,11 +105,6 @@ def shown(route: Route) -> str:
     return " ".join(words)
 
 
-def route_key(route: Route) -> RouteKey:
-    """What makes it the same route for the kernel."""
-    return (route.to, route.metric, route.table)
-
-
 def same_route(one: Route, other: Route) -> bool:
     """Whether two routes do the same; who set them and the interface's number do not count."""
     return replace(one, index=0, protocol=0) == replace(other, index=0, protocol=0)
@@ -132,8 +127,8 @@ def merged_routes(
     route (the host's is nobody's but the host's)."""
     if wanted is None:
         return there
-    keys = {route_key(r) for r in wanted}
-    others = [r for r in there if route_key(r) not in keys]
+    keys = {r.key for r in wanted}
+    others = [r for r in there if r.key not in keys]
     kept = [r for r in others if not exclusive or (keep_default and r.is_default)]
     return wanted + tuple(kept)
 
@@ -179,8 +174,8 @@ def plan_routes(
     Those of a family in ``bare`` may have gone already: they are set and removed as if nobody knew.
     """
     set_now = [r for r in wanted if r.version in bare or not any(same_route(r, t) for t in there)]
-    keys = {route_key(r) for r in wanted}
-    gone = [r for r in there if route_key(r) not in keys]
+    keys = {r.key for r in wanted}
+    gone = [r for r in there if r.key not in keys]
     operations: list[Operation] = [ReplaceRoute(link, netns, r) for r in sorted(set_now, key=lambda r: bool(r.via))]
     return operations + [RemoveRoute(link, netns, r) for r in sorted(gone, key=lambda r: not r.via)]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 
 from .._kernel.netlink_links import Link
-from .addresses import reaches, route_key, same_route
+from .addresses import reaches, same_route
 from .addresses import shown as shown_route
 from .errors import OptionError
 from .links import veth_alias
@@ -116,7 +116,7 @@ def _check_addresses(option: str, end: VethEnd, place: PlaceObserved) -> None:
 def _check_routes(option: str, end: VethEnd, place: PlaceObserved, there: EndState | None) -> None:
     """A route that another interface has would be taken away from it: for the kernel it is the same one."""
     for number, route in enumerate(end.routes or ()):
-        holder = place.routed.get(route_key(route))
+        holder = place.routed.get(route.key)
         if holder is not None and not any(same_route(route, own) for own in (there.routes if there else ())):
             words = f"{end.netns} has that route through {holder}: give this one another metric, or remove that one"
             raise OptionError(f"{option}.routes[{number}].to", shown_route(route), words)

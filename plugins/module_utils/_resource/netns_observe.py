@@ -18,7 +18,6 @@ from .._kernel.errors import KernelError
 from .._kernel.namespaces import HOST, NamespaceId, NetnsRef
 from .._kernel.netlink_ip import RouteKey
 from .._kernel.netlink_links import Link
-from .._plan.addresses import route_key
 from .._plan.links import birth_name, veth_alias
 from .._plan.netns import NetnsDesired, NetnsObserved
 from .._plan.qdisc import KINDS, same_qdisc
@@ -236,7 +235,7 @@ def _taken(
 
 def _routed(end: VethEnd, identity: NamespaceId, found: list[tuple[NetnsRef, Link | None]]) -> dict[RouteKey, str]:
     """Who has a route that the end is to get, where an interface other than the pair's has it."""
-    wanted = frozenset(route_key(route) for route in end.routes or ())
+    wanted = frozenset(route.key for route in end.routes or ())
     own = _own(identity, found)
     holders = {}
     for key, indices in netlink_ip.route_holders(end.netns, wanted).items() if wanted else ():

@@ -14,7 +14,6 @@ from typing import Any
 from .._kernel import locations, process
 from .._kernel.namespaces import HOST, NetnsRef
 from .._kernel.netlink_ip import DEFAULT_METRIC_V6, RT_TABLE_MAIN, Route
-from .._plan.addresses import route_key
 from .._plan.errors import OptionError
 from .._plan.names import check_link_name, check_name
 from .._plan.netns import NetnsDesired
@@ -144,9 +143,9 @@ def parse_routes(option: str, given: Sequence[Mapping[str, Any]] | None, on_host
         route = _route(f"{option}[{number}]", entry)
         if on_host and route.is_default:
             raise OptionError(f"{option}[{number}].to", entry["to"], "the host's default route is never touched")
-        if route_key(route) in found:
+        if route.key in found:
             raise OptionError(f"{option}[{number}].to", entry["to"], "is there twice with the same metric and table")
-        found[route_key(route)] = route
+        found[route.key] = route
     return tuple(found.values())
 
 
