@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -307,6 +308,20 @@ def test_a_route_that_another_interface_has_is_refused(theirs, ours, holder):
     finally:
         ip("link", "delete", "bkother")
         subprocess.run(["ip", "route", "delete", *theirs], check=False, stderr=subprocess.DEVNULL)
+
+
+def test_a_process_that_nobody_may_look_at_is_left_out(monkeypatch):
+    """As PID 1 is in some sandboxes: the pair is looked for wherever it can be."""
+    identity = namespaces.netns_identity
+
+    def guarded(ref):
+        if ref.kind == "pid" and ref.value == "1":
+            raise KernelError(errno.EACCES, "open", "/proc/1/ns/net")
+        return identity(ref)
+
+    monkeypatch.setattr(namespaces, "netns_identity", guarded)
+    assert task(*BASE).changed
+    assert remove().changed
 
 
 def test_one_default_route_for_two_pairs():

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import os
 import re
@@ -155,7 +156,8 @@ def _by_mark(alias: str, known: dict[NamespaceId, NetnsRef], dumps: Dumps) -> tu
 
 
 def everywhere() -> Iterator[tuple[NamespaceId, NetnsRef]]:
-    """Every network namespace that has a name or a process."""
+    """Every network namespace that has a name, or a process that we may look at: without CAP_SYS_PTRACE, or with a
+    security module, even root may not look at all of them, and can have put nothing into theirs."""
     seen = set()
     for name in netns.names():
         identity = namespaces.netns_identity(NetnsRef.named(name))
@@ -164,7 +166,12 @@ def everywhere() -> Iterator[tuple[NamespaceId, NetnsRef]]:
             yield identity, NetnsRef.named(name)
     for pid in process.pids():
         ref = NetnsRef.of_process(pid, process.start_time(pid))
-        identity = namespaces.netns_identity(ref)
+        try:
+            identity = namespaces.netns_identity(ref)
+        except KernelError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM):
+                raise
+            continue
         if identity is not None and identity not in seen:
             seen.add(identity)
             yield identity, ref
