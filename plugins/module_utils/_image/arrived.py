@@ -20,8 +20,9 @@ from .incoming import Incoming
 from .manifest import check_manifest, layers_of
 from .policy import Policy
 from .progress import Progress
+from .shapes import parse_document
 from .source import Seen
-from .store import diff_ids_of, parse_document
+from .store import diff_ids_of
 from .write import Writer
 
 

@@ -21,8 +21,9 @@ from .errors import ImageError
 from .manifest import layers_of
 from .policy import Policy
 from .progress import Progress
+from .shapes import parse_document
 from .source import Seen, Source, check_pin
-from .store import CONTAINERS_LOCK, Store, parse_document
+from .store import CONTAINERS_LOCK, Store
 from .unpack import Unpacking
 from .write import Writer
 

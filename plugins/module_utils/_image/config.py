@@ -19,7 +19,8 @@ from . import digest as digests
 from . import shapes
 from .errors import ImageError
 from .healthcheck import HEALTH_TIMES
-from .store import DOCKER_MANIFEST, OCI_CONFIG, OCI_FOREIGN_LAYER, OCI_LAYER, OCI_MANIFEST, parse_document
+from .media_types import DOCKER_MANIFEST, OCI_CONFIG, OCI_FOREIGN_LAYER, OCI_LAYER, OCI_MANIFEST
+from .shapes import parse_document
 
 #: Docker's media types (image manifest v2, schema 2) and OCI's (media-types.md) for the same bytes.
 _OCI_TYPES = {

@@ -22,7 +22,9 @@ from . import saved, transport
 from .access import Access
 from .errors import Unreachable
 from .handed import file_name
-from .store import DOCKER_MANIFEST, OCI_MANIFEST, REF_NAME, Image, Store, parse_document
+from .media_types import DOCKER_MANIFEST, OCI_MANIFEST
+from .shapes import parse_document
+from .store import REF_NAME, Image, Store
 from .transport import Skopeo
 from .write import Writer
 

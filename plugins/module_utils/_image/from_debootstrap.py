@@ -19,6 +19,7 @@ from . import apt_sources, build, one_layer, source
 from .config import LayerBlob
 from .errors import ImageError
 from .policy import Policy
+from .programs import need_program
 from .progress import Progress
 from .source import Seen, Source
 from .store import Store
@@ -93,7 +94,7 @@ class Debootstrap(Source):
 
     def _tool(self) -> str:
         if self.tool != "auto":
-            source.need_program(self.tool, self.tool)
+            need_program(self.tool, self.tool)
             return self.tool
         for tool in ("mmdebstrap", "debootstrap"):
             if shutil.which(tool):

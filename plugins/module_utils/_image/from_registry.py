@@ -14,8 +14,9 @@ from . import digest as digests
 from . import reference as references
 from .access import Access
 from .errors import ImageError, Unreachable
+from .shapes import parse_document
 from .source import Seen, Source, parts_differ
-from .store import Store, parse_document
+from .store import Store
 
 if TYPE_CHECKING:
     from .policy import Policy

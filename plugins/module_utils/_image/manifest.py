@@ -13,8 +13,8 @@ from typing import Any
 from . import digest as digests
 from . import platforms, shapes
 from .errors import ImageError
+from .media_types import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 from .platforms import Platform
-from .store import DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST
 
 _LIMIT = 4 << 20
 

@@ -14,9 +14,9 @@ from .._kernel.errors import KernelError
 from . import config as configs
 from . import disk, lower
 from .config import LayerBlob
+from .media_types import OCI_LAYER
 from .policy import Policy, check_policy
 from .progress import Progress
-from .store import OCI_LAYER
 from .tarwriter import TarWriter, Written
 from .unpack import unpack_blob
 from .write import Writer

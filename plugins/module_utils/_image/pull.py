@@ -24,8 +24,9 @@ from .incoming import COPY_OPTIONS, Incoming
 from .manifest import layers_of
 from .policy import Policy
 from .progress import Progress
+from .shapes import parse_document
 from .source import Seen
-from .store import diff_ids_of, parse_document
+from .store import diff_ids_of
 from .transport import Skopeo
 from .write import Writer
 

@@ -19,7 +19,8 @@ from .._kernel.errors import KernelError
 from . import digest as digests
 from . import reference as references
 from .errors import ImageError
-from .store import REF_NAME, Image, parse_document
+from .shapes import parse_document
+from .store import REF_NAME, Image
 
 #: What an OCI image layout consists of, image-layout.md.
 _LAYOUT = {"oci-layout", "index.json", "blobs"}

@@ -9,6 +9,7 @@ Each function raises ImageError that names the document and what in it is of ano
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,17 @@ from . import digest as digests
 from .errors import ImageError
 
 _SHOWN = 200
+
+
+def parse_document(content: bytes, what: str) -> Mapping[str, Any]:
+    """A JSON object. Raises ImageError."""
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        raise ImageError(f"the {what} is not JSON") from None
+    if not isinstance(document, Mapping):
+        raise ImageError(f"the {what} is not a JSON object")
+    return document
 
 
 def check_manifest(document: Mapping[str, Any], what: str) -> None:

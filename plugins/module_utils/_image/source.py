@@ -135,11 +135,3 @@ def stamp_of_tree(path: str) -> str:
             facts = (s.st_dev, s.st_ino, s.st_mode, s.st_uid, s.st_gid, s.st_size, s.st_mtime_ns, s.st_ctime_ns)
             hasher.update(b"%s/%s\0%s\n" % (directory, name, repr(facts).encode()))
     return "sha256:" + hasher.hexdigest()
-
-
-def need_program(name: str, package: str) -> None:
-    """Raises ImageError that names the package."""
-    import shutil
-
-    if shutil.which(name) is None:
-        raise ImageError(f"{name} is not installed on this host", f"Install package {package} (role host does)")

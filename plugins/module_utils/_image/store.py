@@ -29,14 +29,8 @@ from . import reference as references
 from . import shapes
 from .errors import ImageError
 from .overlay_marks import is_opaque
+from .shapes import parse_document
 
-OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
-OCI_INDEX = "application/vnd.oci.image.index.v1+json"
-DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
-OCI_CONFIG = "application/vnd.oci.image.config.v1+json"
-OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
-OCI_FOREIGN_LAYER = "application/vnd.oci.image.layer.nondistributable.v1.tar"
 #: Annotations of the descriptors in index.json.
 REF_NAME = "org.opencontainers.image.ref.name"
 SOURCE = "io.barekernel.source"
@@ -232,14 +226,3 @@ def source_of(descriptor: Mapping[str, Any]) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return source if isinstance(source, Mapping) else {}
-
-
-def parse_document(content: bytes, what: str) -> Mapping[str, Any]:
-    """A JSON object. Raises ImageError."""
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError):
-        raise ImageError(f"the {what} is not JSON") from None
-    if not isinstance(document, Mapping):
-        raise ImageError(f"the {what} is not a JSON object")
-    return document

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from typing import Any
 
 from .._kernel import process
-from . import source
 from .access import Access
 from .errors import Unreachable
+from .programs import need_program
 
 #: The registry API's own words for a tag or repository that it does not have (distribution-spec, error codes).
 _MISSING = ("manifest unknown", "name unknown", "repository name not known", "not found")
@@ -56,7 +56,7 @@ class Skopeo:
     def __init__(self, arguments: list[str], what: str, fds: tuple[int, ...] = (), temporary: str = "") -> None:
         """Whatever copies gives it a directory for ``temporary`` files, of which it unpacks and packs whole archives:
         it would leave them in /var/tmp, where nobody removes them, if it is killed."""
-        source.need_program("skopeo", "skopeo")
+        need_program("skopeo", "skopeo")
         place = [f"--tmpdir={temporary}"] if temporary else []
         self._what = what
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()

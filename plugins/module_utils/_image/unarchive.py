@@ -24,7 +24,8 @@ from .incoming import COPY_OPTIONS, Incoming
 from .manifest import check_manifest, layers_of
 from .policy import Policy
 from .progress import Progress
-from .store import diff_ids_of, parse_document, reference_of
+from .shapes import parse_document
+from .store import diff_ids_of, reference_of
 from .stream import CHUNK, compression_of
 from .transport import Skopeo
 from .write import Writer

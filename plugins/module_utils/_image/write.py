@@ -21,6 +21,8 @@ from . import digest as digests
 from . import disk, progress
 from . import store as stores
 from .errors import ImageError
+from .media_types import OCI_INDEX, OCI_MANIFEST
+from .shapes import parse_document
 from .store import Store
 
 
@@ -152,10 +154,10 @@ class Writer:
 
     def name(self, reference: str, digest: str, source: Mapping[str, Any]) -> None:
         """The reference points at that manifest from now on: what makes an image visible."""
-        manifest = stores.parse_document(self.store.read_blob(digest), "manifest")
+        manifest = parse_document(self.store.read_blob(digest), "manifest")
         path = self.store.blob_path(digest)
         descriptor: dict[str, Any] = {
-            "mediaType": manifest.get("mediaType", stores.OCI_MANIFEST),
+            "mediaType": manifest.get("mediaType", OCI_MANIFEST),
             "digest": digest,
             "size": os.stat(path).st_size,
             "annotations": {stores.REF_NAME: reference},
@@ -171,6 +173,6 @@ class Writer:
 
     def _write_index(self, descriptors: list[Mapping[str, Any]]) -> None:
         ordered = sorted(descriptors, key=stores.reference_of)
-        index = {"schemaVersion": 2, "mediaType": stores.OCI_INDEX, "manifests": ordered}
+        index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": ordered}
         self.kernel.files.write_json(self.store.root + "/index.json", index)
         self.sync()

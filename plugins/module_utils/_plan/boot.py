@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._kernel import locations
-from .container_operations import EnableUnit, InstallLibrary, ReloadUnits, RemoveIfEmpty, RemoveLibrary
 from .errors import OptionError
 from .files import MakeDirectory, RemoveFile, WriteFile
 from .operation import Operation
+from .units import EnableUnit, InstallLibrary, ReloadUnits, RemoveIfEmpty, RemoveLibrary
 
 UNITS = "/etc/systemd/system"
 #: Kind of the objects that need the runtime on the host with or without systemd.

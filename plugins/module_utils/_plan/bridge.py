@@ -19,9 +19,10 @@ from .bridge_operations import AddBridgeAddress, CreateBridge, DeleteBridge, Rem
 from .files import MakeDirectory, RemoveDirectory, RemoveFile, WriteFile
 from .forwarding import IP_FORWARD, IPV6_FORWARDING
 from .host_sysctls import HostSysctls, WriteSysctl, hold, last_used
-from .network import IPV6_MIN_MTU, Network, to_json
+from .network import Network, to_json
 from .operation import RECREATE, Operation, Plan, changes_between
 from .publish import publish_elements, published_view
+from .quantities import IPV6_MIN_MTU
 
 ALIAS = "barekernel:"
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .network import IPV6_MIN_MTU
 from .operation import Operation
+from .quantities import IPV6_MIN_MTU
 
 
 @dataclass(frozen=True)

@@ -25,14 +25,7 @@ from .container_network import (
     ports_before,
 )
 from .container_observed import ContainerObserved, Host
-from .container_operations import (
-    ClearRuntime,
-    EnableUnit,
-    ReloadUnits,
-    RemoveIfEmpty,
-    StartContainer,
-    StopContainer,
-)
+from .container_operations import ClearRuntime, StartContainer, StopContainer
 from .container_resolve import image_of, resolve
 from .container_spec import Container, Resolved
 from .container_start import check_start
@@ -41,6 +34,7 @@ from .container_volumes import half_made_volumes, missing_volumes, own_volumes
 from .files import MakeDirectory, RemoveFile, RemoveTree, WriteFile
 from .identity_files import hosts
 from .operation import RECREATE, RESTART, Change, Operation, Plan
+from .units import EnableUnit, ReloadUnits, RemoveIfEmpty
 
 _RUNS = ("running", "restarting", "created")
 """Statuses of a container that has a process, or is about to get one again by itself."""

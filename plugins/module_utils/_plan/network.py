@@ -13,9 +13,6 @@ from typing import Any, Union
 
 #: Held by whoever reads or changes the networks declared on the host.
 LOCK = "networks"
-#: RFC 8200, 5. On a link with a smaller MTU the kernel has no IPv6: no address, no route, none of its sysctls. It makes
-#: them anew, with the values of ``default``, when the MTU grows (addrconf_notify() in net/ipv6/addrconf.c).
-IPV6_MIN_MTU = 1280
 Interface = Union[ipaddress.IPv4Interface, ipaddress.IPv6Interface]
 Subnet = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 

@@ -12,6 +12,9 @@ from typing import Any
 
 from .errors import OptionError
 
+#: RFC 8200, 5. On a link with a smaller MTU the kernel has no IPv6: no address, no route, none of its sysctls. It makes
+#: them again, with the values of ``default``, when the MTU grows (addrconf_notify() in net/ipv6/addrconf.c).
+IPV6_MIN_MTU = 1280
 _NUMBER = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*([A-Za-z%]*)")
 _TIME_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 _BITS = {"bit": 1, "kbit": 1_000, "mbit": 1_000_000, "gbit": 1_000_000_000}

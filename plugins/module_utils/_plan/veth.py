@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from .addresses import AddAddress, WaitForDad, plan_addresses, plan_routes, without_sources
 from .links import CreateVeth, DeleteLink, SetLink, SetPort
-from .network import IPV6_MIN_MTU
 from .operation import Operation
 from .qdisc import plan_qdisc
+from .quantities import IPV6_MIN_MTU
 from .sysctls import interface_of, plan_sysctls
 from .veth_checks import check
 from .veth_state import EndState, VethDesired, VethEnd, VethObserved, wanted_state

@@ -13,8 +13,8 @@ from .addresses import reaches, same_route
 from .addresses import shown as shown_route
 from .errors import OptionError
 from .links import veth_alias
-from .network import IPV6_MIN_MTU
 from .qdisc import shown
+from .quantities import IPV6_MIN_MTU
 from .sysctls import check_sysctls, interface_of
 from .veth_state import EndState, PlaceObserved, VethDesired, VethEnd, VethObserved
 

@@ -15,8 +15,9 @@ from .._plan.bridge import Desired
 from .._plan.errors import OptionError
 from .._plan.ipam import check_address
 from .._plan.names import LINK_NAME_MAX, RESERVED_LINK_NAMES, check_link_name, check_name
-from .._plan.network import IPV6_MIN_MTU, Network, Published
+from .._plan.network import Network, Published
 from .._plan.publish import check_published, parse_ports
+from .._plan.quantities import IPV6_MIN_MTU
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 #: ETH_MIN_MTU and ETH_MAX_MTU of the kernel.
