@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import stat
 import subprocess
@@ -13,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._image import unpack
 from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Store
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.base import CommandFailed
 
-from tests.kernel import test_container
+from tests.kernel import images, test_container
 from tests.kernel.hostile import GOOD, OUTSIDE, load, outside, refused
 from tests.kernel.images import apply
-from tests.kernel.layouts import Layout, tar
+from tests.kernel.layouts import Layout, digest, tar
 
 __all__ = ["outside"]
 
@@ -69,6 +71,42 @@ def test_a_symlink_of_a_lower_layer_leads_nowhere(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "layout").add(tar(("d", f"->{OUTSIDE}"))).add(tar(("d/evil", b"x"), ("d/.wh.file", b"")))
     top = load(layout)["layers"][1]["path"]
     assert Path(top, "d/evil").read_bytes() == b"x" and not Path(top, "d").is_symlink()
+
+
+def test_a_blob_is_a_layer_only_once_it_was_seen_to_hold_it(tmp_path: Path) -> None:
+    """What another image's configuration says of its layer proves nothing of this image's blob, whatever came first."""
+    other, noise = tar(("other", b"x")), b"noise " * 500
+    for number, crafted in enumerate(({"blob": noise}, {"blob": gzip.compress(other)})):
+        lying = Layout(tmp_path / f"lying{number}").add(GOOD, diff_id=digest(GOOD), **crafted)
+        refused(lying, "unpacks to|tar header")
+        load(Layout(tmp_path / f"good{number}").add(GOOD))
+        twice = Layout(tmp_path / f"twice{number}").add(GOOD).add(GOOD, **crafted)
+        for layout in (lying, twice):
+            layout.write()
+            with pytest.raises(Exception, match="unpacks to"):
+                apply(name="second", archive={"path": str(layout.path)})
+        assert list(Store().names()) == ["docker.io/library/app:latest"]
+        if number == 0:
+            images.remove_all()
+    wrong_size = Layout(tmp_path / "size").add(GOOD, size=5)
+    wrong_size.write()
+    with pytest.raises(Exception, match="bytes"):
+        apply(name="second", archive={"path": str(wrong_size.path)})
+
+
+def test_a_layer_that_is_there_is_taken_from_another_blob_that_holds_it(tmp_path: Path, monkeypatch: Any) -> None:
+    """It is read once, and not unpacked again."""
+    image = load(Layout(tmp_path / "plain").add(GOOD, compression=""))
+    with monkeypatch.context() as patched:
+        patched.setattr(unpack, "unpack_blob", None)
+        packed = Layout(tmp_path / "packed").add(GOOD)
+        packed.write()
+        second = apply(name="second", archive={"path": str(packed.path)}).facts["image"]
+        assert second["layers"][0]["path"] == image["layers"][0]["path"]
+        assert second["layers"][0]["digest"] != image["layers"][0]["digest"]
+        patched.setattr(unpack, "read_blob", None)
+        apply(name="third", archive={"path": str(packed.path)})
+    assert not apply(name="second", archive={"path": str(packed.path)}, verify=True).changed
 
 
 def test_what_stays_inside_is_placed_inside(tmp_path: Path) -> None:

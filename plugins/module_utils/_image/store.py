@@ -136,6 +136,16 @@ class Store:
         record = files.read_json(self.layer_home(key) + "/layer.json")
         return record if isinstance(record, Mapping) else {}
 
+    def blobs_seen(self, key: str) -> frozenset[str]:
+        """Digests of the blobs that were unpacked to, or read and compared with, the unpacked layer of that name.
+
+        A configuration and a manifest only claim which blob holds which layer.
+        """
+        record = self.layer_record(key)
+        seen = record.get("blobs")
+        more = seen if isinstance(seen, list) else []
+        return frozenset(str(blob) for blob in (record.get("blob"), *more) if blob)
+
     def descriptors(self) -> tuple[Mapping[str, Any], ...]:
         """The entries of index.json; empty where there is no store yet. Raises ImageError."""
         index = files.read_json(f"{self.root}/index.json")

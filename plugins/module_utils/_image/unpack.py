@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Unpacking an image's layers: each in a process of its own, as soon as its blob is there."""
+"""Unpacking an image's layers: each in a process of its own, as soon as its blob is there.
+
+Which layer a blob holds is a claim of the image's until the blob was unpacked, or read, and its content hashed. So a
+layer that the store has already is not unpacked again, but a blob that was never seen to hold it is read.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +46,31 @@ def unpack_blob(path: str, home: str, layer: Layer | None, limits: Limits, repor
     os.makedirs(home + "/fs", mode=0o755)
     os.chmod(home + "/fs", 0o755)
     root = os.open(home + "/fs", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        unpacker = Unpacker(root, limits)
+        with _reading(path, layer, limits, report) as stream:
+            unpacker.unpack(stream)
+            if layer is None:  # no digest tells whether it is whole
+                refuse_cut(stream)
+    finally:
+        os.close(root)
+    transported = {"blob": stream.blob_digest, "blob_size": stream.blob_size, "compression": stream.compression}
+    found = {"diff_id": stream.diff_id, "tar_size": stream.tar_size, "fingerprint": fingerprint(home + "/fs")}
+    return {**unpacker.record(), **transported, **found}
+
+
+def read_blob(path: str, layer: Layer, limits: Limits, report: Report) -> dict[str, Any]:
+    """Read one blob to its end to see whether it holds ``layer``, which is unpacked already from another one.
+
+    Returns an empty record. Raises HostileLayer, KernelError.
+    """
+    with _reading(path, layer, limits, report):
+        return {}
+
+
+@contextlib.contextmanager
+def _reading(path: str, layer: Layer | None, limits: Limits, report: Report) -> Iterator[LayerStream]:
+    """The blob as a stream, of which the rest is read at the end and its digests are compared with ``layer``."""
     reported = 0
 
     def on_bytes(count: int) -> None:
@@ -50,27 +79,17 @@ def unpack_blob(path: str, home: str, layer: Layer | None, limits: Limits, repor
             reported = count
             report({"bytes": count})
 
-    try:
-        with _about(layer.digest if layer else path), open(path, "rb", buffering=0) as blob:
-            there = os.fstat(blob.fileno()).st_size
-            if layer and there != layer.size:
-                raise HostileLayer(f"layer {layer.digest} has {there} bytes, the manifest says {layer.size}")
-            stream = LayerStream(blob, limits.size, on_bytes)
-            unpacker = Unpacker(root, limits)
-            try:
-                unpacker.unpack(stream)
-                if layer is None:  # no digest tells whether it is whole
-                    refuse_cut(stream)
-                stream.finish()
-            finally:
-                stream.close()
-            if layer:
-                _check_digests(stream, layer)
-    finally:
-        os.close(root)
-    transported = {"blob": stream.blob_digest, "blob_size": stream.blob_size, "compression": stream.compression}
-    found = {"diff_id": stream.diff_id, "tar_size": stream.tar_size, "fingerprint": fingerprint(home + "/fs")}
-    return {**unpacker.record(), **transported, **found}
+    with _about(layer.digest if layer else path), open(path, "rb", buffering=0) as blob:
+        if layer:
+            _check_size(os.fstat(blob.fileno()).st_size, layer)
+        stream = LayerStream(blob, limits.size, on_bytes)
+        try:
+            yield stream
+            stream.finish()
+        finally:
+            stream.close()
+        if layer:
+            _check_digests(stream, layer)
 
 
 @contextlib.contextmanager
@@ -88,8 +107,13 @@ def refuse_cut(stream: LayerStream) -> None:
         raise HostileLayer("it ends without the blocks of zeros that end a tar: it is empty or was cut")
 
 
+def _check_size(there: int, layer: Layer) -> None:
+    if there != layer.size:
+        raise HostileLayer(f"it has {there} bytes, the manifest says {layer.size}")
+
+
 def _check_digests(stream: LayerStream, layer: Layer) -> None:
-    if stream.blob_digest != layer.digest and layer.digest.startswith("sha256:"):
+    if stream.blob_digest != layer.digest:
         raise HostileLayer(f"its content has the digest {stream.blob_digest}")
     if stream.diff_id != layer.diff_id:
         raise HostileLayer(f"it unpacks to {stream.diff_id}, the configuration says {layer.diff_id}")
@@ -142,6 +166,7 @@ class Unpacking:
         self._policy = policy
         self._progress = progress
         self._records: dict[str, Mapping[str, Any]] = {}
+        self._done: set[str] = set()
         self._placed: dict[str, str] = {}
         self._pool = Pool()
         self._ahead = Ahead(writer)
@@ -156,7 +181,7 @@ class Unpacking:
 
         Raises HostileLayer, ImageError, KernelError.
         """
-        wanted = {layer.diff_id: layer for layer in self._layers if not self._unpacked(layer)}
+        wanted = self._wanted()
         total = sum(layer.size for layer in wanted.values())
         waiting = dict(wanted)
         with self._ahead, self._pool as pool:
@@ -166,9 +191,8 @@ class Unpacking:
                     self._start(waiting, blob_of)
                     if waiting and not coming and not pool.full:
                         raise ImageError(f"layer {next(iter(waiting.values())).digest} is missing from the source")
-                    for diff_id, record in pool.wait(_POLL):
-                        self._records[diff_id] = record
-                        self._ahead.unpacked(int(record["tar_size"]))
+                    for name, record in pool.wait(_POLL):
+                        self._take(name, record)
                     if not pool.busy and waiting:
                         time.sleep(_POLL)
                     if not told():
@@ -177,28 +201,47 @@ class Unpacking:
                 self._writer.explain(error, f"about {4 * total}")
                 raise
 
-    def _unpacked(self, layer: Layer) -> bool:
-        return self._store.layer_key(layer.diff_id, layer.chain_id) is not None
+    def _wanted(self) -> dict[str, Layer]:
+        """What has to be done: to unpack a layer, by its diff ID, or to read a blob of which it is only claimed that it
+        holds a layer that is unpacked, or will be, from another one, by its digest and the layer's."""
+        wanted: dict[str, Layer] = {}
+        for layer in self._layers:
+            key = self._store.layer_key(layer.diff_id, layer.chain_id)
+            if key is None and wanted.setdefault(layer.diff_id, layer).digest == layer.digest:
+                continue
+            if key is None or layer.digest not in self._store.blobs_seen(key):
+                wanted[f"{layer.digest} {layer.diff_id}"] = layer
+        return wanted
+
+    def _take(self, name: str, record: Mapping[str, Any]) -> None:
+        """What a worker has done."""
+        self._done.add(name)
+        if record:
+            self._records[name] = record
+            self._ahead.unpacked(int(record["tar_size"]))
 
     def _home(self, diff_id: str) -> str:
         return self._writer.path("layer-" + diff_id.partition(":")[2])
 
     def _start(self, waiting: dict[str, Layer], blob_of: Callable[[Layer], str | None]) -> None:
         """The largest that has come first: then no large one is left to run alone."""
-        for diff_id, layer in sorted(waiting.items(), key=lambda pair: -pair[1].size):
+        for name, layer in sorted(waiting.items(), key=lambda pair: -pair[1].size):
             path = None if self._pool.full else blob_of(layer)
             if path is not None:
-                del waiting[diff_id]
-                self._submit(layer, path)
+                del waiting[name]
+                self._submit(name, layer, path)
 
-    def _submit(self, layer: Layer, path: str) -> None:
+    def _submit(self, name: str, layer: Layer, path: str) -> None:
         home, limits = self._home(layer.diff_id), self._policy.limits
-        self._pool.submit(layer.diff_id, lambda report: unpack_blob(path, home, layer, limits, report))
+        if name == layer.diff_id:
+            self._pool.submit(name, lambda report: unpack_blob(path, home, layer, limits, report))
+        else:
+            self._pool.submit(name, lambda report: read_blob(path, layer, limits, report))
 
     def _report(self, wanted: Mapping[str, Layer], total: int) -> None:
-        done = sum(wanted[diff_id].size for diff_id in self._records)
-        for diff_id, report in self._pool.reports.items():
-            if diff_id not in self._records:
+        done = sum(wanted[name].size for name in self._done)
+        for name, report in self._pool.reports.items():
+            if name not in self._done:
                 done += int(report["bytes"])
         self._progress.update("unpacking", done, total)
 
@@ -211,8 +254,13 @@ class Unpacking:
         """Complete layers that take from those below, bottom up, check the policy, and make them visible."""
         below: list[str] = []
         placing: list[tuple[str, str, Mapping[str, Any]]] = []
+        seen: list[tuple[str, str]] = []
         for layer in self._layers:
+            if (path := blob_of(layer)) is not None and os.path.exists(path):
+                with _about(layer.digest):
+                    _check_size(os.stat(path).st_size, layer)
             key, record, home = self._settle(layer, below, blob_of)
+            seen.append((key, layer.digest))
             if home and key not in self._placed:
                 placing.append((home, key, record))
                 self._placed[key] = home
@@ -221,6 +269,8 @@ class Unpacking:
         self._writer.sync()
         for home, key, record in placing:
             self._writer.take_layer(home, key, record)
+        for key, blob in seen:
+            self._writer.note_blob(key, blob)
 
     def _settle(
         self, layer: Layer, below: list[str], blob_of: Callable[[Layer], str | None]

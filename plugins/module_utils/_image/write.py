@@ -139,11 +139,19 @@ class Writer:
         target = self.store.layer_home(key)
         if os.path.isdir(target + "/fs"):
             self.kernel.files.remove_tree(home)
+            self.note_blob(key, str(record["blob"]))
             return
         self.kernel.files.remove_tree(target)
         self.kernel.files.write_json(home + "/layer.json", record)
         os.chmod(home, 0o755)
         self.kernel.files.rename(home, target)
+
+    def note_blob(self, key: str, digest: str) -> None:
+        """That blob was read and holds the unpacked layer of that name: it need not be read for this again."""
+        seen = self.store.blobs_seen(key)
+        if digest not in seen:
+            record = {**self.store.layer_record(key), "blobs": sorted(seen | {digest})}
+            self.kernel.files.write_json(self.store.layer_home(key) + "/layer.json", record)
 
     def sync(self) -> None:
         """Everything written so far is on the disk, syncfs(2): only then may a name point at it.
