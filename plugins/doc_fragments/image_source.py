@@ -112,6 +112,8 @@ options:
         nanosecond are kept, and the same directory always gives the same digest.
       - Whether it has changed is seen from the inodes (size, times, owner, mode). Only where one differs is the
         directory read, and only where the content differs is the image made anew.
+      - The directory may be in use. Files that are removed before they are read are left out, and the next run compares
+        with what the image holds.
     type: dict
     suboptions:
       path:
@@ -119,9 +121,17 @@ options:
         type: path
         required: true
       exclude:
-        description: Paths below the directory that are left out, with all they hold. Unset, nothing is left out.
+        description:
+          - Paths below the directory that are left out, with all they hold, and not even looked at. Unset, nothing is
+            left out.
         type: list
         elements: str
+      one_file_system:
+        description:
+          - Whether to leave out what is mounted below the directory (C(/proc), a tmpfs, a bind mount). The image then
+            has an empty directory or file in its place. A change of it re-creates the image.
+        type: bool
+        default: true
   rootfs:
     description:
       - Makes the image from the tar of a root file system, plain or compressed by gzip, zstd, xz or bzip2. The archive
@@ -217,7 +227,9 @@ options:
         elements: dict
         suboptions:
           src:
-            description: Path on the host. A directory may hold files, directories and symbolic links.
+            description:
+              - Path on the host. A directory may hold files, directories and symbolic links, which are copied as such.
+              - What is mounted below it is left out, and the image has an empty directory or file in its place.
             type: path
             required: true
           dest:

@@ -265,7 +265,7 @@ class FromHost(Giver):
     def _fetch(self, blob: Blob, directory: str) -> None:
         target = self._cache.blob(blob.digest)
         self.host.fetch(os.path.join(directory, os.path.basename(target)), target + ".new")
-        if digests.of_file(target + ".new", blob.digest.partition(":")[0]) != blob.digest:
+        if digests.of_file(target + ".new") != blob.digest:
             os.unlink(target + ".new")
             raise ImageError(f"blob {blob.digest} was damaged on its way to the controller")
         os.rename(target + ".new", target)

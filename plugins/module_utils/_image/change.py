@@ -47,10 +47,11 @@ class Images:
         """Make or pull the image and give it its name. Raises ImageError, KernelError."""
         shown = Progress(progress)
         with Writer(self._store, self._kernel) as writer, contextlib.closing(shown):
-            recorded = {"kind": source.kind, "parts": source.parts(), "key": seen.key, "stamp": seen.stamp}
             try:
                 digest = source.obtain(writer, seen, policy, shown)
                 check_pin(reference, source, seen, digest)
+                taken = source.taken(self._store, seen, digest)
+                recorded = {"kind": source.kind, "parts": source.parts(), "key": taken.key, "stamp": taken.stamp}
                 self._name(writer, reference, digest, recorded, overrides)
             except BaseException:
                 self._drop_unnamed()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from typing import Any
 
@@ -33,13 +34,18 @@ def of_bytes(content: bytes, algorithm: str = "sha256") -> str:
     return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
 
 
-def of_file(path: str, algorithm: str = "sha256") -> str:
+def of_file(path: str) -> str:
     """The digest of a file's content. Raises OSError."""
-    hasher = hashlib.new(algorithm)
     with open(path, "rb", buffering=0) as handle:
-        while chunk := handle.read(1 << 20):
-            hasher.update(chunk)
-    return f"{algorithm}:{hasher.hexdigest()}"
+        return of_open(handle.fileno())
+
+
+def of_open(fd: int) -> str:
+    """The digest of what is still to be read of an open file. Raises OSError."""
+    hasher = hashlib.sha256()
+    while chunk := os.read(fd, 1 << 20):
+        hasher.update(chunk)
+    return "sha256:" + hasher.hexdigest()
 
 
 def canonical(document: Any) -> bytes:

@@ -67,6 +67,9 @@ class Archive(Source):
 
         return unarchive.unarchive(self, writer, policy, progress)
 
+    def taken(self, store: Store, seen: Seen, digest: str) -> Seen:
+        return seen if self.handed is not None else self.unless_moved(store, seen)
+
 
 @dataclass(frozen=True)
 class Other(Source):

@@ -50,7 +50,7 @@ class Container(Source):
         with cgroup.paused(self._cgroup(store)):
             written = TarWriter(None, **self._options(store, base, upper)).write_tree(upper)
         manifest, _config = self._documents(base, written)
-        return Seen(source.key_of(base.digest, written.diff_id), digests.of_bytes(manifest))
+        return Seen(self._key(base, written.diff_id), digests.of_bytes(manifest))
 
     def obtain(self, writer: Writer, seen: Seen, policy: Policy, progress: Progress) -> str:
         base, upper = self._parts(writer.store)
@@ -61,6 +61,16 @@ class Container(Source):
         return one_layer.store_layer_image(
             writer, blob, lambda _layer: self._documents(base, written), policy, progress
         )
+
+    def taken(self, store: Store, seen: Seen, digest: str) -> Seen:
+        """It runs on between being looked at and being read."""
+        base, _upper = self._parts(store)
+        key = self._key(base, store.image(digest).diff_ids[-1])
+        return seen if key == seen.key else Seen(key, digest)
+
+    @staticmethod
+    def _key(base: Image, diff_id: str) -> str:
+        return source.key_of(base.digest, diff_id)
 
     def _parts(self, store: Store) -> tuple[Image, str]:
         home = f"{store.containers}/{self.name}"

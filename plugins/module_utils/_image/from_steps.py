@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .._kernel.errors import KernelError
-from . import build, one_layer, source, steps
+from . import build, copied, one_layer, source, steps
 from . import digest as digests
 from .config import LayerBlob
 from .errors import ImageError
@@ -73,6 +74,9 @@ class Steps(Source):
         documents = one_layer.describe_image([layer], self._created_by(), newest)
         return build.take_tree(writer, home, written, blob, documents, policy)
 
+    def taken(self, store: Store, seen: Seen, digest: str) -> Seen:
+        return self.unless_moved(store, seen)
+
     def _on_base(
         self, writer: Writer, base: Image, tree: str, blob: str, newest: int, policy: Policy, progress: Progress
     ) -> str:
@@ -118,17 +122,15 @@ class Steps(Source):
         """What is copied is in the image and in its layer's blob; of what a command writes nobody can tell before."""
         try:
             copied = sum(_size(step.src) for step in self.steps if isinstance(step, steps.CopyFile))
-        except OSError:  # gone since it was looked at
+        except (KernelError, ImageError):  # gone since it was looked at
             return ""
         return f"at least {2 * copied}" if copied else ""
 
 
 def _size(src: str) -> int:
-    """Bytes of the files that a copy step takes."""
-    if not os.path.isdir(src):
-        return os.stat(src).st_size
-    below = ((directory, name) for directory, _names, others in os.walk(src) for name in others)
-    return sum(os.lstat(f"{directory}/{name}").st_size for directory, name in below)
+    """Bytes of the files that a copy step takes. Raises ImageError, KernelError."""
+    with contextlib.closing(copied.entries(src)) as found:
+        return sum(entry.status.st_size for entry in found if entry.fd >= 0)
 
 
 def _content(src: str) -> list[list[Any]]:
@@ -136,27 +138,15 @@ def _content(src: str) -> list[list[Any]]:
 
     Raises KernelError where it is not there, ImageError where it cannot be copied.
     """
-    found: list[list[Any]] = []
     try:
-        if not os.path.isdir(src):
-            return [_file("", src, os.stat(src))]
-        for directory, names, others in os.walk(src):
-            names.sort()
-            shown = os.path.relpath(directory, src)
-            found.append([shown, os.stat(directory).st_mode, ""])
-            for name in sorted([*others, *names]):
-                path = f"{directory}/{name}"
-                status = os.lstat(path)
-                if stat.S_ISLNK(status.st_mode):
-                    found.append([f"{shown}/{name}", 0, os.readlink(path)])
-                elif name in others:
-                    found.append(_file(f"{shown}/{name}", path, status))
-    except OSError as error:
+        with contextlib.closing(copied.entries(src)) as found:
+            return [[entry.inside, *_facts(entry)] for entry in found]
+    except KernelError as error:
         hint = f"src of build.copy is a path on the host, and {src} is to be read there"
-        raise KernelError.wrap(error, "open", hint=hint) from error
-    return found
+        raise KernelError.wrap(error, error.syscall, error.path, hint) from error
 
 
-def _file(shown: str, path: str, status: os.stat_result) -> list[Any]:
-    steps.refuse_special(path, status)
-    return [shown, status.st_mode, digests.of_file(path)]
+def _facts(entry: copied.Entry) -> list[Any]:
+    if stat.S_ISLNK(entry.status.st_mode):
+        return [0, entry.target]
+    return [entry.status.st_mode, digests.of_open(entry.fd) if entry.fd >= 0 else ""]

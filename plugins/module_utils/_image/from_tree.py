@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Directory(Source):
-    """A directory of the host, as it is: owners, modes, times, links and attributes are kept."""
+    """A directory of the host, as it is: owners, modes, times, links and attributes are kept.
+
+    It may be in use: what is mounted in it is left out, unless ``into_mounts``, and so is what ends while it is read.
+    """
 
     path: str = ""
     exclude: tuple[str, ...] = ()
+    into_mounts: bool = False
     kind = "directory"
 
     def describe(self) -> str:
@@ -38,11 +42,13 @@ class Directory(Source):
         return "directory.path", self.path
 
     def parts(self) -> tuple[str, ...]:
-        return (self.describe(), *(f"without {path}" for path in self.exclude))
+        mounts = ["with what is mounted in it"] if self.into_mounts else []
+        return (self.describe(), *mounts, *(f"without {path}" for path in self.exclude))
 
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
         """The key is the layer's diff ID; where no inode changed it is the recorded one, unread."""
-        stamp = source.key_of(source.stamp_of_tree(self.path), self.path, self.exclude)
+        stamp = source.stamp_of_tree(self.path, self.exclude, self.into_mounts)
+        stamp = source.key_of(stamp, self.path, self.exclude, self.into_mounts)
         if stamp == recorded.get("stamp"):
             return Seen(str(recorded["key"]), str(recorded.get("base", "")), stamp)
         from . import read_tree
@@ -54,6 +60,10 @@ class Directory(Source):
         from . import read_tree
 
         return read_tree.take_directory(self, writer, policy, progress)
+
+    def taken(self, store: Store, seen: Seen, digest: str) -> Seen:
+        diff_id = store.image(digest).diff_ids[0]
+        return seen if diff_id == seen.key else Seen(diff_id, digest)
 
 
 @dataclass(frozen=True)
@@ -93,3 +103,6 @@ class Rootfs(Source):
         from . import read_tree
 
         return read_tree.take_rootfs(self, writer, policy, progress)
+
+    def taken(self, store: Store, seen: Seen, digest: str) -> Seen:
+        return seen if self.handed is not None else self.unless_moved(store, seen)

@@ -25,7 +25,7 @@ _MEDIA_TYPES = {"none": OCI_LAYER, "gzip": OCI_LAYER + "+gzip", "zstd": OCI_LAYE
 
 
 def write_tree(writer: Writer, tree: str, target: str, **options: Any) -> Written:
-    """A directory as a tar file in staging. Raises KernelError, ImageError."""
+    """A directory as a tar file in staging; ``options`` are TarWriter's. Raises KernelError, ImageError."""
     try:
         with open(target, "xb", buffering=1 << 20) as handle:
             return TarWriter(handle, **options).write_tree(tree)

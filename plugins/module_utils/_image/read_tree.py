@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import Any
 
 from .._kernel.errors import KernelError
 from . import digest as digests
@@ -25,7 +26,7 @@ from .write import Writer
 
 def see(source: Directory) -> tuple[str, str]:
     """The layer's diff ID and the image's digest: all is read, nothing written. Raises KernelError, ImageError."""
-    written = TarWriter(None, exclude=_excluded(source)).write_tree(source.path)
+    written = TarWriter(None, **_options(source)).write_tree(source.path)
     manifest, _config = _of_directory(written)
     return written.diff_id, digests.of_bytes(manifest)
 
@@ -34,12 +35,16 @@ def take_directory(source: Directory, writer: Writer, policy: Policy, progress: 
     """See Source.obtain()."""
     progress.update("reading", text=source.path)
     blob = writer.path("layer.tar")
-    written = one_layer.write_tree(writer, source.path, blob, exclude=_excluded(source))
+    written = one_layer.write_tree(writer, source.path, blob, **_options(source))
     return one_layer.store_layer_image(writer, blob, lambda _layer: _of_directory(written), policy, progress)
 
 
-def _excluded(source: Directory) -> list[bytes]:
-    return [path.encode("utf-8", "surrogateescape") for path in source.exclude]
+def _options(source: Directory) -> dict[str, Any]:
+    """How TarWriter reads it."""
+    return {
+        "exclude": [path.encode("utf-8", "surrogateescape") for path in source.exclude],
+        "into_mounts": source.into_mounts,
+    }
 
 
 def _of_directory(written: Written) -> tuple[bytes, bytes]:

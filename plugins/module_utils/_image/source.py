@@ -6,16 +6,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .._kernel import tree
 from .._kernel.errors import KernelError
 from . import digest as digests
 from . import reference as references
 from .errors import ImageError
+from .policy import DEEPEST
 
 if TYPE_CHECKING:
     from .policy import Policy
@@ -86,6 +89,22 @@ class Source:
         """
         raise NotImplementedError
 
+    def taken(self, store: Store, seen: Seen, digest: str) -> Seen:
+        """What has gone into the image with that manifest, which is what is recorded: the next look compares with it.
+
+        Where the source moved after it was seen, and nobody can tell which state went in, the key is empty: the next
+        run makes the image again. Raises ImageError, KernelError.
+        """
+        return seen
+
+    def unless_moved(self, store: Store, seen: Seen) -> Seen:
+        """taken() of a source that another look tells of."""
+        try:
+            again = self.look(store, {"key": seen.key, "stamp": seen.stamp})
+        except (ImageError, KernelError):
+            return Seen("")
+        return seen if (again.key, again.stamp) == (seen.key, seen.stamp) else Seen("")
+
 
 def parts_differ(recorded: Mapping[str, Any], parts: Sequence[str]) -> bool:
     """Whether other values are recorded; of an image that has none nobody can tell."""
@@ -116,22 +135,30 @@ def stamp_of_file(path: str) -> str:
     return f"{status.st_dev}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}"
 
 
-def stamp_of_tree(path: str) -> str:
+def stamp_of_tree(path: str, exclude: Iterable[str] = (), into_mounts: bool = False) -> str:
     """One digest over the inode, size, times, mode and owner of everything below a directory. Raises KernelError.
 
-    Every change of a file's content, attributes or name moves a ctime, so an equal stamp is an equal tree.
+    Every change of a file's content, attributes or name moves a ctime, so an equal stamp is an equal tree. What is
+    excluded is not looked at, and nothing of what is mounted in it, unless ``into_mounts``.
     """
     hasher = hashlib.sha256()
-
-    def refuse(error: OSError) -> None:
-        raise KernelError.wrap(error, "open", error.filename or path) from error
-
-    if not os.path.isdir(path):
-        raise KernelError(20 if os.path.exists(path) else 2, "open", path)
-    for directory, names, others, fd in os.fwalk(os.fsencode(path), onerror=refuse):
-        names.sort()
-        for name in [b".", *names, *sorted(others)]:
-            s = os.stat(name, dir_fd=fd, follow_symlinks=False)
-            facts = (s.st_dev, s.st_ino, s.st_mode, s.st_uid, s.st_gid, s.st_size, s.st_mtime_ns, s.st_ctime_ns)
-            hasher.update(b"%s/%s\0%s\n" % (directory, name, repr(facts).encode()))
+    without = frozenset(name.encode("utf-8", "surrogateescape") for name in exclude)
+    try:
+        root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise KernelError.wrap(error, "open", path) from error
+    try:
+        hasher.update(_facts(b".", os.fstat(root)))
+        with contextlib.closing(tree.walk(root, DEEPEST, without, into_mounts)) as nodes:
+            for node in nodes:
+                hasher.update(b"%s mounted\0" % node.path if node.mounted else _facts(node.path, node.status))
+    except OSError as error:
+        raise KernelError.wrap(error, "stat", os.path.join(path, error.filename or "")) from error
+    finally:
+        os.close(root)
     return "sha256:" + hasher.hexdigest()
+
+
+def _facts(path: bytes, s: os.stat_result) -> bytes:
+    facts = (s.st_dev, s.st_ino, s.st_mode, s.st_uid, s.st_gid, s.st_size, s.st_mtime_ns, s.st_ctime_ns)
+    return b"%s\0%s\n" % (path, repr(facts).encode())

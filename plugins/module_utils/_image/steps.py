@@ -23,7 +23,7 @@ from typing import Any
 
 from .._kernel import idmap, mount, mount_overlay, openat2, userns
 from .._kernel.errors import KernelError
-from . import disk
+from . import copied, disk
 from .errors import ImageError
 from .workers import Report
 
@@ -233,65 +233,49 @@ def _reach(root: int, path: str) -> tuple[int, bool]:
 
 def _copy(root: int, step: CopyFile) -> None:
     dest = step.dest.strip("/")
-    if os.path.isdir(step.src):
-        base = os.path.abspath(step.src)
-        for directory, names, others in os.walk(base):
-            names.sort()
-            inside = os.path.join(dest, os.path.relpath(directory, base)) if directory != base else dest
-            _copy_directory(root, directory, inside, step)
-            links = [name for name in names if os.path.islink(f"{directory}/{name}")]
-            for name in sorted([*others, *links]):
-                _copy_one(root, f"{directory}/{name}", f"{inside}/{name}", step)
-    else:
-        _copy_one(root, step.src, dest, step)
+    with contextlib.closing(copied.entries(step.src)) as found:
+        for entry in found:
+            to = os.path.join(dest, entry.inside) if entry.inside else dest
+            if stat.S_ISDIR(entry.status.st_mode):
+                _copy_directory(root, entry, to, step)
+            else:
+                _copy_one(root, entry, to, step)
 
 
-def _copy_directory(root: int, src: str, dest: str, step: CopyFile) -> None:
+def _copy_directory(root: int, entry: copied.Entry, dest: str, step: CopyFile) -> None:
     """One that the image has stays as it is: /etc is not the owner's of what is copied into it."""
     fd, made = _reach(root, dest)
     try:
         if made:
             os.fchown(fd, step.uid, step.gid)
-            os.fchmod(fd, stat.S_IMODE(os.stat(src).st_mode))
+            os.fchmod(fd, stat.S_IMODE(entry.status.st_mode))
     finally:
         os.close(fd)
 
 
-def refuse_special(path: str, status: os.stat_result) -> None:
-    """Raises ImageError for what cannot be copied: a FIFO would hold us for ever, a device have no end."""
-    kinds = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
-    kind = kinds.get(stat.S_IFMT(status.st_mode))
-    if kind:
-        hint = "Only files, directories and symbolic links are copied: move it away, or copy the others by themselves"
-        raise ImageError(f"build.copy.src: {path!r} is {kind}", hint)
-
-
-def _copy_one(root: int, src: str, dest: str, step: CopyFile) -> None:
+def _copy_one(root: int, entry: copied.Entry, dest: str, step: CopyFile) -> None:
     above, _slash, name = dest.rpartition("/")
     parent = _directory(root, above)
     try:
         _make_way(parent, name, dest)
-        status = os.stat(src) if src == step.src else os.lstat(src)
-        refuse_special(src, status)
-        if stat.S_ISLNK(status.st_mode):
-            os.symlink(os.readlink(src), name, dir_fd=parent)
+        if stat.S_ISLNK(entry.status.st_mode):
+            os.symlink(entry.target, name, dir_fd=parent)
             os.chown(name, step.uid, step.gid, dir_fd=parent, follow_symlinks=False)
             return
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        from_fd = os.open(src, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(from_fd, "rb") as source, os.fdopen(os.open(name, flags, 0o600, dir_fd=parent), "wb") as target:
-            now = os.fstat(source.fileno())
-            refuse_special(src, now)  # it may have become something else since
-            mode = now.st_mode
-            shutil.copyfileobj(source, target, 1 << 20)
+        with os.fdopen(os.open(name, flags, 0o600, dir_fd=parent), "wb") as target:
+            if entry.fd >= 0:
+                with open(entry.fd, "rb", closefd=False) as source:
+                    shutil.copyfileobj(source, target, 1 << 20)
             target.flush()
             os.fchown(target.fileno(), step.uid, step.gid)
-            os.fchmod(target.fileno(), step.mode if step.mode is not None else stat.S_IMODE(mode))
+            mode = step.mode if step.mode is not None else stat.S_IMODE(entry.status.st_mode)
+            os.fchmod(target.fileno(), mode)
     except KernelError:
         raise
     except OSError as error:
         # What is full is where it goes, and nothing of the host is to be looked for under that name.
-        raise KernelError.wrap(error, "copy", f"to /{dest}" if error.errno in disk.FULL else src) from error
+        raise KernelError.wrap(error, "copy", f"to /{dest}" if error.errno in disk.FULL else entry.path) from error
     finally:
         os.close(parent)
 

@@ -7,11 +7,15 @@
 Entries in byte order of their paths, owners as numbers, times as they are on disk to the nanosecond; what the old
 header cannot hold goes into pax records. With ``overlay`` the directory is an overlayfs upper, whose whiteouts and
 opaque directories are written the OCI way (layer.md).
+
+The directory may be in use meanwhile. What goes before it is read is left out. What is mounted in it is not part of it,
+unless ``into_mounts``: where something is mounted is an empty directory or file with the mode and the owner of that.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import stat
@@ -19,7 +23,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from .._kernel import tree
+from .._kernel import openat2, tree
 from .._kernel.errors import KernelError
 from .errors import ImageError, shown
 from .overlay_marks import is_opaque, is_whiteout
@@ -29,6 +33,8 @@ _BLOCK = 512
 _KEPT = ("user.", "security.capability", "system.posix_acl_access", "system.posix_acl_default")
 #: O_NONBLOCK: what was a file a moment ago may be a FIFO by now, in a container that runs.
 _OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+#: A file is not followed to another mount.
+_RESOLVE = openat2.RESOLVE_NO_XDEV | openat2.RESOLVE_NO_SYMLINKS
 _COPY = 1 << 20
 #: Bytes of holes from which on a file is written as a sparse one. Below it holes are written as zeros, as Docker does:
 #: engines of Go read GNU's sparse form, but cannot write it, so that podman could load the image and never save or push
@@ -46,6 +52,14 @@ class Written:
     newest_ns: int
 
 
+class _NotWritten(Exception):
+    """What is written to refused it, which is not to be taken for a refusal of what is read."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class _Output:
     """Counts and hashes; writes where there is somewhere to write to."""
 
@@ -58,7 +72,10 @@ class _Output:
         self._hash.update(data)
         self.size += len(data)
         if self._handle is not None:
-            self._handle.write(data)
+            try:
+                self._handle.write(data)
+            except OSError as error:
+                raise _NotWritten(error) from error
 
     def pad(self) -> None:
         self.write(bytes(-self.size % _BLOCK))
@@ -71,32 +88,44 @@ class _Output:
 class TarWriter:
     """Writes one archive; with no handle only its digest is taken (what check mode needs)."""
 
-    def __init__(self, handle: BinaryIO | None, overlay: bool = False, exclude: Iterable[bytes] = ()) -> None:
+    def __init__(
+        self,
+        handle: BinaryIO | None,
+        overlay: bool = False,
+        exclude: Iterable[bytes] = (),
+        into_mounts: bool = False,
+    ) -> None:
         self._output = _Output(handle)
         self._overlay = overlay
+        self._into_mounts = into_mounts
         self._exclude = frozenset(path.strip(b"/") for path in exclude)
         self._links: dict[tuple[int, int], bytes] = {}
         self._entries = 0
         self._newest = 0
 
     def write_tree(self, path: str) -> Written:
-        """Everything below ``path``, the root directory first. Raises KernelError, ImageError."""
+        """Everything below ``path``, the root directory first.
+
+        Raises KernelError for what cannot be read, ImageError, and OSError where it cannot be written.
+        """
         try:
             root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise KernelError.wrap(error, "open", path) from error
         try:
             self._directory(root, b"", os.fstat(root))
-            with contextlib.closing(tree.walk(root, DEEPEST, self._exclude)) as nodes:
+            with contextlib.closing(tree.walk(root, DEEPEST, self._exclude, self._into_mounts)) as nodes:
                 for node in nodes:
                     self._node(node)
-        except KernelError:
-            raise
+            return self.finish()
+        except _NotWritten as error:
+            raise error.error from None
+        except KernelError as error:
+            raise KernelError(error.errno or 0, error.syscall, os.path.join(path, error.path or "")) from error
         except OSError as error:
-            raise KernelError.wrap(error, "read", error.filename or path) from error
+            raise KernelError.wrap(error, "read", os.path.join(path, error.filename or "")) from error
         finally:
             os.close(root)
-        return self.finish()
 
     def finish(self) -> Written:
         self._output.write(bytes(2 * _BLOCK))
@@ -110,40 +139,63 @@ class TarWriter:
             self._header((path + b"/" if path else b"") + b".wh..wh..opq", 0, b"0", 0, 0, 0, {})
 
     def _node(self, node: tree.Node) -> None:
-        parent, name, path, status, fd = node
+        name, path, status = node.name, node.path, node.status
         mode = status.st_mode
         if node.depth > DEEPEST:
             raise ImageError(f"{shown(b'/' + path)} lies deeper than {DEEPEST} directories, which no layer may hold")
         if name.startswith(b".wh."):
             raise ImageError(f"{os.fsdecode(path)!r}: no layer can hold a name that begins with .wh.")
-        if stat.S_ISDIR(mode):
-            self._directory(fd, path, status)
+        if node.mounted:
+            self._mount_point(node)
+        elif stat.S_ISDIR(mode):
+            self._directory(node.fd, path, status)
         elif self._overlay and is_whiteout(status):
             directory, slash, last = path.rpartition(b"/")
             self._header(directory + slash + b".wh." + last, 0, b"0", 0, 0, 0, {})
         elif stat.S_ISSOCK(mode):
             return  # a socket is nothing without the process that listens
-        elif status.st_nlink > 1 and (first := self._links.setdefault((status.st_dev, status.st_ino), path)) != path:
+        elif status.st_nlink > 1 and (first := self._links.get((status.st_dev, status.st_ino))) is not None:
             self._member(path, status, b"1", linkname=first)
-        elif stat.S_ISREG(mode):
-            self._file(parent, name, path, status)
-        else:
-            self._other(parent, name, path, status)
+        elif (self._file(node) if stat.S_ISREG(mode) else self._other(node)) and status.st_nlink > 1:
+            self._links[(status.st_dev, status.st_ino)] = path
 
-    def _other(self, parent: int, name: bytes, path: bytes, status: os.stat_result) -> None:
-        through = b"/proc/self/fd/%d/%s" % (parent, name)
-        xattrs = _xattrs_of(through)
+    def _mount_point(self, node: tree.Node) -> None:
+        """With the time of the directory that it is in, as that of what is mounted changes for other reasons."""
+        kind = b"5" if stat.S_ISDIR(node.status.st_mode) else b"0"
+        self._member(node.path, node.status, kind, mtime_ns=os.fstat(node.parent).st_mtime_ns)
+
+    def _other(self, node: tree.Node) -> bool:
+        """Whether it was still there. Raises OSError."""
+        through = b"/proc/self/fd/%d/%s" % (node.parent, node.name)
+        xattrs, status = _xattrs_of(through), node.status
         if stat.S_ISLNK(status.st_mode):
-            target = os.fsencode(os.readlink(name, dir_fd=parent))
-            self._member(path, status, b"2", linkname=target, xattrs=xattrs)
+            try:
+                target = os.fsencode(os.readlink(node.name, dir_fd=node.parent))
+            except OSError as error:
+                if error.errno in (*tree.GONE, errno.EINVAL):  # it is something else by now
+                    return False
+                raise OSError(error.errno, os.strerror(error.errno or 0), os.fsdecode(node.path)) from error
+            self._member(node.path, status, b"2", linkname=target, xattrs=xattrs)
         else:
             kind = {stat.S_IFCHR: b"3", stat.S_IFBLK: b"4"}.get(stat.S_IFMT(status.st_mode), b"6")
-            self._member(path, status, kind, xattrs=xattrs, device=status.st_rdev)
+            self._member(node.path, status, kind, xattrs=xattrs, device=status.st_rdev)
+        return True
 
-    def _file(self, parent: int, name: bytes, path: bytes, status: os.stat_result) -> None:
-        fd = os.open(name, _OPEN, dir_fd=parent)
+    def _file(self, node: tree.Node) -> bool:
+        """Whether it was still there. Raises OSError, ImageError."""
+        path = node.path
         try:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
+            fd = openat2.openat2(node.parent, node.name, _OPEN, resolve=0 if self._into_mounts else _RESOLVE)
+        except KernelError as error:
+            if error.errno == errno.EXDEV:  # mounted on it is a file of the same file system
+                self._mount_point(node)
+                return True
+            if error.errno in tree.GONE:
+                return False
+            raise KernelError(error.errno or 0, "open", path) from error
+        try:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
                 raise ImageError(f"/{os.fsdecode(path)} became something else while it was read", "Run again")
             parts = _data_parts(fd, status)
             xattrs = _xattrs_of(fd)
@@ -157,6 +209,7 @@ class TarWriter:
         finally:
             os.close(fd)
         self._output.pad()
+        return True
 
     def _sparse(
         self, fd: int, path: bytes, status: os.stat_result, xattrs: dict[str, bytes], parts: list[tuple[int, int]]
@@ -181,9 +234,13 @@ class TarWriter:
 
     def _copy(self, fd: int, offset: int, length: int, path: bytes) -> None:
         while length:
-            chunk = os.pread(fd, min(length, _COPY), offset)
+            try:
+                chunk = os.pread(fd, min(length, _COPY), offset)
+            except OSError as error:
+                raise KernelError.wrap(error, "read", path) from error
             if not chunk:
-                raise ImageError(f"{os.fsdecode(path)!r} was cut short while it was read", "Run again")
+                hint = "Run again, or exclude it where it changes all the time"
+                raise ImageError(f"/{os.fsdecode(path)} was cut short while it was read", hint)
             self._output.write(chunk)
             offset, length = offset + len(chunk), length - len(chunk)
 
@@ -197,14 +254,16 @@ class TarWriter:
         xattrs: dict[str, bytes] | None = None,
         device: int = 0,
         more: dict[bytes, bytes] | None = None,
+        mtime_ns: int | None = None,
     ) -> None:
-        self._newest = max(self._newest, status.st_mtime_ns)
+        mtime_ns = status.st_mtime_ns if mtime_ns is None else mtime_ns
+        self._newest = max(self._newest, mtime_ns)
         records = dict(more or {})
         for attribute, value in (xattrs or {}).items():
             records[b"SCHILY.xattr." + os.fsencode(attribute)] = value
-        seconds, fraction = divmod(status.st_mtime_ns, 1_000_000_000)
+        seconds, fraction = divmod(mtime_ns, 1_000_000_000)
         if fraction or seconds < 0:
-            records[b"mtime"] = _decimal_time(status.st_mtime_ns)
+            records[b"mtime"] = _decimal_time(mtime_ns)
             seconds = max(seconds, 0)
         name = (path + b"/" if path else b"./") if kind == b"5" else path
         mode = stat.S_IMODE(status.st_mode)
@@ -290,7 +349,11 @@ def _xattrs_of(target: int | bytes) -> dict[str, bytes]:
     except OSError:
         return {}
     kept = [name for name in names if name.startswith(_KEPT) and not name.startswith("user.overlay.")]
-    return {name: os.getxattr(target, name, **follow) for name in sorted(kept)}
+    found = {}
+    for name in sorted(kept):
+        with contextlib.suppress(OSError):  # removed since
+            found[name] = os.getxattr(target, name, **follow)
+    return found
 
 
 def _redirects(fd: int) -> bool:

@@ -25,6 +25,10 @@ from .errors import KernelError
 _HELD = 64
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _RESOLVE = openat2.RESOLVE_BENEATH | openat2.RESOLVE_NO_SYMLINKS | openat2.RESOLVE_NO_XDEV
+#: What a walk may not leave by: another mount, be it of the same file system.
+_STAY = openat2.RESOLVE_NO_XDEV | openat2.RESOLVE_NO_SYMLINKS
+#: What a name, or a directory that was opened, gives that is gone; ESRCH is procfs's word for it.
+GONE = (errno.ENOENT, errno.ESRCH, errno.ESTALE)
 #: What a name gives that is no directory, or not any more.
 _NO_DIRECTORY = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 _MOUNTED = "Something is mounted there: unmount it first"
@@ -101,13 +105,16 @@ def _unless_gone(call: Callable[..., None], name: bytes, parent: int) -> None:
 
 class Node(NamedTuple):
     """What a walk meets: its name in the directory that ``parent`` refers to, its path below the root of the walk,
-    and ``fd``, of a directory that is entered next, else -1. The descriptors are the walk's."""
+    and ``fd``, of a directory that is entered next, else -1. The descriptors are the walk's.
+
+    ``mounted``: something is mounted there, and ``status`` is of that."""
 
     parent: int
     name: bytes
     path: bytes
     status: os.stat_result
     fd: int
+    mounted: bool = False
 
     @property
     def depth(self) -> int:
@@ -115,11 +122,14 @@ class Node(NamedTuple):
         return self.path.count(b"/") + 1
 
 
-def walk(root: int, deepest: int, without: Container[bytes] = ()) -> Generator[Node, None, None]:
+def walk(
+    root: int, deepest: int, without: Container[bytes] = (), into_mounts: bool = False
+) -> Generator[Node, None, None]:
     """Everything below a directory, in byte order, a directory before what is in it; symlinks are not followed.
 
-    Directories deeper than ``deepest`` are met and not entered: one descriptor is held for each on the way.
-    ``without`` are paths to leave out. Whoever may not come to the end closes it (contextlib.closing). Raises OSError.
+    Directories deeper than ``deepest`` are met and not entered: one descriptor is held for each on the way. Nor are
+    mount points, unless ``into_mounts``. ``without`` are paths to leave out, which are not even looked at; what goes
+    while it is walked is left out too. Whoever may not come to the end closes it (contextlib.closing). Raises OSError.
     """
     levels = [(root, b"", _sorted(root))]
     try:
@@ -132,7 +142,9 @@ def walk(root: int, deepest: int, without: Container[bytes] = ()) -> Generator[N
                     os.close(fd)
                 continue
             inside = path + b"/" + name if path else name
-            node = _node(fd, name, inside, len(levels) <= deepest) if inside not in without else None
+            node = None
+            if inside not in without:
+                node = _node(fd, name, inside, len(levels) <= deepest, into_mounts)
             if node is not None:
                 if node.fd >= 0:
                     levels.append((node.fd, inside, _sorted(node.fd)))
@@ -142,19 +154,45 @@ def walk(root: int, deepest: int, without: Container[bytes] = ()) -> Generator[N
             os.close(fd)
 
 
-def _node(parent: int, name: bytes, path: bytes, enter: bool) -> Node | None:
-    """None for what is gone, or is another, since its name was read."""
+def _node(parent: int, name: bytes, path: bytes, enter: bool, into_mounts: bool) -> Node | None:
+    """None for what is gone, or is another, since its name was read. Raises OSError with the path."""
     try:
         status = os.stat(name, dir_fd=parent, follow_symlinks=False)
         if not (enter and stat.S_ISDIR(status.st_mode)):
-            return Node(parent, name, path, status, -1)
-        fd = os.open(name, _FLAGS, dir_fd=parent)
+            mounted = not into_mounts and is_mounted(parent, name, status)
+            return Node(parent, name, path, status, -1, mounted)
+        try:
+            fd = openat2.openat2(parent, name, _FLAGS, resolve=0 if into_mounts else _STAY)
+        except KernelError as error:
+            if error.errno == errno.EXDEV:
+                return Node(parent, name, path, status, -1, True)
+            raise
         return Node(parent, name, path, os.fstat(fd), fd)
     except OSError as error:
-        if error.errno in _NO_DIRECTORY:
+        if error.errno in (*GONE, *_NO_DIRECTORY):
             return None
+        raise OSError(error.errno, os.strerror(error.errno or 0), os.fsdecode(path)) from error
+
+
+def is_mounted(parent: int, name: bytes, status: os.stat_result) -> bool:
+    """Whether something is mounted on a name in a directory, mount(8); of what is no directory only where it is of
+    another file system. ``status`` is what lstat(2) says of it. Raises OSError."""
+    # On overlayfs and btrfs another device is not always another mount, so the kernel is asked.
+    if not stat.S_ISDIR(status.st_mode) and status.st_dev == os.fstat(parent).st_dev:
+        return False
+    try:
+        os.close(openat2.openat2(parent, name, os.O_PATH | os.O_NOFOLLOW, resolve=openat2.RESOLVE_NO_XDEV))
+    except KernelError as error:
+        if error.errno == errno.EXDEV:
+            return True
         raise
+    return False
 
 
 def _sorted(fd: int) -> Iterator[bytes]:
-    return iter(sorted(os.fsencode(name) for name in os.listdir(fd)))
+    try:
+        return iter(sorted(os.fsencode(name) for name in os.listdir(fd)))
+    except OSError as error:
+        if error.errno in GONE:
+            return iter(())
+        raise

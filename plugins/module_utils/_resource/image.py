@@ -48,11 +48,9 @@ class ImageResource(Resource[Desired, Observed]):
         return image_kernel(self.store)
 
     def settled(self, desired: Desired) -> Desired:
-        """Made anew once is enough. A container that runs may have written again by now, and a tag moved meanwhile."""
-        moves = desired.source is not None and desired.source.kind in ("container", "registry")
-        if desired.refresh == planner.ALWAYS or moves:
-            return dataclasses.replace(desired, refresh=planner.IF_MISSING)
-        return desired
+        """Made once is enough: any source may have changed again by now, as a container that runs, a tag or a directory
+        in use. What went in is recorded, and the next run compares with that."""
+        return dataclasses.replace(desired, refresh=planner.IF_MISSING)
 
     def waiting(self, desired: Desired) -> contextlib.AbstractContextManager[object]:
         shown = Progress(desired.progress)

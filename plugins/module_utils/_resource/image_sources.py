@@ -60,7 +60,7 @@ def _directory(group: Mapping[str, Any]) -> Source:
     from .._image.from_tree import Directory
 
     exclude = tuple(sorted(_inside("directory.exclude", path).strip("/") for path in group.get("exclude") or []))
-    return Directory(absolute("directory.path", group["path"]), exclude)
+    return Directory(absolute("directory.path", group["path"]), exclude, not group["one_file_system"])
 
 
 def _rootfs(group: Mapping[str, Any], handed: Handed | None) -> Source:

@@ -41,6 +41,7 @@ def image_source() -> dict[str, Any]:
             "options": {
                 "path": {"type": "path", "required": True},
                 "exclude": {"type": "list", "elements": "str"},
+                "one_file_system": {"type": "bool", "default": True},
             },
         },
         "rootfs": {
