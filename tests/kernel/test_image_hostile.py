@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import stat
 import subprocess
@@ -107,6 +108,19 @@ def test_a_layer_that_is_there_is_taken_from_another_blob_that_holds_it(tmp_path
         patched.setattr(unpack, "read_blob", None)
         apply(name="third", archive={"path": str(packed.path)})
     assert not apply(name="second", archive={"path": str(packed.path)}, verify=True).changed
+
+
+@pytest.mark.parametrize("where", ["layer", "diff ID"])
+def test_digests_that_skopeo_cannot_do_with_are_named(tmp_path: Path, where: str) -> None:
+    other = "sha512:" + hashlib.sha512(GOOD).hexdigest()
+    layout = Layout(tmp_path / "layout")
+    if where == "layer":
+        layout.add(GOOD, compression="", digest=other)
+        (tmp_path / "layout/blobs/sha512").mkdir()
+        (tmp_path / f"layout/blobs/{other.replace(':', '/')}").write_bytes(GOOD)
+    else:
+        layout.add(GOOD, diff_id=other)
+    refused(layout, f"{where}.*{other}.* is a digest of the algorithm sha512. Only sha256 is supported")
 
 
 def test_what_stays_inside_is_placed_inside(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 import pytest
@@ -100,6 +101,28 @@ def test_refused(kind: str, place: tuple[Any, ...], value: Any) -> None:
     document, function = KINDS[kind]
     with pytest.raises(ImageError, match="the thing"):
         function(with_odd(document, place, value))
+
+
+@pytest.mark.parametrize(
+    ("kind", "place"),
+    [
+        ("manifest", ("layers", 0, "digest")),
+        ("manifest", ("config", "digest")),
+        ("config", ("rootfs", "diff_ids", 0)),
+        ("choice", ("manifests", 0, "digest")),
+    ],
+)
+@pytest.mark.parametrize("other", ["sha512:" + "1" * 128, "blake3:" + "1" * 64, "multihash+base58:QmRZxt2b1FVZPNqd"])
+def test_digests_of_another_algorithm_are_refused_by_its_name(kind: str, place: tuple[Any, ...], other: str) -> None:
+    document, function = KINDS[kind]
+    with pytest.raises(ImageError, match=f"algorithm {re.escape(other.partition(':')[0])}. Only sha256 is supported"):
+        function(with_odd(document, place, other))
+
+
+def test_an_index_may_have_them_for_other_platforms() -> None:
+    other = {"digest": "sha512:" + "1" * 128, "platform": {"os": "linux", "architecture": "s390x"}}
+    index = {"manifests": [other, *INDEX["manifests"]]}
+    assert choose(index, [Platform("linux", "amd64")], "the thing") == DIGEST
 
 
 @pytest.mark.parametrize("key", ["history", "config"])

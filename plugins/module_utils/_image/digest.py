@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Digests, OCI image-spec descriptor.md: ``sha256:`` and 64 hexadecimal digits (sha512 likewise)."""
+"""Digests, OCI image-spec descriptor.md. Of the algorithms only sha256 is handled here, as skopeo handles no other."""
 
 from __future__ import annotations
 
@@ -14,24 +14,43 @@ from typing import Any
 
 from .errors import ImageError
 
-_DIGEST = re.compile(r"(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+#: Of any algorithm, with which an image may be described that nobody here asks for.
+_ANY = re.compile(r"(?P<algorithm>[a-z0-9]+(?:[+._-][a-z0-9]+)*):[a-zA-Z0-9=_-]{1,256}")
+HINT = "Only sha256 is supported: use an image whose manifest, configuration and layers have sha256 digests"
 
 
 def check(digest: object, what: str = "digest") -> str:
-    """The digest itself. Raises ImageError where it is none (it becomes a file name, so nothing else may pass)."""
-    if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-        raise ImageError(f"{what}: {digest!r} is not a sha256 or sha512 digest")
+    """The digest itself. Raises ImageError where it is none (it becomes a file name, so nothing else may pass), or of
+    an algorithm other than sha256."""
+    if isinstance(digest, str) and _DIGEST.fullmatch(digest):
+        return digest
+    check_form(digest, what)
+    algorithm = str(digest).partition(":")[0]
+    if algorithm == "sha256":
+        raise ImageError(f"{what}: {_shown(digest)} is not a sha256 digest, which has 64 hexadecimal digits")
+    raise ImageError(f"{what}: {_shown(digest)} is a digest of the algorithm {algorithm}", HINT)
+
+
+def check_form(digest: object, what: str) -> str:
+    """The digest itself, of whichever algorithm. Raises ImageError where it is none."""
+    if not isinstance(digest, str) or not _ANY.fullmatch(digest):
+        raise ImageError(f"{what}: {_shown(digest)} is not a digest")
     return digest
 
 
+def _shown(digest: object) -> str:
+    return repr(digest)[:200]
+
+
 def is_digest(text: str) -> bool:
-    """Whether it is a sha256 or sha512 digest, image-spec descriptor.md."""
+    """Whether it is a sha256 digest, image-spec descriptor.md."""
     return bool(_DIGEST.fullmatch(text))
 
 
-def of_bytes(content: bytes, algorithm: str = "sha256") -> str:
+def of_bytes(content: bytes) -> str:
     """The digest of some bytes, as descriptors write it."""
-    return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
+    return "sha256:" + hashlib.sha256(content).hexdigest()
 
 
 def of_file(path: str) -> str:

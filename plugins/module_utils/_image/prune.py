@@ -44,7 +44,6 @@ def unused(store: Store, without: str = "") -> Garbage:
     if unknown:
         return Garbage((), old, sum(map(_size_of, old)), unknown=unknown)
     blobs = [path for path in _listing(f"{store.root}/blobs/sha256") if path not in kept]
-    blobs += [path for path in _listing(f"{store.root}/blobs/sha512") if path not in kept]
     layers = [path for path in _listing(f"{store.root}/layers") if path not in kept]
     size = sum(_size_of(path) for path in [*blobs, *layers, *old])
     return Garbage(tuple(blobs), (*layers, *old), size)

@@ -93,7 +93,8 @@ def _split_digest(text: str) -> tuple[str, str]:
     if not at:
         return rest, ""
     if not digests.is_digest(digest):
-        raise BadReference(text, f"{digest!r} is not a digest", "A digest is sha256: and 64 hexadecimal digits")
+        hint = "A digest is sha256: and 64 hexadecimal digits; no other algorithm is supported"
+        raise BadReference(text, f"{digest!r} is not a digest", hint)
     return rest, digest
 
 

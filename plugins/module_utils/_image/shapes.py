@@ -68,7 +68,7 @@ def entries_of(index: Any, what: str) -> list[Mapping[str, Any]]:
     for entry in entries:
         if not isinstance(entry, Mapping):
             raise ImageError(f"{what} lists {_shown(entry)}, not a descriptor")
-        digests.check(entry.get("digest"), f"digest in {what}")
+        digests.check_form(entry.get("digest"), f"digest in {what}")  # those of other platforms may be of any kind
         _all_text(entry.get("platform"), f"{what}: a platform")
         _all_text(entry.get("annotations"), f"{what}: annotations")
     return entries

@@ -97,8 +97,7 @@ class Store:
         self.containers = containers
 
     def blob_path(self, digest: str) -> str:
-        algorithm, _colon, digits = digests.check(digest).partition(":")
-        return f"{self.root}/blobs/{algorithm}/{digits}"
+        return f"{self.root}/blobs/{digests.check(digest).replace(':', '/')}"
 
     def has_blob(self, digest: str) -> bool:
         return os.path.isfile(self.blob_path(digest))
@@ -113,7 +112,7 @@ class Store:
             raise ImageError(f"blob {digest} is missing from {self.root}", "Run oci_image with verify") from None
         except OSError as error:
             raise KernelError.wrap(error, "open", path) from error
-        if digests.of_bytes(content, digest.partition(":")[0]) != digest:
+        if digests.of_bytes(content) != digest:
             raise ImageError(f"blob {digest} in {self.root} is damaged", "Run oci_image with verify")
         return content
 
@@ -152,7 +151,10 @@ class Store:
         if index is None:
             return ()
         try:
-            return tuple(shapes.entries_of(index, f"{self.root}/index.json"))
+            entries = shapes.entries_of(index, f"{self.root}/index.json")
+            for entry in entries:
+                digests.check(entry["digest"], f"digest in {self.root}/index.json")
+            return tuple(entries)
         except ImageError as error:
             raise ImageError(str(error), "It names the images of this host: restore it from a backup") from None
 

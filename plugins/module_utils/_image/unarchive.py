@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
@@ -52,6 +53,7 @@ def unarchive(source: Archive, writer: Writer, policy: Policy, progress: Progres
     try:
         copying.check()
     except Unreachable as error:
+        _refuse_digests(source, form, path)
         raise _with_names(error, source, form, path) from None
     finally:
         copying.close()
@@ -98,6 +100,20 @@ def _piece(packed: gzip.GzipFile, source: Archive) -> bytes:
         return packed.read(CHUNK)
     except (OSError, EOFError, zlib.error) as error:
         raise ImageError(f"{source.path} is no archive of an image: its gzip data are damaged ({error})") from error
+
+
+def _refuse_digests(source: Archive, form: str, path: str) -> None:
+    """Raises ImageError that names a digest which skopeo cannot do with: its own words are "Internal error"."""
+    if form not in ("oci", "oci-archive"):
+        return
+    layers: list[Any] = []
+    with contextlib.suppress(ImageError, OSError, ValueError, KeyError, TypeError, AttributeError, tarfile.TarError):
+        for entry in json.loads(_listing(form, path, "index.json"))["manifests"]:
+            name = digests.check_form(entry["digest"], "manifest").replace(":", "/")
+            manifest = json.loads(_listing(form, path, f"blobs/{name}"))
+            layers += [layer["digest"] for layer in manifest["layers"]]
+    for digest in layers:
+        digests.check(digest, f"a layer of {source.path}")
 
 
 def _with_names(error: Unreachable, source: Archive, form: str, path: str) -> ImageError:
