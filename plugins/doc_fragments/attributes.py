@@ -17,7 +17,10 @@ attributes:
     description: Reports what it would do without doing any of it, read from the live kernel.
     support: full
   diff_mode:
-    description: Returns the observed and the declared state, and how each difference is applied.
+    description:
+      - Returns the observed and the declared state, and how each difference is applied.
+      - Every change is in it. Where an object is as declared and something is to be done all the same, such as a
+        restart that was asked for, it is listed as C(to_do) of the observed state.
     support: full
   platform:
     description: The systems whose hosts it can work on.

@@ -25,6 +25,14 @@ options:
         needs that, so that it always runs as declared.
       - V(stopped) ends the process; the network namespace, its links and published ports stay.
       - V(restarted) is V(started) with a restart in any case, so it always reports a change.
+      - A task that sets only O(name) and a state keeps what the container was declared with before. So does one for
+        V(restarted) or V(stopped) that names the recorded O(image) too.
+      - Any other task declares the whole container, and an option that it does not set goes back to its default. With
+        V(restarted) and V(stopped), a warning names the options that are dropped that way.
+      - V(started) waits for the first half second of a process. One that fails within it fails the task, unless
+        O(restart_policy) starts it again.
+      - A process that exited with code 0 and that O(restart_policy) does not start again is done. V(started) then
+        leaves it so and says so in a warning; V(restarted) and a change that needs a restart run it again.
       - V(absent) ends the process and removes everything of the container but its volumes.
     type: str
     choices: [present, started, stopped, restarted, absent]
@@ -33,7 +41,7 @@ options:
     description:
       - Name of an image on this host, see M(barekernel.containers.oci_image).
       - Compared by digest. Another digest is applied by recreation, which drops what was written inside the container.
-      - Required for every O(state) but V(absent).
+      - Required where any option but O(name) and O(state) is set. Unset, the recorded declaration is kept.
     type: str
   command:
     description:

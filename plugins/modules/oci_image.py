@@ -151,7 +151,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or in check mode would be done, one sentence each.
+  description:
+    - What was done, or in check mode would be done, in order, one sentence each.
+    - Of a task that failed, what had been done by then and stays; C(changed) says whether that is anything.
   returned: always
   type: list
   elements: str

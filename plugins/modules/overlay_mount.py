@@ -72,11 +72,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, or in check mode would be done, in order.
+  description:
+    - What was done, or in check mode would be done, in order, one sentence each.
+    - Of a task that failed, what had been done by then and stays; C(changed) says whether that is anything.
   returned: success
   type: list
   elements: str
   sample: [mount writable overlay of 1 lower layer on /srv/build]
+actions_undone:
+  description: What had been done and was taken back again.
+  returned: when the task failed and took something back
+  type: list
+  elements: str
 changes:
   description:
     - Each option of an existing object whose value differed, with before, after and how it is applied.

@@ -37,7 +37,10 @@ READING = {
 
 
 def run_module(name: str, params: dict[str, Any], check: bool = False) -> dict[str, Any]:
-    """The module's result, with ``failed`` where it failed. In check mode any attempt to change something fails it."""
+    """The module's result, with ``failed`` where it failed. In check mode any attempt to change something fails it.
+
+    Every result is held against what all of them promise (check_promises).
+    """
     ansible = Path(importlib.import_module("ansible").__file__ or "").parent
     libraries = CHECKOUT / ".cache" / "ansible"
     libraries.mkdir(parents=True, exist_ok=True)
@@ -59,7 +62,15 @@ def run_module(name: str, params: dict[str, Any], check: bool = False) -> dict[s
         result: dict[str, Any] = json.loads(process.stdout)
     except ValueError:
         raise AssertionError(f"{name} said no JSON\n{process.stdout}\n{process.stderr}") from None
+    check_promises(result)
     return result
+
+
+def check_promises(result: dict[str, Any]) -> None:
+    """Of every module's every run: who reads the diff knows of each change, and a change is what was done."""
+    assert bool(result.get("changed")) == bool(result.get("actions")), result
+    if "diff" in result:
+        assert result["changed"] == (result["diff"]["before"] != result["diff"]["after"]), result["diff"]
 
 
 def refuse_changes(event: str, arguments: tuple[Any, ...]) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import result
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.base import CommandFailed, Resource
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.container import ContainerResource
@@ -36,6 +37,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._resource.im
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.network import NetworkResource
 
 from tests import collection
+from tests.kernel.module_process import check_promises
 from tests.waiting import PATIENCE, until
 
 RESOURCES: dict[str, type[Resource[Any, Any]]] = {
@@ -70,6 +72,7 @@ def apply(module: str, **given: Any) -> Outcome:
     promised = predict(resource, resource.desired(params)).plan.actions
     outcome = converge(resource, resource.desired(params))
     assert outcome.plan.actions == promised
+    check_promises(result(outcome, with_diff=True))
     if given.get("state") != "restarted":
         assert converge(resource, resource.desired(params)).plan.actions == []
     return outcome

@@ -215,7 +215,7 @@ def test_log_limits_hold_at_once(web: dict[str, Any]) -> None:
 def test_a_container_that_dies_at_once_lists_what_was_done() -> None:
     try:
         result = run_module("ns_container", {**BASE, "command": ["false"]})
-        assert result["failed"] and result["actions_done"][-1] == f"start container {NAME}"
+        assert result["failed"] and result["changed"] and result["actions"][-1] == f"start container {NAME}"
         resource, params = ContainerResource(), parameters("ns_container", {**BASE, "command": ["false"]})
         with pytest.raises(CommandFailed) as failed:
             converge(resource, resource.desired(params))
@@ -236,3 +236,69 @@ def test_numbers_beyond_all_bounds_in_exec(web: dict[str, Any]) -> None:
         with pytest.raises(OptionError) as refused:
             converge(resource, resource.desired(params))
         assert words in str(refused.value)
+
+
+def shown(name: str) -> tuple[Any, ...]:
+    """What a task on a state alone must not touch."""
+    config = json.loads((HOME / "bundle/config.json").read_text())
+    targets = [m["destination"] for m in config["mounts"]]
+    return (
+        [e for e in config["process"]["env"] if e.startswith("A=")],
+        "/opt" in targets,
+        sorted(info(name)["networks"]),
+    )
+
+
+def test_a_state_by_name_alone_keeps_what_was_declared(web: dict[str, Any], tmp_path: Path) -> None:
+    full = {**BASE, "env": {"A": "b"}, "mounts": [{"source": str(tmp_path), "target": "/opt"}]}
+    apply("ns_container", **full)
+    kept = shown(NAME)
+    assert kept == (["A=b"], True, ["bktest0"])
+    for task in ({"state": "stopped"}, {"state": "started"}, {"state": "present"}, {"state": "restarted"}):
+        plan = apply("ns_container", name=NAME, **task).plan
+        assert shown(NAME) == kept and plan.warnings == ()
+    assert run_module("ns_container", {"name": NAME, "image": "bktest", "state": "restarted"})["changed"]
+    assert shown(NAME) == kept
+    after = run_module("ns_container", full)
+    assert (after["changed"], after["actions"], after.get("warnings")) == (False, [], None)
+    # A declaration is a declaration, and one that only seems to be after a state says what it drops.
+    task = {"name": NAME, "image": "bktest", "command": BASE["command"], "state": "restarted"}
+    plan = apply("ns_container", **task, stop_timeout=0).plan
+    assert {"env.A", "mounts", "networks.bktest0"} <= {change.option for change in plan.changes}
+    assert ["env, mounts, networks of its declaration are dropped" in warning for warning in plan.warnings] == [True]
+    assert shown(NAME) == ([], False, [])
+
+
+def test_by_name_alone_where_nothing_is_declared() -> None:
+    before = taken()
+    result = run_module("ns_container", {"name": NAME, "state": "restarted"})
+    assert result["failed"] and f"name: '{NAME}': no container of that name is declared" in result["msg"]
+    result = run_module("ns_container", {"name": NAME, "env": {"A": "b"}})
+    assert "image: None: is needed beside env" in result["msg"]
+    assert state.differences(before, taken()) == []
+
+
+@pytest.mark.parametrize("after", ["", "sleep 0.03; ", "sleep 0.07; ", "sleep 0.2; "])
+def test_the_outcome_does_not_depend_on_the_moment_of_the_end(after: str) -> None:
+    def module(**given: Any) -> dict[str, Any]:
+        return run_module("ns_container", {**BASE, **given})
+
+    one_off = {"command": ["sh", "-c", f"{after}echo done"]}
+    failing = {"command": ["sh", "-c", f"echo this start; {after}exit 3"]}
+    try:
+        done = module(**one_off)["container"]
+        assert (done["status"], done["exit_code"]) == ("exited", 0)
+        again = module(**one_off)
+        assert not again["changed"] and "is not started again (restart_policy no)" in str(again["warnings"])
+        for _once_more in range(2):
+            result = module(**failing)
+            assert result["failed"] and result["changed"]
+            said = f"container {NAME} exited with code 3 immediately after starting. Last log lines:\nthis start"
+            assert result["msg"] == said and result["container"]["exit_code"] == 3
+        again = module(**one_off, restart_policy="on-failure")["container"]
+        assert (again["status"], again["exit_code"], again["restarts"]) == ("exited", 0, 0)
+        # Whoever watches it sees to it: the task is done with the start.
+        looping = module(**failing, restart_policy="always")
+        assert not looping.get("failed") and looping["container"]["status"] in ("running", "restarting")
+    finally:
+        apply("ns_container", name=NAME, state="absent")

@@ -29,7 +29,7 @@ def mount(**changes: Any) -> dict[str, Any]:
         ({"name": "a..b"}, "name", "a..b"),
         ({"name": ""}, "name", ""),
         ({"name": "x" * 49}, "name", "x" * 49),
-        ({"image": None}, "image", None),
+        ({"image": None, "env": {"A": "b"}}, "image", None),
         ({"command": ["a\0b"]}, "command", "a\0b"),
         ({"env": {"A=B": "c"}}, "env", "A=B"),
         ({"env": {"": "c"}}, "env", ""),

@@ -21,6 +21,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._plan.bundle
     option_names,
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.container import plan_container
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_declared import dropped, meant
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_documents import documents
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_network import (
     ContainerNetwork,
@@ -120,6 +121,7 @@ def running(which: Container, host: Host = HOST) -> ContainerObserved:
     return replace(
         bare,
         host=replace(host, table=table),
+        recorded=which,
         record={"params": which.params, "idmap": resolved.idmap, "addresses": {"lab0": list(resolved.addresses[0])}},
         supervised=Supervised("web", "running", pid=42, start_time=1),
         files=content,
@@ -339,10 +341,87 @@ def test_what_runs_unwatched_is_ended(state: str, actions: list[str]) -> None:
 
 
 def test_restarted_is_a_restart_in_any_case() -> None:
-    actions = plan_container(container(state="restarted"), running(container())).actions
-    assert [action.split()[0] for action in actions] == ["write", "stop", "start"] or [
-        action.split()[0] for action in actions
-    ] == ["stop", "write", "start"]
+    there = running(container())
+    actions = plan_container(container(state="restarted"), there).actions
+    assert actions == ["stop container web (as asked)", "start container web"]
+
+
+BARE = {"name": "web", "state": "restarted"}
+
+
+@pytest.mark.parametrize("state", ["present", "started", "stopped", "restarted"])
+def test_a_state_by_name_alone_keeps_the_recorded_declaration(state: str) -> None:
+    wanted = meant(container_from({**BARE, "state": state}), container(state="present"))
+    assert replace(wanted, params={}) == replace(container(state=state), params={})
+    assert dropped(container_from({**BARE, "state": state}), None) == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"image": "busybox"}, True),
+        ({"image": "docker.io/library/busybox:latest", "limits_required": False}, True),
+        ({"image": "busybox", "state": "stopped"}, True),
+        ({"image": "busybox", "state": "started"}, False),  # as short as it is, it declares a container
+        ({"image": "busybox", "state": "present"}, False),
+        ({"image": "other"}, False),
+        ({"image": "Not A Name"}, False),
+        ({"image": "busybox", "env": {"B": "2"}}, False),
+        ({"image": "busybox", "stop_timeout": 3}, False),
+    ],
+)
+def test_what_a_task_with_an_image_means(given: dict[str, Any], kept: bool) -> None:
+    task = container_from({**BARE, **given})
+    wanted = meant(task, container())
+    assert (wanted.env, wanted.state) == ({"A": "1"} if kept else task.env, task.state)
+    assert meant(task, None) == task
+
+
+def test_a_restart_that_declares_less_says_what_goes() -> None:
+    task = container_from({**BARE, "image": "busybox", "env": {"B": "2"}})
+    [warning] = dropped(task, container())
+    assert "container web: limits, networks of its declaration are dropped" in warning
+    assert dropped(replace(task, state="started"), container()) == ()  # that is how options are taken out
+
+
+def test_by_name_alone_of_what_nobody_declared() -> None:
+    with pytest.raises(Refused, match="'web': no container of that name is declared on this host"):
+        meant(container_from(BARE), None)
+    assert meant(container_from({**BARE, "state": "absent"}), None).state == "absent"
+
+
+def test_what_is_only_spelled_in_another_way_is_no_change() -> None:
+    there = running(container(cap_add=["NET_ADMIN"]))
+    assert plan_container(container(cap_add=["cap_net_admin"], hostname=None), there).actions == []
+
+
+def test_what_comes_to_the_same_today_is_declared_all_the_same() -> None:
+    plan = plan_container(container(command=["sh"]), running(container()))
+    assert plan.actions == [f"write {HOME}/container.json"]
+    assert [(c.option, c.before, c.after) for c in plan.changes] == [("command", None, ["sh"])]
+    assert (plan.before["declared"], plan.after["declared"]) == ({"command": None}, {"command": ["sh"]})
+
+
+@pytest.mark.parametrize("policy", ["no", "on-failure"])
+def test_what_is_done_is_not_done_again_without_a_word(policy: str) -> None:
+    which = container(restart_policy=policy)
+    there = replace(running(which), supervised=Supervised("web", "exited", exit_code=0, finished_at="today"))
+    plan = plan_container(which, there)
+    assert plan.actions == []
+    assert plan.before == plan.after and plan.before["state"] == "completed"
+    said = f"container web exited with code 0 at today and is not started again (restart_policy {policy}): "
+    assert plan.warnings == (said + "state restarted runs it again",)
+    assert plan_container(replace(which, just_started=True), there).warnings == ()
+    for again in (
+        container(restart_policy=policy, state="restarted"),
+        container(restart_policy=policy, env={"A": "2"}),
+    ):
+        assert plan_container(again, there).actions[-1] == "start container web"
+    for state in ("stopped", "present"):
+        assert plan_container(replace(which, state=state), there).actions == []
+    for how in ({"exit_code": 1}, {"exit_code": 143, "signal": "SIGTERM"}, {"exit_code": 0, "error": "killed"}):
+        ended = replace(there, supervised=Supervised("web", "exited", **how))
+        assert plan_container(which, ended).actions == ["start container web"]
 
 
 def test_present_leaves_a_stopped_process_stopped() -> None:

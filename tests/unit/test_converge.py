@@ -61,7 +61,9 @@ class Steps(Resource[Any, int]):
 FIRST, SECOND = Step("eth0 in netns a: set up"), Step("start container web")
 
 
-@pytest.mark.parametrize("error", [OverflowError("too large"), RuntimeError("no"), OSError("no"), ValueError("no")])
+@pytest.mark.parametrize(
+    "error", [OverflowError("too large"), RuntimeError("no"), OSError("no"), ValueError("no"), KeyError("no")]
+)
 def test_a_step_that_fails_leaves_a_list_of_those_before_it(error: Exception) -> None:
     with pytest.raises(Interrupted) as failed:
         converge_locked(Steps((FIRST, Step("stop container web", error))), None)

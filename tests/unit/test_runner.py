@@ -13,23 +13,72 @@ import pytest
 from ansible.module_utils import basic
 from ansible_collections.barekernel.containers.plugins.module_utils._image.errors import ImageError
 from ansible_collections.barekernel.containers.plugins.module_utils._module import runner
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.operation import Operation, Plan
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.base import (
+    CommandFailed,
+    OptionError,
+    Refused,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import Interrupted, NotConverged
 
 
 class Failing:
     name = "failing"
     needs_root = False
 
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
     def desired(self, params: Any) -> None:
-        raise ImageError("blob x is damaged", "Run oci_image with verify")
+        raise self.error
 
     gather = desired
 
 
-@pytest.mark.parametrize("run", [runner.run, runner.run_info])
-def test_an_image_error_is_a_failure(run: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+class Step(Operation):
+    def describe(self) -> str:
+        return "stop container web"
+
+
+STEP = Step()
+TOLD: list[tuple[Exception, dict[str, Any]]] = [
+    (OptionError("env", "x", "is no"), {"changed": False, "actions": [], "option": "env"}),
+    (Refused("no"), {"changed": False, "actions": []}),
+    (Interrupted(STEP, OSError("no"), [], []), {"changed": False, "actions": []}),
+    (Interrupted(STEP, OSError("no"), [], ["a"]), {"changed": False, "actions": [], "actions_undone": ["a"]}),
+    (Interrupted(STEP, OSError("no"), ["a", "b"], []), {"changed": True, "actions": ["a", "b"]}),
+    (NotConverged("no", ["a"]), {"changed": True, "actions": ["a"]}),
+    (CommandFailed("no", {"rc": 3}), {"changed": False, "actions": [], "rc": 3}),
+]
+
+
+def answer_to(run: Any, error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Any:
     monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": {}}).encode())
     monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
     with pytest.raises(SystemExit):
-        run(Failing(), argument_spec={})
-    answer = json.loads(capsys.readouterr().out)
+        run(Failing(error), argument_spec={})
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(("error", "told"), TOLD, ids=lambda value: type(value).__name__)
+def test_a_failure_says_whether_anything_was_changed_and_what(
+    error: Exception, told: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    answer = answer_to(runner.run, error, monkeypatch, capsys)
+    assert answer["failed"]
+    assert {key: answer[key] for key in answer if key not in ("failed", "msg", "invocation")} == told
+
+
+def test_what_is_done_to_an_object_as_declared_is_in_the_diff() -> None:
+    same = {"state": "running"}
+    diff = runner.diff(Plan((STEP,), same, same))
+    assert json.loads(diff["before"]) == {**same, "to_do": ["stop container web"]} and json.loads(diff["after"]) == same
+    assert "to_do" not in runner.diff(Plan((STEP,), same, {"state": "stopped"}))["before"]
+    assert runner.diff(Plan((), same, same))["before"] == runner.diff(Plan((), same, same))["after"]
+
+
+@pytest.mark.parametrize("run", [runner.run, runner.run_info])
+def test_an_image_error_is_a_failure(run: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    error = ImageError("blob x is damaged", "Run oci_image with verify")
+    answer = answer_to(run, error, monkeypatch, capsys)
     assert answer["failed"] and answer["msg"] == "blob x is damaged. Run oci_image with verify"

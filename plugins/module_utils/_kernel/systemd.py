@@ -40,10 +40,11 @@ def version() -> int:
     return int(shown.partition(".")[0].partition("-")[0] or 0)
 
 
-def journal(unit: str, count: int) -> list[str]:
+def journal(unit: str, count: int, since: int = 0) -> list[str]:
     """The last messages that the unit's processes wrote, oldest first (journalctl(1), --output=json).
 
-    What systemd itself says of the unit is left out. Raises KernelError.
+    What systemd itself says of the unit is left out, and what is older than ``since`` (microseconds since the epoch).
+    Raises KernelError.
     """
     command = ["journalctl", "--no-pager", "--quiet", "--output=json", f"--lines={count}", f"_SYSTEMD_UNIT={unit}"]
     try:
@@ -51,7 +52,8 @@ def journal(unit: str, count: int) -> list[str]:
     except OSError as error:
         raise KernelError.wrap(error, "journalctl", unit) from error
     # Bytes: for str.splitlines() a line ends at U+2028 too, which journalctl prints as it is.
-    return [_message(json.loads(line)) for line in done.stdout.split(b"\n") if line]
+    entries = [json.loads(line) for line in done.stdout.split(b"\n") if line]
+    return [_message(entry) for entry in entries if int(entry.get("__REALTIME_TIMESTAMP") or since) >= since]
 
 
 def _message(entry: dict[str, Any]) -> str:

@@ -46,18 +46,24 @@ def run(resource: Resource[Any, Any], **module_arguments: Any) -> None:
         # The only place where check mode makes a difference.
         outcome = predict(resource, desired) if module.check_mode else converge(resource, desired)
     except Interrupted as error:
-        module.fail_json(msg=str(error), actions_done=error.done, actions_undone=error.undone)
+        undone = {"actions_undone": error.undone} if error.undone else {}
+        module.fail_json(msg=str(error), **_done(error.done), **undone)
     except OptionError as error:
-        module.fail_json(msg=str(error), option=error.option)
+        module.fail_json(msg=str(error), option=error.option, **_done([]))
     except CommandFailed as error:
-        module.fail_json(msg=str(error), **({"actions_done": error.done} if error.done else {}), **error.values)
+        module.fail_json(msg=str(error), **_done(error.done), **error.values)
     except NotConverged as error:
-        module.fail_json(msg=str(error), actions_done=error.done)
+        module.fail_json(msg=str(error), **_done(error.done))
     except (KernelError, ImageError, Refused) as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=str(error), **_done([]))
     for warning in outcome.plan.warnings:
         module.warn(warning)
     module.exit_json(**result(outcome, module._diff))
+
+
+def _done(actions: list[str]) -> dict[str, Any]:
+    """What a failure says of the host: whether it is another one than before, and what was done to it."""
+    return {"changed": bool(actions), "actions": actions}
 
 
 def run_info(resource: Any, **module_arguments: Any) -> None:
@@ -97,14 +103,21 @@ def result(outcome: Outcome, with_diff: bool) -> dict[str, Any]:
 
 
 def diff(plan: Plan) -> dict[str, str]:
-    """Ansible's before/after pair; the header says how each changed option is applied."""
+    """Ansible's before/after pair; the header says how each changed option is applied.
+
+    Where something is to be done although the object is as declared (a file of ours is gone, the runtime is an older
+    one, a restart was asked for), what is to be done is what is shown.
+    """
     by_how: dict[str, list[str]] = {}
     if plan.before and plan.after:
         for change in plan.changes:
             by_how.setdefault(change.how, []).append(change.option)
     how = "; ".join(f"{kind}: {', '.join(options)}" for kind, options in sorted(by_how.items()))
+    before = dict(plan.before)
+    if plan.operations and plan.before == plan.after:
+        before["to_do"] = plan.actions
     return {
-        "before": _text(plan.before),
+        "before": _text(before),
         "after": _text(plan.after),
         "before_header": "observed",
         "after_header": f"declared (applied {how})" if how else "declared",

@@ -11,9 +11,11 @@ from typing import Any
 
 from .._kernel import locations
 from .._runtime import unit
+from .._runtime.control import Supervised
 from . import container_documents as documents_
 from .bundle_options import option_names
 from .cgroup import limits_view, plan_limits
+from .container_declared import declared_otherwise
 from .container_documents import Document, Documents, addresses_of, directory
 from .container_namespaces import check_running
 from .container_network import (
@@ -33,7 +35,7 @@ from .container_view import changes, view
 from .container_volumes import half_made_volumes, missing_volumes, own_volumes
 from .files import MakeDirectory, RemoveFile, RemoveTree, WriteFile
 from .identity_files import hosts
-from .operation import RECREATE, RESTART, Change, Operation, Plan
+from .operation import LIVE, RECREATE, RESTART, Change, Operation, Plan
 from .units import EnableUnit, ReloadUnits, RemoveIfEmpty
 
 _RUNS = ("running", "restarting", "created")
@@ -50,13 +52,27 @@ def plan_container(container: Container, observed: ContainerObserved) -> Plan:
     docs = documents_.documents(container, resolved, observed)
     before = _before(container, observed)
     after = _after(container, resolved, docs, observed)
+    starts = _starts(container, observed, changes(before, after) if before else ())
+    after["state"] = _state_after(container, observed, starts)
     found = changes(before, after) if before else ()
-    operations = _operations(container, resolved, docs, observed, found)
-    return Plan(tuple(operations), before, after if operations else before, found, _warnings(container, observed))
+    otherwise = declared_otherwise(container, observed.recorded)
+    if before and otherwise and all(change.option == "state" for change in found):
+        # It comes to the same today: an image's own command that is spelled out, an address that it has already.
+        found = (*found, *otherwise)
+        before = {**before, "declared": {change.option: change.before for change in otherwise}}
+        after = {**after, "declared": {change.option: change.after for change in otherwise}}
+    operations = _operations(container, resolved, docs, observed, found, starts)
+    warnings = _warnings(container, observed, starts)
+    return Plan(tuple(operations), before, after if operations else before, found, warnings)
 
 
 def _operations(
-    container: Container, resolved: Resolved, docs: Documents, observed: ContainerObserved, found: tuple[Change, ...]
+    container: Container,
+    resolved: Resolved,
+    docs: Documents,
+    observed: ContainerObserved,
+    found: tuple[Change, ...],
+    starts: bool,
 ) -> list[Operation]:
     runs = observed.supervised.status in _RUNS
     why = _why_interrupted(container, found) if runs or observed.supervised.unwatched else ""
@@ -78,11 +94,20 @@ def _operations(
     operations += _unit_operations(container, docs, observed)
     if _limited_now(observed) and not why:
         operations += plan_limits(observed.cgroup, _limits_wanted(resolved, observed))
-    if container.state in ("started", "restarted") and (not runs or why) or container.state == "present" and why:
+    if starts or container.state == "present" and why:
         check_start(container, resolved, observed)
         check_running(container, docs.launch.get("namespaces") or {}, observed.host)
         operations.append(StartContainer(container.name, option_names(container, docs.config)))
     return operations + _neighbour_hosts(container, resolved, observed.host)
+
+
+def _starts(container: Container, observed: ContainerObserved, found: tuple[Change, ...]) -> bool:
+    """Whether a process is started: where none runs as declared, unless it has done what it was declared for."""
+    if container.state != "started":
+        return container.state == "restarted"
+    if any(change.how != LIVE for change in found):
+        return True
+    return observed.supervised.status not in _RUNS and not observed.supervised.completed
 
 
 def _why_interrupted(container: Container, found: tuple[Change, ...]) -> str:
@@ -155,7 +180,7 @@ def _neighbour_hosts(container: Container, resolved: Resolved | None, host: Host
 
 def _before(container: Container, observed: ContainerObserved) -> dict[str, Any]:
     live = {
-        "state": _state(observed.supervised.status),
+        "state": _state(observed.supervised),
         "limits": _limits_now(observed),
         "networks": networks_before(container, observed),
         "ports": ports_before(container.name, observed),
@@ -180,9 +205,8 @@ def _launched(observed: ContainerObserved) -> Mapping[str, str]:
 
 
 def _after(container: Container, resolved: Resolved, docs: Documents, observed: ContainerObserved) -> dict[str, Any]:
-    kept = _state(observed.supervised.status)
     live = {
-        "state": {"started": "running", "restarted": "running", "stopped": "stopped"}.get(container.state, kept),
+        "state": _state(observed.supervised),
         "limits": dict(resolved.files),
         "networks": networks_after(container, resolved, observed),
         "ports": ports_after(container, resolved),
@@ -192,12 +216,19 @@ def _after(container: Container, resolved: Resolved, docs: Documents, observed: 
     return view({"config": docs.config, "launch": docs.launch}, live, _identity(container.name, contents))
 
 
+def _state_after(container: Container, observed: ContainerObserved, starts: bool) -> str:
+    now = _state(observed.supervised)
+    if starts:
+        return "running"
+    return "stopped" if container.state == "stopped" and now == "running" else now
+
+
 def _identity(name: str, contents: Mapping[str, str | None]) -> dict[str, str | None]:
     return {file: contents.get(f"{directory(name)}/{file}") for file in ("hosts", "hostname", "resolv.conf")}
 
 
-def _state(status: str) -> str:
-    return "running" if status in _RUNS else "stopped"
+def _state(supervised: Supervised) -> str:
+    return "running" if supervised.status in _RUNS else "completed" if supervised.completed else "stopped"
 
 
 def _limits_wanted(resolved: Resolved, observed: ContainerObserved) -> dict[str, str | None]:
@@ -205,7 +236,21 @@ def _limits_wanted(resolved: Resolved, observed: ContainerObserved) -> dict[str,
     return {**dict.fromkeys(_launched(observed)), **resolved.files}
 
 
-def _warnings(container: Container, observed: ContainerObserved) -> tuple[str, ...]:
+def _warnings(container: Container, observed: ContainerObserved, starts: bool) -> tuple[str, ...]:
+    return (*_without_user_namespace(container, observed), *_not_again(container, observed, starts))
+
+
+def _not_again(container: Container, observed: ContainerObserved, starts: bool) -> tuple[str, ...]:
+    supervised = observed.supervised
+    if container.state != "started" or container.just_started or starts or not supervised.completed:
+        return ()
+    return (
+        f"container {container.name} exited with code 0 at {supervised.finished_at} and is not started again "
+        f"(restart_policy {container.restart_policy}): state restarted runs it again",
+    )
+
+
+def _without_user_namespace(container: Container, observed: ContainerObserved) -> tuple[str, ...]:
     if observed.host.no_idmap and "user" not in container.namespaces:
         return (
             f"container {container.name} runs without a user namespace: {observed.host.no_idmap} "

@@ -20,6 +20,7 @@ from .._runtime.signals import signal_name
 from . import health
 from .boot import SERVICES
 from .bundle import Places, config_json, hostname
+from .container_declared import declares_the_same
 from .container_namespaces import kept_files, living, name_of
 from .container_observed import ContainerObserved, Host
 from .container_resolve import image_of
@@ -81,7 +82,7 @@ def documents(container: Container, resolved: Resolved, observed: ContainerObser
     launch = _launch(container, resolved, observed, cgroup)
     resolv, _any = resolv_conf(observed.host.resolv_conf, container.dns, container.dns_search, container.dns_options)
     files = (
-        Document(f"{home}/container.json", _json(record(container, resolved))),
+        Document(f"{home}/container.json", _json(_record(container, resolved, observed))),
         Document(f"{home}/hosts", hosts_file(container, addresses_of(container, resolved), observed.host), 0o644, True),
         Document(f"{home}/hostname", hostname(container) + "\n", 0o644, True),
         Document(f"{home}/resolv.conf", resolv, 0o644, True),
@@ -100,6 +101,14 @@ def record(container: Container, resolved: Resolved) -> dict[str, Any]:
         "idmap": list(resolved.idmap) if resolved.idmap else None,
         "addresses": addresses_of(container, resolved),
     }
+
+
+def _record(container: Container, resolved: Resolved, observed: ContainerObserved) -> dict[str, Any]:
+    """The same, with the recorded options where the given ones only spell them in another way."""
+    kept = record(container, resolved)
+    if observed.record is not None and declares_the_same(container, observed.recorded):
+        kept["params"] = observed.record["params"]
+    return kept
 
 
 def addresses_of(container: Container, resolved: Resolved) -> dict[str, list[str]]:

@@ -156,7 +156,10 @@ def _is_ours(there: ContainerNetwork) -> bool:
 
 
 def networks_before(container: Container, observed: ContainerObserved) -> dict[str, Any]:
-    """Each declared network as the kernel shows the container on it; one that it is not on yet is not named."""
+    """Each declared network as the kernel shows the container on it; one that it is not on yet is not named.
+
+    One that it is on and that is not declared any more is named with the addresses that the record gave it.
+    """
     there = observed.network
     veths = there.veths if there is not None else {}
     found: dict[str, Any] = {}
@@ -164,6 +167,10 @@ def networks_before(container: Container, observed: ContainerObserved) -> dict[s
         veth = veths.get(attachment.network)
         if veth is not None and veth.ends[INSIDE] is not None:
             found[attachment.network] = _shown(veth.ends[INSIDE])
+    if there is not None and there.stale:
+        declared = {attachment.network for attachment in container.networks}
+        recorded: Mapping[str, list[str]] = (observed.record or {}).get("addresses") or {}
+        found.update({name: {"addresses": sorted(a)} for name, a in recorded.items() if name not in declared})
     return found
 
 

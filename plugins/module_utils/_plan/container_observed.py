@@ -72,7 +72,8 @@ class ContainerObserved:
     reason why it is not. ``root`` is (mode, uid, gid) of the image's root directory. ``directories`` are those of
     the container's own that exist, ``empty`` those that containers share and that have nothing in them. ``unusable``
     is what would keep it from being started. ``strayed`` are the kinds of namespaces that it is in, and that are not
-    those of its name or of the container that it shares them with any more.
+    those of its name or of the container that it shares them with any more. ``recorded`` is the container as its record
+    declares it.
     """
 
     host: Host
@@ -91,3 +92,4 @@ class ContainerObserved:
     empty: frozenset[str] = frozenset()
     unusable: tuple[Unusable, ...] = ()
     strayed: tuple[str, ...] = ()
+    recorded: Container | None = None

@@ -91,7 +91,7 @@ class Container:
     just_started: bool = False
     #: In check mode, what earlier tasks would have made (container_assumed.py); else empty.
     assume: Mapping[str, Any] = field(default_factory=dict)
-    #: The module's own options as given: what the record on disk keeps, and what boot parses again.
+    #: The module's options as given that declare it: what the record on disk keeps, and what boot parses again.
     params: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -21,6 +21,7 @@ from .._image.user import NoSuchUser, parse_user
 from .._kernel import cgroup_state, files, locations, systemd, userns
 from .._kernel.host_resources import HostResources
 from .._plan.container import SHARED, plan_container
+from .._plan.container_declared import dropped, meant, options_of
 from .._plan.container_documents import cgroup_path, directory
 from .._plan.container_observed import ContainerObserved, Host, Neighbour
 from .._plan.container_spec import Container
@@ -28,11 +29,11 @@ from .._plan.limits import limits_to_files
 from .._plan.operation import Plan
 from .._runtime import control, unit
 from . import container_network
-from .base import CommandFailed, Refused
+from .base import CommandFailed, OptionError, Refused
 from .boot import Boot, Restorable
 from .container_facts import facts
 from .container_joined import strayed
-from .container_options import container_from
+from .container_options import container_from, container_of
 from .container_usable import unusable
 from .declared import DeclaredResource
 from .limits import resources_for
@@ -51,12 +52,17 @@ class ContainerResource(DeclaredResource[Container, ContainerObserved]):
         return container_from(params)
 
     def observe(self, desired: Container) -> ContainerObserved:
+        if desired.just_started:
+            control.wait_first_moments(desired.name)
         return observe(desired)
 
     def plan(self, desired: Container, observed: ContainerObserved) -> Plan:
+        wanted = meant(desired, observed.recorded)
         if desired.just_started:
             _check_survived(desired, observed)
-        return plan_container(desired, observed)
+        plan = plan_container(wanted, observed)
+        less = dropped(wanted, observed.recorded) if wanted is desired else ()
+        return replace(plan, warnings=(*plan.warnings, *less))
 
     def boot(self, desired: Container) -> Boot:
         # container.json is its record; boot needs no other.
@@ -71,27 +77,28 @@ class ContainerResource(DeclaredResource[Container, ContainerObserved]):
         return super().complete(desired, plan)
 
     def restorable(self) -> Iterator[Restorable[Container]]:
+        # Its network and files; its process is the business of its own unit.
         for name, record in declared():
-            yield Restorable(name, partial(_without_process, record))
+            yield Restorable(name, partial(container_of, record))
 
     def settled(self, desired: Container) -> Container:
         state = "started" if desired.state == "restarted" else desired.state
-        return replace(desired, state=state, just_started=state == "started")
+        # What only named a state is by now what is recorded, whichever of the two it meant.
+        image = desired.image if options_of(desired) else None
+        return replace(desired, state=state, image=image, just_started=state == "started")
 
     def facts(self, desired: Container, observed: ContainerObserved) -> dict[str, Any]:
-        return {"container": facts(desired, observed) if desired.state != "absent" else {}}
-
-
-def _without_process(record: Mapping[str, Any]) -> Container:
-    """Boot brings back its network and files; its process is the business of its own unit."""
-    return replace(container_from(record["params"]), state="present")
+        wanted = meant(desired, observed.recorded)
+        return {"container": facts(wanted, observed) if wanted.state != "absent" else {}}
 
 
 def observe(container: Container, host: Host | None = None) -> ContainerObserved:
-    """Everything the planner needs to know; ``host`` where that is known already. Raises KernelError."""
+    """Everything the planner needs to know; ``host`` where that is known already. Raises KernelError, Refused."""
     home = directory(container.name)
-    host = host or _host(container)
     record = files.read_json(f"{home}/container.json")
+    recorded = _recorded(record)
+    container = meant(container, recorded)
+    host = host or _host(container)
     image = _image(container) if container.state != "absent" else None
     if container.assume:
         from .container_assumed import assumed_image
@@ -130,7 +137,16 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
         empty=frozenset(path for path in SHARED if files.is_empty_directory(path)),
         unusable=unusable(container, image, layers) if container.state != "absent" else (),
         strayed=strayed(supervised, documents, host.neighbours),
+        recorded=recorded,
     )
+
+
+def _recorded(record: Mapping[str, Any] | None) -> Container | None:
+    """What the record declares; None for one that means nothing to this version, and is declared again."""
+    try:
+        return container_of(record) if record is not None else None
+    except (OptionError, KeyError):
+        return None
 
 
 def declared(without: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -171,7 +187,7 @@ def _host(container: Container) -> Host:
 def _neighbour(name: str, record: Mapping[str, Any]) -> Neighbour:
     supervised = control.observe(name)
     hosts = files.read_text(f"{directory(name)}/hosts")
-    return Neighbour(container_from(record["params"]), record, hosts, supervised.pid if supervised.running else None)
+    return Neighbour(container_of(record), record, hosts, supervised.pid if supervised.running else None)
 
 
 def _resolv_conf() -> str:
@@ -248,15 +264,16 @@ def _listed(path: str) -> list[str]:
 def _check_survived(desired: Container, observed: ContainerObserved) -> None:
     """A container that failed as soon as it was started is an error with its own last words."""
     supervised = observed.supervised
-    if supervised.status != "exited" or (supervised.exit_code == 0 and not supervised.error):
+    if supervised.status != "exited" or supervised.completed:
         return
     from .container_logs import last_lines
 
-    how = f"was ended by {supervised.signal}" if supervised.signal else f"ended with exit code {supervised.exit_code}"
-    said = "\n".join(last_lines(desired.name, observed.documents.get("launch"), 10))
+    how = f"was killed by {supervised.signal}" if supervised.signal else f"exited with code {supervised.exit_code}"
+    launch, since = observed.documents.get("launch"), supervised.started_at
+    said = "\n".join(last_lines(desired.name, launch, 10, since)) if since else ""
     raise CommandFailed(
-        f"container {desired.name} {how} right after it was started"
+        f"container {desired.name} {how} immediately after starting"
         + (f": {supervised.error}" if supervised.error else "")
-        + (f"; its last words:\n{said}" if said else "; it wrote nothing"),
-        {"changed": True},
+        + (f". Last log lines:\n{said}" if said else "; it wrote nothing"),
+        {"container": facts(meant(desired, observed.recorded), observed)},
     )

@@ -89,7 +89,7 @@ class ExecResource(Resource[Exec, ExecObserved]):
             return {}
         answer = dict(returned[-1])
         if answer["rc"] != 0:
-            raise CommandFailed("non-zero return code", {"changed": True, **answer})
+            raise CommandFailed("non-zero return code", answer)
         return answer
 
     def kernel(self) -> Any:

@@ -17,7 +17,7 @@ from .base import OptionError
 from .container_facts import facts
 from .container_health import health
 from .container_logs import last_lines
-from .container_options import container_from
+from .container_options import container_of
 
 
 class ContainerInfo:
@@ -42,7 +42,7 @@ class ContainerInfo:
 
 
 def _entry(name: str, record: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    known = container_from(record["params"])
+    known = container_of(record)
     observed = container.observe(known)
     launch = observed.documents.get("launch") or {}
     entry = facts(known, observed)

@@ -10,16 +10,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._kernel import systemd
-from .._runtime import logs, unit
+from .._runtime import clock, logs, unit
 
 
-def last_lines(name: str, launch: Mapping[str, Any] | None, count: int) -> list[str]:
+def last_lines(name: str, launch: Mapping[str, Any] | None, count: int, since: str = "") -> list[str]:
     """The last ``count`` lines of stdout and stderr, oldest first; none for a container that never ran.
 
-    Raises KernelError.
+    ``since``: none that is older (RFC 3339 in UTC, as ``started_at``). Raises KernelError.
     """
     if count <= 0 or not launch:
         return []
     if systemd.running():
-        return systemd.journal(unit.unit_name(name), count)
-    return [line.log.rstrip("\n") for line in logs.tail(launch["log"]["path"], count)]
+        return systemd.journal(unit.unit_name(name), count, clock.microseconds(since) if since else 0)
+    # Both are of one length and one time zone: their order is that of the text.
+    return [line.log.rstrip("\n") for line in logs.tail(launch["log"]["path"], count) if line.time >= since]

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._kernel.sysctl import path_of
+from .._plan.container_declared import check_image
 from .._plan.container_spec import LONGEST, NAMESPACES, Attachment, Container
 from .._plan.names import check_link_name, container_name
 from .._plan.publish import parse_ports
@@ -28,6 +29,8 @@ _RESOLVER_OPTION = re.compile(r"[A-Za-z0-9_-]+(:[0-9]{1,9})?\Z")
 _RLIMITS = (
     "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack"
 ).split()
+#: Options that say what to do now and are no part of what is declared: no record keeps them.
+_OF_THE_TASK = ("assume", "state", "purge_volumes")
 _LARGEST_LOG = 1 << 40
 _MOST_LOGS = 1000
 _MOST_RESTARTS = 1_000_000
@@ -44,15 +47,12 @@ _SYSCTL_NAMESPACES = (
 
 def container_from(params: Mapping[str, Any]) -> Container:
     """Options as ansible's argument spec leaves them, to a Container. Raises OptionError."""
-    state = params["state"]
-    if state != "absent" and not params.get("image"):
-        raise OptionError("image", params.get("image"), f"is needed for state {state}; name an image made by oci_image")
     policy, retries = _restart(params)
     namespaces = _namespaces(params)
     runtime = _runtime(params)
-    return Container(
+    container = Container(
         name=container_name(params["name"]),
-        state=state,
+        state=params["state"],
         image=params.get("image"),
         command=_argv(params, "command"),
         args=_argv(params, "args"),
@@ -85,8 +85,15 @@ def container_from(params: Mapping[str, Any]) -> Container:
         runtime=runtime,
         purge_volumes=bool(params.get("purge_volumes")),
         assume=params.get("assume") or {},
-        params={name: value for name, value in params.items() if name != "assume"},
+        params={name: value for name, value in params.items() if name not in _OF_THE_TASK},
     )
+    check_image(container)
+    return container
+
+
+def container_of(record: Mapping[str, Any]) -> Container:
+    """A container as its record declares it; nothing is asked of its process. Raises OptionError."""
+    return container_from({**record["params"], "state": "present"})
 
 
 def _argv(params: Mapping[str, Any], option: str) -> tuple[str, ...] | None:

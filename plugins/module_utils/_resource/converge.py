@@ -135,7 +135,7 @@ def apply(plan: Plan, kernel: Any) -> list[Any]:
     for operation in plan.operations:
         try:
             returned.append(operation.execute(kernel))
-        except (OSError, RuntimeError, ValueError, ArithmeticError) as error:
+        except Exception as error:  # a mistake of ours as well: half-way, what was done is what a person needs to know
             undone = _undo(executed, kernel)
             done = [o.describe() for o in executed if o.describe() not in undone]
             raise Interrupted(operation, error, done, undone) from error

@@ -32,6 +32,10 @@ from .exchange import exchange
 NSRUN = locations.LIBRARY + "/nsrun"
 #: Seconds that a runtime has to say which process it started, after the time of that is over.
 PATIENCE = 10.0
+#: Seconds after its start within which a process that ends has ended "immediately after starting". A task waits for
+#: them, so that what it says of the start does not depend on when it looks.
+FIRST_MOMENTS = 0.5
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Supervised:
     never started) or exited (by itself, and is not tried again). Times are RFC 3339 in UTC. ``signal`` is the name of
     what ended it. ``restarts`` counts since it was started on request. ``error`` is why the last start failed.
     ``unwatched``: it counts as exited, as its supervisor was killed, but its process lives until somebody ends it.
+    ``ending``: its process is gone, and whoever watches it has not said yet how it ended and what comes next.
     """
 
     name: str
@@ -58,6 +63,12 @@ class Supervised:
     restarts: int = 0
     error: str = ""
     unwatched: bool = False
+    ending: bool = False
+
+    @property
+    def completed(self) -> bool:
+        """Whether it ended by itself, with success, and is not started again."""
+        return self.status == "exited" and self.exit_code == 0 and not (self.error or self.unwatched)
 
     @property
     def running(self) -> bool:
@@ -74,12 +85,38 @@ class Executed:
 
 
 def observe(name: str) -> Supervised:
-    """The live state. Raises KernelError for a damaged state file."""
+    """The live state. Raises KernelError for a damaged state file.
+
+    Between the end of a process and the word of whoever watches it are milliseconds, in which nobody can tell whether
+    it failed or will be started again: they are waited for.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while (found := _observe(name)).ending and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return found
+
+
+def wait_first_moments(name: str) -> None:
+    """Return when the container's process has run for FIRST_MOMENTS, or is gone. Raises KernelError."""
+    state = record.read(name)
+    if state is None or state.pid is None or state.start_time is None:
+        return
+    left = state.start_time / _TICKS + FIRST_MOMENTS - time.clock_gettime(time.CLOCK_BOOTTIME)
+    if left > 0:
+        with contextlib.suppress(KernelError):  # it is gone already
+            pidfd = process.open_process(state.pid, state.start_time)
+            try:
+                process.wait_ended(pidfd, left)
+            finally:
+                os.close(pidfd)
+
+
+def _observe(name: str) -> Supervised:
     state, alive, watched = _look(name)
     managed = by_systemd(name)
     if state is None:
         return Supervised(name, "stopped", by_systemd=managed)
-    status, error = state.status, state.error
+    status, error, ending = state.status, state.error, False
     if managed and not alive:
         return _observe_unit(name, state)
     unwatched = alive and not watched and not managed and state.supervisor is not None
@@ -88,7 +125,7 @@ def observe(name: str) -> Supervised:
         status, alive, error = record.EXITED, False, "its supervisor was killed"
     elif status in ("created", "running") and not alive:
         # The supervisor is about to say how it ended; without one nobody will.
-        status = "restarting" if watched else "exited"
+        status, ending = ("restarting", True) if watched else ("exited", False)
         error = error or ("" if watched else "its supervisor was killed, and the container with it")
     elif status == "restarting" and not watched:
         status, error = "exited", error or "its supervisor was killed"
@@ -107,6 +144,7 @@ def observe(name: str) -> Supervised:
         restarts=state.restarts,
         error=error,
         unwatched=unwatched,
+        ending=ending,
     )
 
 
@@ -130,6 +168,7 @@ def _observe_unit(name: str, state: record.State) -> Supervised:
     """A container under systemd whose process has ended: what comes next is systemd's to know."""
     unit_state = systemd.properties(unit.unit_name(name), "ActiveState", "NRestarts")
     status = state.status
+    ending = status == record.RUNNING and unit_state.get("ActiveState") not in ("inactive", "failed")
     if unit_state.get("ActiveState") in ("activating", "deactivating"):
         status = record.RESTARTING
     elif unit_state.get("ActiveState") == "failed" or status == record.RUNNING:
@@ -145,6 +184,7 @@ def _observe_unit(name: str, state: record.State) -> Supervised:
         oom_killed=state.oom_killed,
         restarts=int(unit_state.get("NRestarts") or 0),
         error=state.error,
+        ending=ending,
     )
 
 

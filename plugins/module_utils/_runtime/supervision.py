@@ -133,11 +133,12 @@ def launch(_root: str, arguments: Sequence[str]) -> int:
         engine.private_mounts()
         engine.mount_rootfs(wanted)
         engine.make_cgroup(wanted)
+        started_at = clock.now()  # before its first word, by which the lines of this start are known
         pid = engine.start(wanted, None, clone_parent=True, die_with_parent=False)
     except (RuntimeFailure, KernelError, OSError) as error:
         record.write(wanted.id, State(record.EXITED, error=str(error), finished_at=clock.now()))
         raise
-    started = State(record.RUNNING, pid=pid, start_time=process.start_time(pid), started_at=clock.now())
+    started = State(record.RUNNING, pid=pid, start_time=process.start_time(pid), started_at=started_at)
     record.write(wanted.id, started)
     notify(f"MAINPID={pid}\nREADY=1")
     return 0

@@ -70,6 +70,7 @@ class Supervisor:
         self.oom_before = cgroups.oom_kills(self.launch.cgroup)
         readers, writers = [], []
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        started_at = clock.now()  # before its first word, by which the lines of this start are known
         try:
             for _stream in (logs.STDOUT, logs.STDERR) if self.log else ():
                 reader, writer = os.pipe2(os.O_CLOEXEC)
@@ -89,7 +90,7 @@ class Supervisor:
         self.streams = dict(zip(readers, (logs.STDOUT, logs.STDERR)))
         self.started = time.monotonic()
         started = process.start_time(self.pid)
-        ran = {"pid": self.pid, "start_time": started, "started_at": clock.now()}
+        ran = {"pid": self.pid, "start_time": started, "started_at": started_at}
         self._note(record.RUNNING, **ran, finished_at=None, error="")
 
     def _note(self, status: str, **changes: Any) -> None:
