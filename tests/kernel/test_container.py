@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import process
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import result
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.base import CommandFailed, Resource
@@ -282,10 +283,12 @@ def test_a_crashed_container_is_restarted_by_policy() -> None:
         apply("ns_container", name="bktest-web", state="absent")
 
 
-def test_limits_of_one_that_crashes_over_and_over() -> None:
+def test_limits_of_one_that_crashes_over_and_over(tmp_path: Path) -> None:
     """Between two tries it has no cgroup: nothing is left to do, and another limit comes with the next try."""
     crashes = {"name": "bktest-crash", "image": "bktest", "stop_timeout": 0, "restart_policy": "always"}
-    crashes["command"] = ["sh", "-c", "[ -e /stay ] && exec sleep 1000000; sleep 0.1; exit 1"]
+    crashes["command"] = ["sh", "-c", "[ -e /srv/stay ] && exec sleep 1000000; sleep 0.1; exit 1"]
+    crashes["mounts"] = [{"type": "bind", "source": str(tmp_path), "target": "/srv"}]
+    tmp_path.chmod(0o755)
     try:
         apply("ns_container", **crashes, limits={"raw": {"cgroup.max.depth": 3}})
 
@@ -297,8 +300,14 @@ def test_limits_of_one_that_crashes_over_and_over() -> None:
         assert apply("ns_container", **crashes, limits={"raw": {"cgroup.max.depth": 3}}).plan.actions == []
         plan = apply("ns_container", **crashes, limits={"raw": {"cgroup.max.depth": 5}}).plan
         assert [(c.before, c.after, c.how) for c in plan.changes] == [("3", "5", "live")]
-        Path("/var/lib/barekernel/containers/bktest-crash/upper/stay").touch()
-        until("it stays", lambda: info("bktest-crash")["status"] == "running" and info("bktest-crash")["limits"])
+        (tmp_path / "stay").touch()
+
+        def stays() -> bool:
+            """It runs, and it is not a try from before there was the file."""
+            now = info("bktest-crash")
+            return now["status"] == "running" and process.command(now["pid"]) == "sleep"
+
+        until("it stays", stays, lambda: info("bktest-crash"))
         assert info("bktest-crash")["limits"] == {"cgroup.max.depth": "5"}
     finally:
         apply("ns_container", name="bktest-crash", state="absent")
