@@ -29,6 +29,8 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import callback_loader
 from ansible.utils.display import Display
 
+from ..module_utils._kernel.terminal import shown_line
+
 display = Display()
 
 DIRECTORY = "/run/barekernel/progress"
@@ -175,7 +177,7 @@ class Watcher(threading.Thread):
 
 def tell(title: str, text: str) -> None:
     """A line of progress, on the controller's terminal."""
-    display.display(f"  [{title}: {text}]", color=C.COLOR_VERBOSE)
+    display.display(f"  [{shown_line(title)}: {shown_line(text)}]", color=C.COLOR_VERBOSE)
 
 
 def sentence(state: dict[str, Any]) -> str:
@@ -184,8 +186,7 @@ def sentence(state: dict[str, Any]) -> str:
     parts = [str(state.get("phase"))]
     if total:
         parts.append(f"{hundredths(state)}% ({done >> 20} of {total >> 20} MB)")
-    text = "".join(c if c.isprintable() else "?" for c in str(state.get("text") or ""))
-    if text:
+    if text := shown_line(str(state.get("text") or "")):
         parts.append(text[:100])
     return " ".join(parts)
 

@@ -18,6 +18,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ..module_utils._image.errors import ImageError
 from ..module_utils._image.handed import file_name
 from ..module_utils._kernel.errors import KernelError
+from ..module_utils._kernel.terminal import shown
 from ..module_utils._plan.errors import OptionError
 from .givers import FromController, FromFile, FromHost, Giver, lacking
 from .other_host import OtherHost
@@ -37,7 +38,7 @@ def explained(who: str) -> Iterator[None]:
     try:
         yield
     except (ImageError, KernelError, OptionError, OSError) as error:
-        raise AnsibleActionFail(f"{who}: {error}") from error
+        raise AnsibleActionFail(shown(f"{who}: {error}")) from error
 
 
 class HandingOver:

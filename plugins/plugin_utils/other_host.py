@@ -16,6 +16,8 @@ from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import become_loader, connection_loader
 from ansible.template import Templar
 
+from ..module_utils._kernel.terminal import shown
+
 
 class OtherHost(ActionBase):
     """What an action plugin can do with a host, on the one that ``delegate_to`` names in ``task``.
@@ -60,7 +62,7 @@ class OtherHost(ActionBase):
         except AnsibleConnectionFailure as error:
             raise AnsibleActionFail(f"seed {self.host} cannot be reached: {error}") from error
         if result.get("failed"):
-            raise AnsibleActionFail(f"seed {self.host}: {result.get('msg') or result}")
+            raise AnsibleActionFail(shown(f"seed {self.host}: {result.get('msg') or result}"))
         return dict(result)
 
     def directory(self) -> str:

@@ -35,8 +35,8 @@ def play(tmp_path: Path, *options: str, seconds: int = 5, **environment: str) ->
     return made(tmp_path, slow, *options, **environment)
 
 
-def made(tmp_path: Path, image: dict[str, Any], *options: str, **environment: str) -> str:
-    """The output of a play that makes an image and removes it."""
+def made(tmp_path: Path, image: dict[str, Any], *options: str, fails: bool = False, **environment: str) -> str:
+    """The output of a play that makes an image and removes it, or fails to."""
     tasks = [
         {"name": "Make it", "barekernel.containers.oci_image": image},
         {"name": "Remove it", "barekernel.containers.oci_image": {"name": image["name"], "state": "absent"}},
@@ -53,9 +53,19 @@ def made(tmp_path: Path, image: dict[str, Any], *options: str, **environment: st
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert (done.returncode != 0) == fails, done.stdout + done.stderr
     assert not Path("/run/barekernel/progress").exists()
-    return done.stdout
+    return done.stdout + (done.stderr if fails else "")
+
+
+def test_what_a_build_prints_does_not_steer_the_terminal(tmp_path: Path) -> None:
+    """Neither in progress nor in the error: a title, a line that is overwritten, and what clears the screen."""
+    say = "printf 'one\\033]0;title\\007\\rtwo\\302\\2332J\\n'"
+    copy = [{"src": "/bin/busybox", "dest": "/bin/sh"}]
+    image = {"name": "slow", "build": {"copy": copy, "run": [f'/bin/sh -c "{say}; sleep 3; exit 3"']}}
+    output = made(tmp_path, image, "-vvv", fails=True, ANSIBLE_NOCOLOR="1")
+    assert r"one\x1b]0;title\x07\rtwo\x9b2J" in output
+    assert not {"\x1b", "\x07", "\x9b", "\r"} & set(output)
 
 
 def test_lines_appear_while_it_runs(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from .._kernel import terminal
 from .._kernel.errors import KernelError
 from .._plan.operation import Plan
 from .._resource.base import CommandFailed, ImageError, OptionError, Refused, Resource
@@ -19,13 +20,28 @@ from .._resource.converge import Interrupted, NotConverged, Outcome, converge, p
 
 
 class Module(AnsibleModule):  # type: ignore[misc]
-    """An AnsibleModule whose results are always text: Ansible refuses the bytes that a path of the host may hold."""
+    """An AnsibleModule whose results are always text: Ansible refuses the bytes that a path of the host may hold.
+
+    What Ansible prints as it is (messages, warnings) is harmless to a terminal; data stay what they are.
+    """
 
     def exit_json(self, **values: Any) -> None:
-        super().exit_json(**printable(values))
+        super().exit_json(**_harmless(values))
 
     def fail_json(self, msg: str, **values: Any) -> None:
-        super().fail_json(printable(msg), **printable(values))
+        super().fail_json(terminal.shown(msg), **_harmless(values))
+
+    def warn(self, warning: str, *more: Any, **values: Any) -> None:
+        super().warn(terminal.shown(warning), *more, **values)
+
+
+#: Results that are sentences for people.
+_SENTENCES = ("actions", "actions_done", "actions_undone")
+
+
+def _harmless(values: dict[str, Any]) -> dict[str, Any]:
+    sentences = {name: list(map(terminal.shown, values[name])) for name in _SENTENCES if name in values}
+    return {**printable(values), **sentences}
 
 
 def printable(value: Any) -> Any:
@@ -125,4 +141,5 @@ def diff(plan: Plan) -> dict[str, str]:
 
 
 def _text(state: Any) -> str:
-    return json.dumps(state, indent=2, sort_keys=True) + "\n" if state else ""
+    """For people, who read what is printable as it is."""
+    return terminal.shown(json.dumps(state, indent=2, sort_keys=True, ensure_ascii=False)) + "\n" if state else ""

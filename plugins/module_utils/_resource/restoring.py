@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from .._kernel import files
+from .._kernel import files, terminal
 from .._kernel.errors import KernelError
 from .._kernel.notify import notify
 from .._plan.errors import OptionError, Refused
@@ -51,9 +51,9 @@ def _restore(resource: BootableResource[Any, Any]) -> int:
             actions = converge_locked(resource, thing.desired()).plan.actions
         except FAILURES as error:
             failed += 1
-            sys.stderr.write(f"{resource.name} {thing.name}: {error}\n")
+            sys.stderr.write(f"{resource.name} {thing.name}: {terminal.shown(str(error))}\n")
         else:
             for action in actions or ["nothing to do"]:
-                sys.stdout.write(f"{resource.name} {thing.name}: {action}\n")
+                sys.stdout.write(f"{resource.name} {thing.name}: {terminal.shown(action)}\n")
                 sys.stdout.flush()
     return failed

@@ -71,6 +71,7 @@ SHIPPED = (
     "_kernel.sockets",
     "_kernel.sysctl",
     "_kernel.systemd",
+    "_kernel.terminal",
     "_kernel.tree",
     "_kernel.userns",
     "_plan",
@@ -266,6 +267,7 @@ def _kernel() -> None:
         sockets,
         sysctl,
         systemd,
+        terminal,
         tree,
         userns,
     )

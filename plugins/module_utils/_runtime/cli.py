@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from .._kernel import terminal
 from .._kernel.errors import KernelError
 from . import descriptors, state
 from .errors import RuntimeFailure
@@ -100,7 +101,7 @@ def hold_library() -> None:
 
 
 def _report(message: str, path: str | None, form: str) -> None:
-    sys.stderr.write(f"nsrun: {message}\n")
+    sys.stderr.write(f"nsrun: {terminal.shown(message)}\n")
     if path is None:
         return
     from . import clock
@@ -111,4 +112,4 @@ def _report(message: str, path: str | None, form: str) -> None:
         with open(path, "a", encoding="utf-8") as handle:
             handle.write(line + "\n")
     except OSError as error:
-        sys.stderr.write(f"nsrun: --log {path}: {error.strerror}\n")
+        sys.stderr.write(f"nsrun: --log {terminal.shown(path)}: {error.strerror}\n")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from .._kernel import process
+from .._kernel import process, terminal
 from . import create as create_
 from . import descriptors, end, pipes, signals, state
 from .errors import RuntimeFailure
@@ -176,7 +176,7 @@ def ps(root: str, arguments: Sequence[str]) -> int:
     if options.value("format") == "json":
         _print(list(pids))
     else:
-        _say(*(f"{pid:>8} {process.command(pid)}" for pid in pids))
+        _say(*(f"{pid:>8} {terminal.shown_line(process.command(pid))}" for pid in pids))
     return 0
 
 
@@ -333,4 +333,4 @@ def _print(document: Any) -> None:
 
 
 def _say(*lines: str) -> None:
-    sys.stdout.writelines(line + "\n" for line in lines)
+    sys.stdout.writelines(terminal.shown(line) + "\n" for line in lines)
