@@ -157,6 +157,76 @@ def test_a_build_step_through_a_descriptor(
         os.close(leaked)
 
 
+#: The container's init is killed and reaped at that moment of an exec; taken: and a process of the host has its PID.
+KILLED_AT = """
+import json, os, subprocess, time
+from barekernel._kernel import clone, process
+from barekernel._runtime import cgroups, execute, state
+def kill(root, name):
+    pid = state.read(root, name).pid
+    if os.path.exists(f"/proc/{{pid}}"):
+        os.kill(pid, 9)
+    while os.path.exists(f"/proc/{{pid}}"):
+        time.sleep(0.01)
+    other = 0
+    while {taken} and other != pid:
+        open("/proc/sys/kernel/ns_last_pid", "w").write(str(pid - 1))
+        other = subprocess.Popen(["sleep", "5"], stdin=-3, stdout=-3, stderr=-3).pid
+called = {at}
+def late(*arguments):
+    global kill
+    kill, now = None, kill
+    if now:
+        now("{root}", "{name}")
+    return called(*arguments)
+{at} = late
+"""
+#: What was found of the namespaces was believed, and none that was missing was missed.
+BELIEVE = """
+import contextlib
+def found(config, entry):
+    flags = 0
+    for kind, flag in execute.NAMESPACES.items():
+        name = execute._FILES.get(kind, kind)
+        with contextlib.suppress(OSError):
+            if not os.path.samestat(os.stat(f"/proc/{pid}/ns/{name}"), os.stat(f"/proc/self/ns/{name}")):
+                flags |= flag
+    return flags
+execute._kinds = found
+process.entry = lambda pid, started: contextlib.nullcontext()
+process.has_ended = lambda pidfd: False
+setns = clone.setns
+clone.setns = lambda fd, kinds=0: setns(fd, kinds) if kinds else None
+"""
+
+
+@pytest.mark.parametrize("taken", [False, True], ids=["gone", "pid-taken"])
+@pytest.mark.parametrize(
+    ("at", "guarded"),
+    [
+        ("cgroups.open_directory", True),
+        ("execute._kinds", True),
+        ("clone.clone3", True),
+        ("cgroups.open_directory", False),
+    ],
+)
+def test_exec_never_runs_where_the_container_is_not(
+    nsrun: Nsrun, bundle: Bundle, altered: Callable[[str], None], at: str, guarded: bool, taken: bool
+) -> None:
+    """Its init ends at the worst moments: what has to be joined is known before, and what is missing is an error."""
+    pid = nsrun.detach(bundle.sh("exec sleep 1000"))["pid"]
+    code = KILLED_AT.format(root=nsrun.root, name=bundle.id, at=at, taken=taken)
+    altered(code if guarded else code + BELIEVE.replace("{pid}", str(pid)))
+    ask = f"[ -e {HOST} ] && echo on the host || echo in a container"
+    done = nsrun("exec", bundle.id, "/bin/sh", "-c", ask, rc=None)
+    if guarded:
+        assert (done.returncode, done.stdout) == (1, ""), done.stderr
+        assert f"container '{bundle.id}' has just ended" in done.stderr
+    else:
+        assert done.stdout == "on the host\n"
+    nsrun("delete", "--force", bundle.id)
+
+
 def open_in(pid: int) -> set[int]:
     return {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
 

@@ -166,6 +166,17 @@ def test_signals_have_their_default_actions(nsrun: Nsrun, bundle: Bundle, number
     assert (int(seen["SigIgn"], 16), int(seen["SigBlk"], 16)) == (0, 0)
 
 
+def test_a_caller_that_ignores_the_end_of_children_does_not_hand_that_on(nsrun: Nsrun, bundle: Bundle) -> None:
+    """The kernel would reap them at once, and their PIDs would be anybody's."""
+    command = [nsrun.program, "--root", str(nsrun.root), "run", "--bundle", bundle.sh("exit 3").write(), bundle.id]
+    ignoring_it = [
+        "python3",
+        "-c",
+        "import os, signal, sys; signal.signal(17, signal.SIG_IGN); os.execv(*sys.argv[1:2], sys.argv[1:])",
+    ]
+    assert subprocess.run([*ignoring_it, *command], check=False).returncode == 3
+
+
 def test_the_session_keyring_is_not_the_hosts(nsrun: Nsrun, bundle: Bundle) -> None:
     """Asked with the host's own Python, as busybox knows no keys."""
     ask = "import ctypes; print(ctypes.CDLL(None).syscall(250, 0, -3, 0))"  # KEYCTL_GET_KEYRING_ID of the session

@@ -15,6 +15,8 @@ from ansible_collections.barekernel.containers.plugins.module_utils._kernel impo
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime import control, exchange
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.errors import RuntimeFailure
 
+from tests import waiting
+
 #: Its arguments are --pid-file PATH NAME. {seen}: what it started, for the test.
 SLOW_RUNTIME = """
 setsid sleep 1000 &
@@ -33,7 +35,7 @@ def test_it_is_killed_although_its_pid_comes_late(tmp_path: Path) -> None:
     with pytest.raises(RuntimeFailure, match=r"did not end within 0\.2 seconds and was killed"):
         control._within(0.2, command, "web", b"", ())
     pid = int(seen.read_text())
-    if process.alive(pid):
+    if process.stat_fields(pid):
         os.kill(pid, signal.SIGKILL)
         pytest.fail("it runs on")
 
@@ -62,7 +64,16 @@ def test_who_writes_on_after_its_end_is_not_waited_for(monkeypatch: pytest.Monke
 
 def test_who_writes_on_and_on_is_ended_in_time() -> None:
     with pytest.raises(RuntimeFailure, match="was killed"):
-        control._within(0.5, ["sh", "-c", f'echo $$ >"$2"; {FOR_EVER}', "runtime"], "web", b"", ())
+        control._within(0.5, ["sh", "-c", f'({FOR_EVER}) & echo $! >"$2"; wait', "runtime"], "web", b"", ())
+
+
+def test_a_pid_that_is_another_processes_by_now_is_left_alone(tmp_path: Path) -> None:
+    """The runtime has reaped its command when the time is over, and its PID was used again."""
+    with waiting.process("sleep", "1000") as other:
+        script = f'echo {other.pid} >"$2"; exec sleep 1000'
+        with pytest.raises(RuntimeFailure, match="was killed"):
+            control._within(0.5, ["sh", "-c", script, "runtime"], "web", b"", ())
+        assert other.poll() is None and process.stat_fields(other.pid)[0] == "S"
 
 
 def test_a_runtime_that_starts_nothing_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:

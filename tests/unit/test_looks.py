@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import namespaces, sockets
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import process as processes
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import HOST, NetnsRef
 from ansible_collections.barekernel.containers.plugins.module_utils._resource import netns_observe
@@ -67,13 +68,16 @@ def test_a_descriptor_that_is_closed_meanwhile_hides_no_other(monkeypatch: pytes
 def test_a_process_that_ends_while_its_namespace_is_opened_is_gone(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     """As a zombie it has none (ENOENT); when it is reaped after its name was found the kernel says EACCES."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        really, started = os.open, processes.start_time(process.pid)
 
-        def refused(*_arguments: Any) -> int:
+        def refused(path: str, *arguments: Any, **options: Any) -> int:
+            if path != "ns/net":
+                return really(path, *arguments, **options)
             process.communicate(b"\n")
             raise OSError(code, os.strerror(code))
 
         monkeypatch.setattr(namespaces.os, "open", refused)
-        assert namespaces.netns_identity(NetnsRef.of_process(process.pid, None)) is None
+        assert namespaces.netns_identity(NetnsRef.of_process(process.pid, started)) is None
 
 
 def test_a_namespace_that_goes_while_it_is_searched_has_no_links(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 
 from . import locations
 from .errors import Busy, KernelError
-from .process import command, has_ended, open_process, owner_of
+from .process import command, has_ended, open_process, owner_of, pidfd_open, send_signal
 
 #: What our mark on a cgroup says: someone asked for it, or it was made on the way to one that was asked for.
 DECLARED = "declared"
@@ -289,12 +289,28 @@ def kill(path: str, timeout: float = PATIENCE) -> None:
 def _kill_one_by_one(path: str) -> None:
     write(path, "cgroup.freeze", "1")
     wait_for(path, "frozen", "1")
-    for pid in processes(path, recursive=True):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    signal_all(path, signal.SIGKILL)
     write(path, "cgroup.freeze", "0")
+
+
+def signal_all(path: str, number: int) -> None:
+    """Send a signal to every process in a cgroup and below it, and to none that only got the PID of one that ended.
+
+    One that this PID namespace does not see gets none. Raises KernelError.
+    """
+    held: dict[int, int] = {}
+    try:
+        for pid in processes(path, recursive=True):
+            if pid:  # kill(2) would take 0 for our own process group
+                with contextlib.suppress(KernelError):  # it has just ended
+                    held[pid] = pidfd_open(pid)
+        # Held, and in the cgroup still: while a process lives its PID is nobody else's.
+        for pid in processes(path, recursive=True) if held else ():
+            if pid in held and not has_ended(held[pid]):
+                send_signal(held[pid], number)
+    finally:
+        for pidfd in held.values():
+            os.close(pidfd)
 
 
 def remove(path: str, recursive: bool = False) -> None:

@@ -40,7 +40,7 @@ class NamespaceId:
 class NetnsRef:
     """Which network namespace is meant: kind is host, name, path or pid.
 
-    ``value`` is the name, the path or the PID; ``start_time`` guards a PID against being used again.
+    ``value`` is the name, the path or the PID, which is only a process's together with its ``start_time``.
     The host's is the one that the calling process lives in.
     """
 
@@ -91,6 +91,21 @@ def identity(path: str) -> NamespaceId | None:
         os.close(fd)
 
 
+def identity_of_process(pid: int, started: int | None, name: str) -> NamespaceId | None:
+    """What a namespace of exactly that process is known by, by its name in /proc/PID/ns; None where the process has
+    ended. Raises KernelError."""
+    try:
+        fd = process.open_namespace(pid, started, name)
+    except KernelError as error:
+        if error.errno in (errno.ESRCH, errno.ENOENT):
+            return None
+        raise
+    try:
+        return identity_of(fd)
+    finally:
+        os.close(fd)
+
+
 def identity_of(fd: int) -> NamespaceId:
     """The same for an open namespace."""
     found = os.fstat(fd)
@@ -130,7 +145,7 @@ def open_netns(ref: NetnsRef) -> int:
     process is gone or its PID belongs to another one now.
     """
     if ref.kind == "pid":
-        return _open_of_process(int(ref.value), ref.start_time)
+        return process.open_namespace(int(ref.value), ref.start_time, "net")
     # Not /proc/self: a thread may live in another namespace than the process's first one.
     paths = {"host": "/proc/thread-self/ns/net", "name": named_path(ref.value), "path": ref.value}
     path = paths[ref.kind]
@@ -142,24 +157,6 @@ def open_netns(ref: NetnsRef) -> int:
         os.close(fd)
         raise KernelError(errno.EINVAL, "setns", path, "This is not a network namespace")
     return fd
-
-
-def _open_of_process(pid: int, started: int | None) -> int:
-    pidfd = process.open_process(pid, started)
-    try:
-        fd = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        if process.has_ended(pidfd):  # then the file just opened may be another process's
-            os.close(fd)
-            raise KernelError(errno.ESRCH, "pidfd_open", str(pid), "The process has ended")
-        return fd
-    except KernelError:
-        raise
-    except OSError as error:
-        if process.has_ended(pidfd):  # ENOENT as a zombie, EACCES (fs/proc/namespaces.c) when it is reaped meanwhile
-            raise KernelError(errno.ESRCH, "pidfd_open", str(pid), "The process has ended") from error
-        raise KernelError.wrap(error, "open", f"/proc/{pid}/ns/net") from error
-    finally:
-        os.close(pidfd)
 
 
 def netns_identity(ref: NetnsRef) -> NamespaceId | None:

@@ -11,6 +11,7 @@ import errno
 import os
 import select
 import signal as signals
+from collections.abc import Iterator
 
 from . import libc
 from .errors import KernelError
@@ -29,14 +30,54 @@ def start_time(pid: int) -> int | None:
 
 def stat_fields(pid: int) -> list[str]:
     """The fields of /proc/PID/stat after the command, beginning with the state; empty where the process is gone."""
+    return _fields(f"/proc/{pid}/stat", None)
+
+
+def _fields(path: str, directory: int | None) -> list[str]:
     try:
-        with open(f"/proc/{pid}/stat", "rb") as handle:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+        with open(fd, "rb") as handle:
             # The command may hold anything, also ")": it ends at the last one.
             return handle.read().rpartition(b")")[2].decode().split()
     except (FileNotFoundError, ProcessLookupError):
         return []
     except OSError as error:
-        raise KernelError.wrap(error, "open", f"/proc/{pid}/stat") from error
+        raise KernelError.wrap(error, "open", path) from error
+
+
+@contextlib.contextmanager
+def entry(pid: int, started: int | None) -> Iterator[int]:
+    """A descriptor of the /proc/PID of exactly the process that began at ``started`` (None: of none).
+
+    It is bound to the process, not to its PID (fs/proc/base.c: a lookup goes by struct pid): when that process is gone,
+    nothing opens from it any more, even where its PID is another's by then. Raises KernelError(ESRCH) for any other.
+    """
+    try:
+        fd = os.open(f"/proc/{pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise KernelError(errno.ESRCH, "open", f"/proc/{pid}", "The process has ended") from None
+    try:
+        fields = _fields("stat", fd)
+        if started is None or not fields or int(fields[19]) != started:
+            raise KernelError(errno.ESRCH, "open", f"/proc/{pid}", "The process has ended, or its PID is another's now")
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def open_namespace(pid: int, started: int | None, name: str) -> int:
+    """A descriptor of a namespace of exactly that process, by its name in /proc/PID/ns.
+
+    Raises KernelError: ESRCH where the process has ended or is another one, ENOENT where the kernel has no such type.
+    """
+    with entry(pid, started) as directory:
+        try:
+            return os.open(f"ns/{name}", os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+        except OSError as error:
+            # ENOENT of a zombie, EACCES (fs/proc/namespaces.c) of one that is reaped meanwhile
+            if not alive(pid, started):
+                raise KernelError(errno.ESRCH, "open", f"/proc/{pid}/ns/{name}", "The process has ended") from error
+            raise KernelError.wrap(error, "open", f"/proc/{pid}/ns/{name}") from error
 
 
 def lineage(pid: int) -> tuple[int, ...]:
@@ -58,10 +99,10 @@ def owner_of(thread: int) -> int | None:
         return None
 
 
-def alive(pid: int, started: int | None = None) -> bool:
-    """Whether that process runs (a zombie does not); with ``started`` also whether it is the same process."""
+def alive(pid: int, started: int | None) -> bool:
+    """Whether the process that began at ``started`` (None: none) runs under that PID; a zombie does not."""
     fields = stat_fields(pid)
-    return bool(fields) and fields[0] not in ("Z", "X") and started in (None, int(fields[19]))
+    return bool(fields) and fields[0] not in ("Z", "X") and int(fields[19]) == started
 
 
 def pidfd_open(pid: int) -> int:
@@ -69,11 +110,12 @@ def pidfd_open(pid: int) -> int:
     return libc.syscall("pidfd_open", libc.NR_pidfd_open, pid, 0, path=str(pid))
 
 
-def open_process(pid: int, started: int | None = None) -> int:
-    """A pidfd of exactly the process that began at ``started``. Raises KernelError(ESRCH) for any other."""
+def open_process(pid: int, started: int | None) -> int:
+    """A pidfd of exactly the process that began at ``started`` (None: of none). Raises KernelError(ESRCH) else."""
     pidfd = pidfd_open(pid)
-    # The descriptor holds the PID: if its start time is right now, it was right when we opened it.
-    if started is not None and start_time(pid) != started:
+    # No other process can have begun at that time under that PID: what is read now is of the one that we hold, or that
+    # one has ended, which the descriptor tells.
+    if started is None or start_time(pid) != started:
         os.close(pidfd)
         raise KernelError(errno.ESRCH, "pidfd_open", str(pid), "The PID now belongs to another process")
     return pidfd
@@ -119,22 +161,24 @@ def wait_ended(pidfd: int, timeout: float | None = None) -> bool:
     return bool(poll.poll(None if timeout is None else int(timeout * 1000)))
 
 
-def kill_descent(pid: int) -> None:
-    """SIGKILL a process, its group and all that descend from it, also those in sessions of their own.
+def kill_descent(pid: int, parent: int) -> None:
+    """SIGKILL a child of ``parent``, its group and all that descend from it, also those in sessions of their own.
 
-    They are stopped before, until no further one appears, so that none forks or ends and leaves its children to others
-    meanwhile. One whose parent had ended already (a daemon) descends from who adopted it: it is not found.
-    Raises KernelError.
+    Nothing is done where the PID is not that of a child of ``parent`` (any more). They are stopped before, until no
+    further one appears, so that none forks or ends and leaves its children to others meanwhile. One whose parent had
+    ended already (a daemon) descends from who adopted it: it is not found. Raises KernelError.
     """
     found: dict[int, int] = {}
     try:
-        while new := [each for each in _descent(pid) if each not in found]:
-            for each in new:
-                with contextlib.suppress(KernelError):  # it has just ended
-                    found[each] = pidfd_open(each)
+        while new := {each: at for each, at in _descent(pid, parent).items() if each not in found}:
+            for each, started in new.items():
+                try:
+                    found[each] = open_process(each, started)
+                except KernelError as error:
+                    if error.errno != errno.ESRCH:
+                        raise
+                else:
                     send_signal(found[each], signals.SIGSTOP)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signals.SIGKILL)
         for pidfd in found.values():
             send_signal(pidfd, signals.SIGKILL)
     finally:
@@ -142,14 +186,19 @@ def kill_descent(pid: int) -> None:
             os.close(pidfd)
 
 
-def _descent(pid: int) -> list[int]:
-    """The process and its descendants, as /proc shows them now; the dead that nobody has waited for are none."""
+def _descent(pid: int, parent: int) -> dict[int, int]:
+    """That child of ``parent``, its group and its descendants, as /proc shows them now, and when each began.
+
+    The dead that nobody has waited for are none.
+    """
     known = {each: stat_fields(each) for each in pids()}
-    parents = {each: int(fields[1]) for each, fields in known.items() if fields and fields[0] not in ("Z", "X")}
-    found = [pid] if pid in parents else []
+    living = {each: fields for each, fields in known.items() if fields and fields[0] not in ("Z", "X")}
+    if pid not in living or int(living[pid][1]) != parent:
+        return {}
+    found = [pid, *(each for each, fields in living.items() if int(fields[2]) == pid and each != pid)]
     for each in found:  # it grows meanwhile
-        found += [child for child, parent in parents.items() if parent == each]
-    return found
+        found += [child for child, fields in living.items() if int(fields[1]) == each and child not in found]
+    return {each: int(living[each][19]) for each in found}
 
 
 def command(pid: int) -> str:

@@ -31,6 +31,7 @@ class Neighbour:
     record: Mapping[str, Any]
     hosts: str | None
     pid: int | None
+    start_time: int | None = None
 
 
 @dataclass(frozen=True)

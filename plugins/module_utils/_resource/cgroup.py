@@ -85,8 +85,8 @@ class CgroupResource(KeptResource[Cgroup, CgroupObserved]):
         state = observe_cgroup(desired.path, desired.files)
         where = {}
         for pid, started in desired.processes.items():
-            now = cgroup.cgroup_of(pid, state.hierarchy.mount or "") if process.alive(pid, started) else None
-            if now is not None:
+            now = cgroup.cgroup_of(pid, state.hierarchy.mount or "")
+            if now is not None and process.alive(pid, started):  # asked afterwards: so it was that one's
                 where[pid] = now
         mount = state.hierarchy.mount or ""
         own = cgroup.cgroup_of(os.getpid(), mount) or ""

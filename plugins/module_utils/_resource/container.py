@@ -187,7 +187,8 @@ def _host(container: Container) -> Host:
 def _neighbour(name: str, record: Mapping[str, Any]) -> Neighbour:
     supervised = control.observe(name)
     hosts = files.read_text(f"{directory(name)}/hosts")
-    return Neighbour(container_of(record), record, hosts, supervised.pid if supervised.running else None)
+    pid, start_time = (supervised.pid, supervised.start_time) if supervised.running else (None, None)
+    return Neighbour(container_of(record), record, hosts, pid, start_time)
 
 
 def _resolv_conf() -> str:

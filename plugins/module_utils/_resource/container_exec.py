@@ -67,14 +67,14 @@ class ExecResource(Resource[Exec, ExecObserved]):
         supervised = control.observe(desired.name)
         if not supervised.running or supervised.pid is None:
             return ExecObserved(supervised.status)
-        pid = supervised.pid
+        process = (supervised.pid, supervised.start_time)
         launch = files.read_json(f"{directory}/launch.json") or {}
         return ExecObserved(
             supervised.status,
             config["process"],
-            _user(desired.user, pid, (launch.get("rootfs") or {}).get("idmap")),
-            created=desired.creates is not None and process_root.exists(pid, desired.creates),
-            to_remove=desired.removes is None or process_root.exists(pid, desired.removes),
+            _user(desired.user, process, (launch.get("rootfs") or {}).get("idmap")),
+            created=desired.creates is not None and process_root.exists(*process, desired.creates),
+            to_remove=desired.removes is None or process_root.exists(*process, desired.removes),
             runtime=launch.get("runtime", "nsrun"),
         )
 
@@ -96,11 +96,14 @@ class ExecResource(Resource[Exec, ExecObserved]):
         return ContainerHost()
 
 
-def _user(user: str | None, pid: int, idmap: Mapping[str, int] | None) -> tuple[int, int, tuple[int, ...]] | None:
+def _user(
+    user: str | None, process: tuple[int, int | None], idmap: Mapping[str, int] | None
+) -> tuple[int, int, tuple[int, ...]] | None:
+    """As the container's own files name it; ``process`` is its init's PID and start time."""
     if user is None:
         return None
     try:
-        found = parse_user(user, lambda path: process_root.read_file(pid, path))
+        found = parse_user(user, lambda path: process_root.read_file(*process, path))
     except NoSuchUser as error:
         raise OptionError("user", user, str(error)) from None
     outside = outside_of(found, idmap["size"] if idmap else None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from .._kernel.namespaces import identity
+from .._kernel.namespaces import NamespaceId, identity, identity_of_process
 from .._plan.container_observed import Neighbour
 from .._plan.container_spec import netns_name
 from .._runtime.control import Supervised
@@ -24,24 +24,26 @@ def strayed(supervised: Supervised, documents: Mapping[str, Any], neighbours: It
     if not supervised.running or supervised.pid is None:
         return ()
     found = []
-    for kind, path in _joined(documents, {n.container.name: n.pid for n in neighbours}):
-        there, now = identity(path), identity(_of_process(supervised.pid, kind))
+    for kind, there, own in _joined(supervised.name, documents, {n.container.name: n for n in neighbours}):
+        now = _of_process(supervised.pid, supervised.start_time, kind)
         # One of its own is made anew where it is missing; without another's it would not start.
-        if now not in (None, there) and (there is not None or path.endswith("/" + netns_name(supervised.name))):
+        if now not in (None, there) and (there is not None or own):
             found.append(kind)
     return tuple(found)
 
 
-def _joined(documents: Mapping[str, Any], pids: Mapping[str, int | None]) -> Iterator[tuple[str, str]]:
-    """Each kind and where its namespace is now."""
+def _joined(
+    name: str, documents: Mapping[str, Any], neighbours: Mapping[str, Neighbour]
+) -> Iterator[tuple[str, NamespaceId | None, bool]]:
+    """Each kind, its namespace now (None where there is none), and whether that is one of its own."""
     for kind, other in ((documents["launch"] or {}).get("namespaces") or {}).items():
-        pid = pids.get(other)
-        if pid is not None:
-            yield kind, _of_process(pid, kind)
+        neighbour = neighbours.get(other)
+        if neighbour is not None and neighbour.pid is not None:
+            yield kind, _of_process(neighbour.pid, neighbour.start_time, kind), False
     for entry in ((documents["config"] or {}).get("linux") or {}).get("namespaces") or ():
         if entry.get("path"):
-            yield entry["type"], entry["path"]
+            yield entry["type"], identity(entry["path"]), entry["path"].endswith("/" + netns_name(name))
 
 
-def _of_process(pid: int, kind: str) -> str:
-    return f"/proc/{pid}/ns/{'net' if kind == 'network' else kind}"
+def _of_process(pid: int, started: int | None, kind: str) -> NamespaceId | None:
+    return identity_of_process(pid, started, "net" if kind == "network" else kind)

@@ -78,7 +78,7 @@ def _of_process(option: str, pid: int, start_time: int | None, absent: bool) -> 
     if pid < 1:
         raise OptionError(option, pid, "is no process ID")
     now = process.start_time(pid)
-    if not absent and (now is None or not process.alive(pid)):
+    if not absent and not process.alive(pid, now):
         raise OptionError(option, pid, "there is no such process")
     if not absent and start_time is not None and now != start_time:
         raise OptionError(option, pid, f"the PID belongs to another process now (it began at {now}, not {start_time})")

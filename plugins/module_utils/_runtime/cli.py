@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -82,6 +83,8 @@ def _run(root: str, words: list[str]) -> int:
     if os.geteuid() != 0 and name not in ("spec", "features"):
         raise RuntimeFailure("nsrun needs root: it makes namespaces and mounts")
     descriptors.complete_standard()
+    # A caller that ignores it hands that on: the kernel would reap our children, and give their PIDs to others.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     hold_library()
     module_name, function_name = COMMANDS[name]
     module = __import__(f"{__package__}.{module_name}", fromlist=[function_name])

@@ -215,7 +215,7 @@ def _load(options: Options) -> Spec:
 def _create(root: str, options: Options, wanted: Spec, console_fd: int | None) -> state.Container:
     container = create_.create(_request(root, options, wanted, console_fd))
     if wanted.process is not None and not wanted.process.terminal:
-        pipes.give(pipes.OWN, container.pid, wanted.process.uid, wanted.process.gid)
+        pipes.give(pipes.OWN, container.pid, container.start_time, wanted.process.uid, wanted.process.gid)
     return container
 
 

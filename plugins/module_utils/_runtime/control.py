@@ -284,7 +284,7 @@ def _within(timeout: float | None, command: list[str], name: str, stdin: bytes, 
 def _kill(pid: int, runtime: subprocess.Popen[bytes]) -> None:
     """The command and all that descends from it; the runtime where it has started none, or does not end with it."""
     if pid:
-        process.kill_descent(pid)
+        process.kill_descent(pid, runtime.pid)
         with contextlib.suppress(subprocess.TimeoutExpired):
             runtime.wait(PATIENCE)
     runtime.kill()

@@ -95,11 +95,10 @@ def _launch(request: Request, bundle: str, wanted: Spec, cgroup_path: str | None
         plan = _plan(request, bundle, wanted, cgroup_path, program, stack)
         ours, theirs = Channel.pair()
         stack.callback(ours.close)
-        pid = _clone_stage(request, plan, ours, theirs)
-        pidfd = process.pidfd_open(pid)
+        pid, pidfd = _clone_stage(request, plan, ours, theirs)
         stack.callback(os.close, pidfd)
         try:
-            return _complete(request, bundle, wanted, cgroup_path, plan, ours, pid)
+            return _complete(request, bundle, wanted, cgroup_path, plan, ours, pid, pidfd)
         except BaseException:
             process.send_signal(pidfd, 9)
             reap(pid, request.clone_parent)
@@ -146,8 +145,11 @@ def _plan(
     )
 
 
-def _clone_stage(request: Request, plan: init_.Plan, ours: Channel, theirs: Channel) -> int:
-    """Run the stage; returns init's PID. Raises RuntimeFailure."""
+def _clone_stage(request: Request, plan: init_.Plan, ours: Channel, theirs: Channel) -> tuple[int, int]:
+    """Run the stage; returns init's PID and pidfd. Raises RuntimeFailure.
+
+    With clone_parent both are others' children, who may reap them at any time: their PIDs are worth a pidfd only.
+    """
     stage, stage_pidfd = clone.clone3(clone.CLONE_PARENT if request.clone_parent else 0)
     if stage == 0:
         ours.close()
@@ -156,12 +158,13 @@ def _clone_stage(request: Request, plan: init_.Plan, ours: Channel, theirs: Chan
     try:
         kind, value = ours.receive()
         if kind == "user namespace":
-            _write_maps(stage, plan.spec)
+            _write_maps(stage, stage_pidfd, plan.spec)
             ours.send("mapped")
             kind, value = ours.receive()
         if kind != "init":
             raise RuntimeFailure(str(value) if kind == "error" else f"the stage ended early ({kind or 'no message'})")
-        return int(value)
+        pid, pidfd = value
+        return int(pid), pidfd
     except BaseException:
         process.send_signal(stage_pidfd, 9)  # it may wait for our answer
         raise
@@ -178,19 +181,29 @@ def reap(pid: int, foreign: bool) -> None:
 
 
 def _complete(
-    request: Request, bundle: str, wanted: Spec, cgroup_path: str | None, plan: init_.Plan, ours: Channel, pid: int
+    request: Request,
+    bundle: str,
+    wanted: Spec,
+    cgroup_path: str | None,
+    plan: init_.Plan,
+    ours: Channel,
+    pid: int,
+    pidfd: int,
 ) -> Container:
     """What only the host's root can do for init, then wait until it is ready."""
-    limit(pid, plan.process)
+    limit(pid, pidfd, plan.process)
     document = {**plan.state, "pid": pid}
     _run_hooks(wanted, document, "prestart", "createRuntime")
     ours.send("go")
     ours.expect("ready", "the container's init")
+    start_time = process.start_time(pid)
+    if start_time is None or process.has_ended(pidfd):  # then it was somebody else's
+        raise RuntimeFailure("the container's init was killed before it was ready")
     container = Container(
         root=request.root,
         id=request.id,
         pid=pid,
-        start_time=process.start_time(pid) or 0,
+        start_time=start_time,
         bundle=bundle,
         version=wanted.version,
         created=clock.now(),
@@ -202,21 +215,37 @@ def _complete(
     return container
 
 
-def limit(pid: int, wanted: Process) -> None:
+def limit(pid: int, pidfd: int, wanted: Process) -> None:
     """Resource limits and the OOM score: raising the one and lowering the other needs CAP_SYS_RESOURCE on the host."""
     if wanted.rlimits:
-        _set_rlimits(pid, wanted)
+        _set_rlimits(pid, pidfd, wanted)
     if wanted.oom_score_adj is not None:
         try:
-            with open(f"/proc/{pid}/oom_score_adj", "w", encoding="ascii") as handle:
-                handle.write(str(wanted.oom_score_adj))
+            _write_to(pid, pidfd, "oom_score_adj", str(wanted.oom_score_adj))
         except OSError as error:
             raise RuntimeFailure(f"process.oomScoreAdj: {wanted.oom_score_adj}: {error.strerror}") from None
 
 
-def _set_rlimits(pid: int, wanted: Process) -> None:
+def _write_to(pid: int, pidfd: int, name: str, text: str) -> None:
+    """Write to a file in the /proc/PID of exactly that process. Raises OSError, RuntimeFailure where it has ended."""
+    fd = os.open(f"/proc/{pid}/{name}", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        _check_alive(pid, pidfd)  # then what was opened before is that process's, and stays so
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def _check_alive(pid: int, pidfd: int) -> None:
+    if process.has_ended(pidfd):
+        raise RuntimeFailure(f"process {pid} was killed before it was the program")
+
+
+def _set_rlimits(pid: int, pidfd: int, wanted: Process) -> None:
+    """prlimit(2) knows PIDs alone: the process waits for us, so only who kills it just now could free its PID."""
     import resource
 
+    _check_alive(pid, pidfd)
     for number, soft, hard in wanted.rlimits:
         limits = tuple(resource.RLIM_INFINITY if v >= 2**63 else v for v in (soft, hard))
         try:
@@ -226,15 +255,11 @@ def _set_rlimits(pid: int, wanted: Process) -> None:
             raise RuntimeFailure(f"process.rlimits: {name} {soft}:{hard}: {error}") from None
 
 
-def _write_maps(pid: int, wanted: Spec) -> None:
+def _write_maps(pid: int, pidfd: int, wanted: Spec) -> None:
     for name, maps in (("uid_map", wanted.uid_mappings), ("gid_map", wanted.gid_mappings)):
         lines = "".join(f"{m.container_id} {m.host_id} {m.size}\n" for m in maps)
         try:
-            fd = os.open(f"/proc/{pid}/{name}", os.O_WRONLY | os.O_CLOEXEC)
-            try:
-                os.write(fd, lines.encode())
-            finally:
-                os.close(fd)
+            _write_to(pid, pidfd, name, lines)
         except OSError as error:
             prop = "linux." + name.replace("_map", "Mappings")
             raise BundleError(prop, lines.strip(), f"the kernel refused it: {error.strerror}") from None

@@ -35,9 +35,7 @@ def _kill_everyone(container: Container, number: int) -> None:
     if number == signal.SIGKILL:
         cgroup.kill(container.cgroup)
         return
-    for pid in cgroup.processes(container.cgroup, recursive=True):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
+    cgroup.signal_all(container.cgroup, number)
 
 
 def delete(container: Container, force: bool = False) -> None:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import tempfile
 
-from .._kernel import files, mount, process
+from .._kernel import cgroup, files, mount, process
 from .._kernel.errors import KernelError
 from . import cgroups, create, end, joined, pipes, record, signals, state
 from .errors import NoSuchContainer, RuntimeFailure
@@ -60,8 +60,13 @@ def make_cgroup(launch: Launch) -> None:
     cgroups.make(launch.cgroup, launch.files)
 
 
-def start(launch: Launch, stdio: tuple[int, int, int] | None, clone_parent: bool, die_with_parent: bool) -> int:
-    """Create and start; returns the PID of init. Nothing is left when it fails. Raises RuntimeFailure, KernelError."""
+def start(
+    launch: Launch, stdio: tuple[int, int, int] | None, clone_parent: bool, die_with_parent: bool
+) -> tuple[int, int]:
+    """Create and start; returns init's PID and start time, which both hold also when it has ended since.
+
+    Nothing is left when it fails. Raises RuntimeFailure, KernelError.
+    """
     with joined.bundle(launch) as bundle:
         if launch.runtime != EMBEDDED:
             return _start_foreign(launch, bundle, stdio)
@@ -70,7 +75,7 @@ def start(launch: Launch, stdio: tuple[int, int, int] | None, clone_parent: bool
 
 def _start_embedded(
     launch: Launch, bundle: str, stdio: tuple[int, int, int] | None, clone_parent: bool, die_with_parent: bool
-) -> int:
+) -> tuple[int, int]:
     request = create.Request(
         root=record.RUNTIME_ROOT,
         id=launch.id,
@@ -82,34 +87,46 @@ def _start_embedded(
     )
     container = create.create(request)
     try:
-        _give_pipes(launch, stdio, container.pid)
+        _give_pipes(launch, stdio, container.pid, container.start_time)
         create.start(container)
     except BaseException:
         end.delete(container, force=True)
         if not clone_parent:
             create.reap(container.pid, False)
         raise
-    return container.pid
+    return container.pid, container.start_time
 
 
-def _start_foreign(launch: Launch, bundle: str, stdio: tuple[int, int, int] | None) -> int:
+def _start_foreign(launch: Launch, bundle: str, stdio: tuple[int, int, int] | None) -> tuple[int, int]:
     with tempfile.TemporaryDirectory(prefix="barekernel-") as directory:
         pid_file = f"{directory}/pid"
         _foreign(launch, "create", "--bundle", bundle, "--pid-file", pid_file, launch.id, stdio=stdio)
         pid = int(files.read_text(pid_file) or 0)
     try:
-        _give_pipes(launch, stdio, pid)
+        started = _start_time_in(launch.cgroup, pid)
+        _give_pipes(launch, stdio, pid, started)
         _foreign(launch, "start", launch.id)
     except RuntimeFailure:
         _foreign(launch, "delete", "--force", launch.id, check=False)
         raise
-    return pid
+    return pid, started
 
 
-def _give_pipes(launch: Launch, stdio: tuple[int, int, int] | None, pid: int) -> None:
+def _start_time_in(path: str, pid: int) -> int:
+    """When the process began; what tells it from another one with its PID is that it is in the container's cgroup.
+
+    Raises RuntimeFailure where it is not, or has ended.
+    """
+    started = process.start_time(pid)
+    if pid in cgroup.processes(path, recursive=True) and started is not None and process.alive(pid, started):
+        return started
+    raise RuntimeFailure(f"process {pid}, which the runtime names as the container's, is not in cgroup {path}")
+
+
+def _give_pipes(launch: Launch, stdio: tuple[int, int, int] | None, pid: int, started: int) -> None:
     """Before its program starts. Another runtime does it from inside, where the host's pipes are nobody's to give."""
     user = ((files.read_json(f"{launch.bundle}/config.json") or {}).get("process") or {}).get("user") or {}
-    pipes.give(stdio or pipes.OWN, pid, user.get("uid", 0), user.get("gid", 0))
+    pipes.give(stdio or pipes.OWN, pid, started, user.get("uid", 0), user.get("gid", 0))
 
 
 def _foreign(launch: Launch, *words: str, stdio: tuple[int, int, int] | None = None, check: bool = True) -> None:

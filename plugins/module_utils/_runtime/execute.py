@@ -34,14 +34,15 @@ class Request(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where it runs: those namespaces of the process ``pid``, which ``pidfd`` holds, and a cgroup.
+    """Where it runs: a cgroup, and ``kinds`` (CLONE_NEW*) of the namespaces of the process that ``pidfd`` holds.
 
+    ``cgroup_namespace`` is a descriptor of its own, as that one is joined last; None where it is the host's.
     ``runtime`` is our own pidfd: the process ends with us as long as it is not the program yet.
     """
 
-    pid: int
     pidfd: int
     kinds: int
+    cgroup_namespace: int | None
     cgroup_fd: int | None
     runtime: int
 
@@ -74,7 +75,7 @@ def start(container: Container, request: Request) -> int:
     ours, theirs = Channel.pair()
     with contextlib.ExitStack() as stack:
         stack.callback(ours.close)
-        place = _place(container, stack)
+        place = _place(container, config, stack)
         stage, stage_pidfd = clone.clone3()
         if stage == 0:
             ours.close()
@@ -82,49 +83,78 @@ def start(container: Container, request: Request) -> int:
         os.close(stage_pidfd)
         theirs.close()
         try:
-            pid = int(ours.expect("init", "the process that joins the container"))
+            pid, pidfd = ours.expect("init", "the process that joins the container")
+            stack.callback(os.close, pidfd)
+        except RuntimeFailure as error:
+            raise (_ended(container) if process.has_ended(place.pidfd) else error) from None
         finally:
             reap(stage, False)
         try:
-            limit(pid, request.process)
+            limit(pid, pidfd, request.process)
             if not request.process.terminal:
-                pipes.give(pipes.OWN, pid, request.process.uid, request.process.gid)
+                pipes.give(pipes.OWN, pid, process.start_time(pid), request.process.uid, request.process.gid)
             ours.send("go")
             kind, value = ours.receive()
         except BaseException:
-            os.kill(pid, 9)
+            process.send_signal(pidfd, 9)
             reap(pid, False)
             raise
         if kind == "error":
             reap(pid, False)
             text, status_code = value if isinstance(value, list) else (value, 1)
             raise RuntimeFailure(str(text), int(status_code))
-        return pid
+        return int(pid)
 
 
-def _place(container: Container, stack: contextlib.ExitStack) -> Place:
-    """What the stack closes again."""
+def _place(container: Container, config: Any, stack: contextlib.ExitStack) -> Place:
+    """What the stack closes again.
+
+    Everything is opened first, and only then is it asked whether the container's init still lives: had it ended, its
+    PID and its cgroup could be another's. What happens to it later is the kernel's to say: setns(2) by a pidfd joins
+    all namespaces of a process or fails (ESRCH), and a PID namespace without init takes nobody in (ENOMEM).
+    Raises RuntimeFailure.
+    """
 
     def opened(fd: int) -> int:
         stack.callback(os.close, fd)
         return fd
 
-    pidfd = opened(process.open_process(container.pid, container.start_time))
-    cgroup_fd = opened(cgroups.open_directory(container.cgroup)) if container.cgroup else None
-    ourselves = opened(process.pidfd_open(os.getpid()))
-    return Place(container.pid, pidfd, _other_namespaces(container.pid), cgroup_fd, ourselves)
+    try:
+        pidfd = opened(process.open_process(container.pid, container.start_time))
+        cgroup_fd = opened(cgroups.open_directory(container.cgroup)) if container.cgroup else None
+        with process.entry(container.pid, container.start_time) as entry:
+            kinds = _kinds(config, entry)
+            last = kinds & clone.CLONE_NEWCGROUP
+            last_fd = opened(os.open("ns/cgroup", os.O_RDONLY | os.O_CLOEXEC, dir_fd=entry)) if last else None
+    except OSError as error:  # a KernelError is one, too
+        if container.alive():
+            raise
+        raise _ended(container) from error
+    if process.has_ended(pidfd):
+        raise _ended(container)
+    return Place(pidfd, kinds & ~last, last_fd, cgroup_fd, opened(process.pidfd_open(os.getpid())))
 
 
-def _other_namespaces(pid: int) -> int:
-    """The flags of those namespaces of a process that are not ours already."""
+def _ended(container: Container) -> RuntimeFailure:
+    return RuntimeFailure(f"container {container.id!r} has just ended: a process can join only a running one")
+
+
+def _kinds(config: Any, entry: int) -> int:
+    """The flags of the namespaces to join of the process whose /proc/PID ``entry`` is.
+
+    Those that the container was made with, whatever is found there. Any other one too that is not ours: it was made by
+    a runtime that ran elsewhere. One that is missing is none of ours (FileNotFoundError). Raises RuntimeFailure.
+    """
+    declared = {found.kind for found in spec.namespaces(config)}
+    if "mount" not in declared:
+        raise RuntimeFailure("config.json of the container names no mount namespace: it was damaged")
     flags = 0
     for kind, flag in NAMESPACES.items():
-        name = _FILES.get(kind, kind)
-        try:
-            theirs, ours = (os.stat(f"/proc/{who}/ns/{name}") for who in (pid, "self"))
-        except FileNotFoundError:
+        name = f"ns/{_FILES.get(kind, kind)}"
+        if not os.path.exists(f"/proc/self/{name}"):
             continue  # a kernel without that type
-        if (theirs.st_dev, theirs.st_ino) != (ours.st_dev, ours.st_ino):
+        theirs, ours = os.stat(name, dir_fd=entry), os.stat(f"/proc/self/{name}")
+        if kind in declared or (theirs.st_dev, theirs.st_ino) != (ours.st_dev, ours.st_ino):
             flags |= flag
     return flags
 
@@ -133,27 +163,23 @@ def _stage(request: Request, channel: Channel, place: Place, program: bytes | No
     credentials.not_inspectable()
     credentials.import_nothing_more()
     kept = descriptors.given(channel.fileno(), place.runtime, request.console_fd, *request.preserve_fds)
+    kept += descriptors.given(place.cgroup_namespace)
     descriptors.close_all_but((*kept, *descriptors.given(place.pidfd, place.cgroup_fd)))
-    last = place.kinds & clone.CLONE_NEWCGROUP
-    last_fd = os.open(f"/proc/{place.pid}/ns/cgroup", os.O_RDONLY | os.O_CLOEXEC) if last else None
-    if place.kinds != last:
-        clone.setns(place.pidfd, place.kinds & ~last)
-    pid, _pidfd = clone.clone3(clone.CLONE_PARENT, place.cgroup_fd)
+    clone.setns(place.pidfd, place.kinds)
+    pid, pidfd = clone.clone3(clone.CLONE_PARENT, place.cgroup_fd)
     if pid == 0:
-        descriptors.close_all_but((*kept, *descriptors.given(last_fd)))
-        _guarded(lambda: _become_program(request, channel, place, last_fd, program, flags), channel)
-    channel.send("init", pid)
+        descriptors.close_all_but(kept)
+        _guarded(lambda: _become_program(request, channel, place, program, flags), channel)
+    channel.send_process("init", pid, pidfd)
     os._exit(0)
 
 
-def _become_program(
-    request: Request, channel: Channel, place: Place, cgroup_namespace: int | None, program: bytes | None, flags: int
-) -> None:
+def _become_program(request: Request, channel: Channel, place: Place, program: bytes | None, flags: int) -> None:
     channel.expect("go", "the runtime")
-    if cgroup_namespace is not None:
+    if place.cgroup_namespace is not None:
         # Only in its cgroup: systemd mounts the hierarchy with nsdelegate, and from within the namespace nobody gets
         # into a cgroup from outside of it then (cgroup-v2.rst, "Delegation Containment").
-        clone.setns(cgroup_namespace)
+        clone.setns(place.cgroup_namespace)
     os.setsid()
     credentials.new_session_keyring()
     if place.kinds & clone.CLONE_NEWUSER:

@@ -95,10 +95,10 @@ def _stage(plan: Plan, channel: Channel) -> None:
         for clock, (seconds, nanoseconds) in spec.time_offsets.items():
             os.write(offsets, f"{clock} {seconds} {nanoseconds}".encode())
     flags = sum(n.flag for n in spec.namespaces if n.path is None and n.kind not in _LATE)
-    pid, _pidfd = clone.clone3(flags | clone.CLONE_PARENT, plan.cgroup_fd)
+    pid, pidfd = clone.clone3(flags | clone.CLONE_PARENT, plan.cgroup_fd)
     if pid == 0:
         _guarded(lambda: init(plan, channel), channel)
-    channel.send("init", pid)
+    channel.send_process("init", pid, pidfd)
     os._exit(0)
 
 

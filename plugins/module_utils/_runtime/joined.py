@@ -52,23 +52,12 @@ def _directory(name: str) -> str:
 def _open(kind: str, other: str) -> int:
     """A descriptor of a namespace of the process that runs as that container. Raises RuntimeFailure."""
     state = record.read(other)
-    if state is None or state.pid is None or state.start_time is None:
+    if state is None or state.pid is None:
         raise _not_running(kind, other)
     try:
-        pidfd = process.open_process(state.pid, state.start_time)
+        return process.open_namespace(state.pid, state.start_time, kind)
     except KernelError:
         raise _not_running(kind, other) from None
-    try:
-        fd = os.open(f"/proc/{state.pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        raise _not_running(kind, other) from None
-    finally:
-        ended = process.has_ended(pidfd)
-        os.close(pidfd)
-    if ended:  # while we opened it: nobody knows whose it is
-        os.close(fd)
-        raise _not_running(kind, other)
-    return fd
 
 
 def _not_running(kind: str, other: str) -> RuntimeFailure:

@@ -14,18 +14,25 @@ import contextlib
 import os
 from collections.abc import Iterable
 
+from .._kernel import process
+from .._kernel.errors import KernelError
+
 #: Standard input, output and error of the runtime itself, which the container's process inherits.
 OWN = (0, 1, 2)
 
 
-def give(fds: Iterable[int], pid: int, uid: int, gid: int) -> None:
-    """Make those of ``fds`` that are pipes the property of IDs in the user namespace of the process ``pid``.
+def give(fds: Iterable[int], pid: int, started: int | None, uid: int, gid: int) -> None:
+    """Make those of ``fds`` that are pipes the property of IDs in the user namespace of a process, by its start time.
 
     Also where our caller made the pipe: the process can read or write it anyway, and nobody finds it by a name. What
     has one (a file, a FIFO in a directory, a terminal) and a socket stay whose they are. IDs that the namespace does
     not map, and a pipe that we may not give away, are left alone: the program then cannot open it, and nothing else.
     """
-    owner, group = _outside(pid, "uid_map", uid), _outside(pid, "gid_map", gid)
+    try:
+        with process.entry(pid, started) as entry:
+            owner, group = _outside(entry, "uid_map", uid), _outside(entry, "gid_map", gid)
+    except KernelError:  # it is over
+        return
     if owner is None or group is None:
         return
     for fd in filter(_is_pipe, fds):
@@ -43,10 +50,10 @@ def _is_pipe(fd: int) -> bool:
         os.close(writer)
 
 
-def _outside(pid: int, name: str, number: int) -> int | None:
+def _outside(entry: int, name: str, number: int) -> int | None:
     """What we call an ID of that process's user namespace, user_namespaces(7); None where it is not mapped."""
     try:
-        with open(f"/proc/{pid}/{name}", encoding="ascii") as handle:
+        with open(os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=entry), encoding="ascii") as handle:
             maps = [[int(word) for word in line.split()] for line in handle]
     except OSError:  # it is over
         return None

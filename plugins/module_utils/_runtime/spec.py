@@ -248,6 +248,11 @@ def _rlimit(prop: str, value: Any) -> tuple[int, int, int]:
     return RLIMITS[kind], soft, hard
 
 
+def namespaces(document: Any) -> tuple[Namespace, ...]:
+    """Those of a config.json. Raises BundleError."""
+    return _namespaces(obj("linux", obj("config.json", document).get("linux") or {}).get("namespaces") or [])
+
+
 def _namespaces(value: Any) -> tuple[Namespace, ...]:
     found: dict[str, Namespace] = {}
     for i, item in enumerate(value):

@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from .._kernel import cgroup, files, libc, process
+from .._kernel import cgroup, files, libc
 from .._kernel.errors import KernelError
 from .._kernel.notify import notify
 from . import cgroups, clock, descriptors, engine, record, seal, spec
@@ -134,11 +134,11 @@ def launch(_root: str, arguments: Sequence[str]) -> int:
         engine.mount_rootfs(wanted)
         engine.make_cgroup(wanted)
         started_at = clock.now()  # before its first word, by which the lines of this start are known
-        pid = engine.start(wanted, None, clone_parent=True, die_with_parent=False)
+        pid, start_time = engine.start(wanted, None, clone_parent=True, die_with_parent=False)
     except (RuntimeFailure, KernelError, OSError) as error:
         record.write(wanted.id, State(record.EXITED, error=str(error), finished_at=clock.now()))
         raise
-    started = State(record.RUNNING, pid=pid, start_time=process.start_time(pid), started_at=started_at)
+    started = State(record.RUNNING, pid=pid, start_time=start_time, started_at=started_at)
     record.write(wanted.id, started)
     notify(f"MAINPID={pid}\nREADY=1")
     return 0

@@ -78,7 +78,8 @@ class Supervisor:
                 readers.append(reader)
                 writers.append(writer)
             stdout, stderr = writers or (null, null)
-            self.pid = engine.start(self.launch, (null, stdout, stderr), clone_parent=False, die_with_parent=True)
+            stdio = (null, stdout, stderr)
+            self.pid, started = engine.start(self.launch, stdio, clone_parent=False, die_with_parent=True)
         except BaseException:
             for reader in readers:
                 os.close(reader)
@@ -89,7 +90,6 @@ class Supervisor:
                 os.close(fd)
         self.streams = dict(zip(readers, (logs.STDOUT, logs.STDERR)))
         self.started = time.monotonic()
-        started = process.start_time(self.pid)
         ran = {"pid": self.pid, "start_time": started, "started_at": started_at}
         self._note(record.RUNNING, **ran, finished_at=None, error="")
 
@@ -126,7 +126,7 @@ class Supervisor:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 # Another runtime may have reaped it: then all we know is that it is gone.
-                return ended if ended is not None or process.alive(self.pid) else 0
+                return ended if ended is not None or process.alive(self.pid, self.state.start_time) else 0
             if pid == 0:
                 return ended
             if pid == self.pid:
