@@ -235,7 +235,7 @@ def kill(work: Callable[[], object], what: str, then: Callable[[], object]) -> N
 
 def commands() -> list[str]:
     """What runs on this host."""
-    return [process.command(pid) for pid in process.pids() if process.alive(pid)]
+    return [process.command(pid) for pid in process.pids() if process.alive(pid, process.start_time(pid))]
 
 
 def test_two_at_once_do_the_work_once(tmp_path: Path) -> None:

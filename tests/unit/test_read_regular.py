@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._image import lookup
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel import openat2, process_root
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import openat2, process, process_root
 
 
 @pytest.fixture
@@ -81,6 +81,7 @@ def test_what_becomes_a_fifo_between_the_look_and_the_reading(
 def test_in_the_root_of_a_process_too(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "file").write_text("content")
-    assert process_root.read_file(os.getpid(), str(tmp_path / "file")) == b"content"
-    assert process_root.read_file(os.getpid(), str(tmp_path / "fifo")) is None
-    assert process_root.read_file(os.getpid(), "/dev/zero") is None
+    started = process.start_time(os.getpid())
+    assert process_root.read_file(os.getpid(), started, str(tmp_path / "file")) == b"content"
+    assert process_root.read_file(os.getpid(), started, str(tmp_path / "fifo")) is None
+    assert process_root.read_file(os.getpid(), started, "/dev/zero") is None

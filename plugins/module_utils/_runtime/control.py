@@ -278,6 +278,8 @@ def _within(timeout: float | None, command: list[str], name: str, stdin: bytes, 
             except subprocess.TimeoutExpired:
                 _kill(_pid_of_command(f"{directory}/pid", running), running)
                 raise RuntimeFailure(f"it did not end within {timeout:g} seconds and was killed") from None
+            finally:
+                running.kill()  # one that has ended is none; of an error Popen would wait for its end
     return Executed(running.returncode, stdout, stderr)
 
 
