@@ -24,6 +24,8 @@ options:
       - V(present) makes everything but neither starts nor ends the process. One that runs is restarted where a change
         needs that, so that it always runs as declared.
       - V(stopped) ends the process; the network namespace, its links and published ports stay.
+      - Where a container that runs cannot be started with other options, it is started again as it was, and the task
+        fails.
       - V(restarted) is V(started) with a restart in any case, so it always reports a change.
       - A task that sets only O(name) and a state keeps what the container was declared with before. So does one for
         V(restarted) or V(stopped) that names the recorded O(image) too.

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -73,11 +74,23 @@ def check_promises(result: dict[str, Any]) -> None:
         assert result["changed"] == (result["diff"]["before"] != result["diff"]["after"]), result["diff"]
 
 
+#: The network namespace of the host's, by which a child knows that what it writes below /proc/sys is not the host's.
+HOST_NETNS = os.readlink("/proc/self/ns/net")
+
+
+def of_a_trial(path: Any) -> bool:
+    """Whether that is written in namespaces made for a question, or makes them."""
+    if re.fullmatch(r"/proc/[0-9]+/[ug]id_map", str(path)):
+        return True
+    return str(path).startswith("/proc/sys/net/") and os.readlink("/proc/self/ns/net") != HOST_NETNS
+
+
 def refuse_changes(event: str, arguments: tuple[Any, ...]) -> None:
     """An audit hook that lets nothing be changed through Python's own functions."""
     if event == "open":
         path, _mode, flags = arguments
         changing = isinstance(flags, int) and flags & WRITING and path not in ("/dev/null", b"/dev/null")
+        changing = changing and not of_a_trial(path)
     elif event == "subprocess.Popen":
         command = [os.fsdecode(word) for word in arguments[1]]
         changing = READING.get(os.path.basename(command[0]), "\0") not in command

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import resource as resource_
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import capabilities
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.base import CommandFailed
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.container import ContainerResource
@@ -41,13 +45,34 @@ BASE: dict[str, Any] = {
 }
 
 
+def programs(directory: Path) -> list[dict[str, str]]:
+    """Files of the image: each is executable, and none can be executed; one by nobody but root."""
+    foreign = bytearray(Path("/bin/busybox").read_bytes()[:64])
+    foreign[18:20] = (243 if os.uname().machine != "riscv64" else 62).to_bytes(2, "little")
+    made = {
+        "lost": b"#!/no/such/interpreter -x\n",
+        "twice": b"#! /opt/lost\n",
+        "text": b"echo there is no first line\n",
+        "foreign": bytes(foreign),
+        "dynamic": Path(sys.executable).resolve().read_bytes()[:4096],
+        "roots": b"#!/bin/sh\nexec sleep 1000000\n",
+    }
+    copied = []
+    for name, content in made.items():
+        (directory / name).write_bytes(content)
+        mode = "0700" if name == "roots" else "0755"
+        copied.append({"src": str(directory / name), "dest": f"/opt/{name}", "mode": mode})
+    return copied
+
+
 @pytest.fixture(scope="module", autouse=True)
-def image_and_network() -> Iterator[None]:
+def image_and_network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     build = {
         "directories": [{"path": path} for path in ("/etc", "/srv")],
         "copy": [
             {"src": "/bin/busybox", "dest": "/bin/busybox"},
             {"src": "/etc/hostname", "dest": "/etc/plain", "mode": "0644"},
+            *programs(tmp_path_factory.mktemp("programs")),
         ],
         "run": ["/bin/busybox --install -s /bin"],
     }
@@ -115,6 +140,24 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"networks": [{"name": "bktest0", "aliases": ["bktest-db"]}]}, "networks[0].aliases: 'bktest-db'"),
     ({"namespaces": {"ipc": "container:nope"}}, "namespaces.ipc: 'container:nope'"),
     ({"stop_timeout": 10**9}, "stop_timeout: 1000000000"),
+    (
+        {"sysctls": {"net.ipv4.ping_group_range": "0 2147483647"}},
+        "sysctls.net.ipv4.ping_group_range: '0 2147483647': the kernel does not take it in a user namespace",
+    ),
+    ({"sysctls": {"net.core.somaxconn": -1}}, "sysctls.net.core.somaxconn: '-1': the kernel does not take it"),
+    ({"sysctls": {"net.ipv4.conf.eth0.rp_filter": 9**20}}, "sysctls.net.ipv4.conf.eth0.rp_filter: '1215766545"),
+    ({"sysctls": {"kernel.shmmni": -1}}, "sysctls.kernel.shmmni: '-1': the kernel does not take it"),
+    ({"env": {"V": "x" * 200_000}}, "env.V: 'a long text': is 200002 bytes long, and the kernel takes 131071"),
+    ({"command": ["sh", "x" * 131072]}, "command: 'xxxxxxxxxxxxxxxxxxxx...': is 131072 bytes long"),
+    ({"env": {f"V{n}": "x" * 100_000 for n in range(100)}}, "env: 'all of it': with the arguments it is 10001"),
+    (
+        {"command": ["/opt/lost"]},
+        "command: '/opt/lost': the interpreter that it names, /no/such/interpreter, is not in the image",
+    ),
+    ({"command": ["/opt/twice"]}, "the interpreter that /opt/lost names, /no/such/interpreter, is not in the image"),
+    ({"command": ["/opt/text"]}, "command: '/opt/text': it is not a program for this machine, and has no #! line"),
+    ({"command": ["/opt/foreign"]}, "command: '/opt/foreign': it is a program for "),
+    ({"command": ["/opt/dynamic"]}, "command: '/opt/dynamic': the loader that it names, /lib"),
     ({"rlimits": {"nofile": "2:1"}}, "rlimits: '2:1'"),
     ({"rlimits": {"nofile": "2000000000"}}, "rlimits.nofile: '2000000000': is above fs.nr_open of this host"),
     ({"rlimits": {"nofile": "9:2000000000"}}, "rlimits.nofile: '9:2000000000': is above fs.nr_open of this host"),
@@ -302,3 +345,48 @@ def test_the_outcome_does_not_depend_on_the_moment_of_the_end(after: str) -> Non
         assert not looping.get("failed") and looping["container"]["status"] in ("running", "restarting")
     finally:
         apply("ns_container", name=NAME, state="absent")
+
+
+def test_a_start_that_fails_goes_back_to_what_ran(web: dict[str, Any]) -> None:
+    """What nobody can know before: the program is there, and its user may not execute it."""
+    run(NAME, "touch", "/kept")
+    before = {path: path.read_bytes() for path in HOME.rglob("*.json") if path.is_file()}
+    bad = {**BASE, "command": ["/opt/roots"], "user": "7", "env": {"A": "b"}}
+    for changes in ({}, {"namespaces": {"uts": "host"}}):  # by restart, and by recreation
+        result = run_module("ns_container", {**bad, **changes})
+        assert result["failed"] and "Permission denied" in result["msg"], result
+        assert result["msg"].endswith(f"; then: start container {NAME} again as it was")
+        assert result["changed"] and any(a.startswith(f"stop container {NAME} (to re") for a in result["actions"])
+        assert result["actions"][-1] == f"start container {NAME} again as it was"
+        assert f"write {HOME}/bundle/config.json" in result["actions_undone"]
+        assert {path: path.read_bytes() for path in HOME.rglob("*.json") if path.is_file()} == before
+        assert run(NAME, "ls", "/kept")["rc"] == 0
+        assert not list(HOME.glob("*.before"))
+    assert run_module("ns_container", BASE)["actions"] == []
+    # What did not run has nothing to go back to: what was declared stays, and is what the next run goes on from.
+    apply("ns_container", name=NAME, state="stopped")
+    result = run_module("ns_container", bad)
+    assert result["failed"] and "actions_undone" not in result
+    assert f"write {HOME}/bundle/config.json" in result["actions"]
+
+
+def test_what_root_itself_may_not_do_is_refused_before_anything_is_stopped(
+    web: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a host, such as a container of another engine, whose root lacks a capability."""
+    all_but = {
+        kind: bits & ~capabilities.mask(["CAP_SYS_RESOURCE"]) for kind, bits in capabilities.of_process().items()
+    }
+    monkeypatch.setattr(capabilities, "of_process", lambda: all_but)
+    monkeypatch.setattr(resource_, "getrlimit", lambda _number: (65536, 65536))
+    host = {"user": "host"}
+    for changes, words in (
+        ({"cap_add": ["SYS_RESOURCE"], "namespaces": host}, "cap_add: 'CAP_SYS_RESOURCE': root does not have it on"),
+        ({"rlimits": {"memlock": 1 << 50}}, "rlimits.memlock: '1125899906842624': is above this host's own hard limit"),
+    ):
+        resource, params = ContainerResource(), parameters("ns_container", {**BASE, **changes})
+        with pytest.raises(OptionError, match=re.escape(words)):
+            converge(resource, resource.desired(params))
+        assert info(NAME)["pid"] == web["pid"]
+    # In a user namespace of its own it has every one.
+    apply("ns_container", **BASE, cap_add=["SYS_RESOURCE"])

@@ -34,10 +34,15 @@ from ansible_collections.barekernel.containers.plugins.module_utils._plan.contai
     Neighbour,
     Unusable,
 )
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_operations import (
+    InterruptContainer,
+    StartContainer,
+)
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_resolve import resolve
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_spec import Container
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_volumes import MakeVolume
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.files import ReplaceFile, SetAside, WriteFile
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.netns import NetnsObserved
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.network import Network
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.veth_state import (
@@ -220,7 +225,7 @@ CASES = {
     "namespaces by recreation": (
         {"namespaces": {"ipc": "host"}},
         {"namespaces": "recreate"},
-        ("stop", "remove", "start"),
+        ("stop", "start", "remove"),
     ),
 }
 
@@ -316,7 +321,7 @@ def test_another_digest_of_the_same_name_is_another_image() -> None:
     moved = replace(running(container()), image=replace(IMAGE, digest="sha256:" + "2" * 64))
     plan = plan_container(container(), moved)
     assert [(change.option, change.how) for change in plan.changes] == [("image", "recreate")]
-    assert f"remove {HOME}/upper and all it contains" in plan.actions
+    assert f"remove {HOME}/upper.before and all it contains" in plan.actions
 
 
 def test_a_stopped_container_is_started_and_only_that() -> None:
@@ -424,6 +429,25 @@ def test_what_is_done_is_not_done_again_without_a_word(policy: str) -> None:
         assert plan_container(which, ended).actions == ["start container web"]
 
 
+def test_what_is_recreated_can_be_taken_back_until_it_runs() -> None:
+    moved = replace(running(container()), image=replace(IMAGE, digest="sha256:" + "2" * 64))
+    operations = plan_container(container(), moved).operations
+    start = next(number for number, o in enumerate(operations) if isinstance(o, StartContainer))
+    assert operations[start].commits
+    aside = [o for o in operations[:start] if isinstance(o, SetAside)]
+    assert [o.path for o in aside] == [f"{HOME}/upper", f"{HOME}/work"]
+    assert [getattr(o, "path", "") for o in operations[start + 1 :]] == [o.aside for o in aside]
+    written = [o for o in operations if isinstance(o, WriteFile)]
+    assert written and all(isinstance(o, ReplaceFile) and o.previous == moved.files[o.path] for o in written)
+    assert isinstance(operations[0], InterruptContainer)
+    # Nobody wants back what did not run, nor what is to be stopped; what an ended run set aside goes.
+    stopped = replace(moved, supervised=Supervised("web", "stopped"))
+    for plan in (plan_container(container(), stopped), plan_container(container(state="stopped"), moved)):
+        assert not [o for o in plan.operations if isinstance(o, (SetAside, ReplaceFile, InterruptContainer))]
+    left = replace(running(container()), directories=moved.directories | {f"{HOME}/upper.before"})
+    assert plan_container(container(), left).actions == [f"remove {HOME}/upper.before and all it contains"]
+
+
 def test_present_leaves_a_stopped_process_stopped() -> None:
     which = container(state="present")
     stopped = replace(running(which), supervised=Supervised("web", "stopped"))
@@ -522,7 +546,7 @@ def test_a_volume_stays_when_the_container_is_made_anew() -> None:
     [volume] = [o for o in plan_container(container(), there).operations if isinstance(o, MakeVolume)]
     kept = replace(there, directories=there.directories | {volume.path})
     actions = plan_container(container(), kept).actions
-    assert f"remove {HOME}/upper and all it contains" in actions
+    assert f"remove {HOME}/upper.before and all it contains" in actions
     assert not any("volume" in action for action in actions)
 
 

@@ -71,6 +71,36 @@ def test_a_step_that_fails_leaves_a_list_of_those_before_it(error: Exception) ->
     assert str(failed.value) == f"failed: stop container web: {error}"
 
 
+@dataclass(frozen=True)
+class Undoable(Step):
+    """Can be taken back, says what was done instead, or cannot."""
+
+    instead: str | None = None
+    stuck: bool = False
+
+    def undo(self, kernel: Any) -> str | None:
+        if self.stuck:
+            raise KeyError("no way back")
+        return self.instead
+
+
+def test_going_back_is_told_as_it_went() -> None:
+    steps = (
+        Undoable("write a"),
+        Undoable("stop container web", instead="start container web again as it was"),
+        Undoable("write b", stuck=True),
+        FIRST,
+        Step("start container web", RuntimeError("no")),
+    )
+    with pytest.raises(Interrupted) as failed:
+        converge_locked(Steps(steps), None)
+    assert failed.value.undone == ["write a"]
+    again = "start container web again as it was"
+    assert failed.value.done == ["stop container web", "write b", FIRST.what, again]
+    stuck = "'write b' could not be taken back: 'no way back'"
+    assert str(failed.value) == f"failed: start container web: no; then: {again}; then: {stuck}"
+
+
 def test_what_fails_after_all_steps_lists_them() -> None:
     with pytest.raises(CommandFailed) as said_no:
         converge_locked(Steps((FIRST, SECOND), CommandFailed("it ended", {"changed": True})), None)

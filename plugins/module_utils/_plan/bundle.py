@@ -97,7 +97,7 @@ def _annotations(container: Container, image_config: Mapping[str, Any]) -> dict[
 
 def _process(container: Container, resolved: Resolved, image_config: Mapping[str, Any]) -> dict[str, Any]:
     uid, gid, groups = resolved.user
-    capabilities = _capabilities(container)
+    held = capabilities(container)
     return {
         "terminal": False,
         "user": {"uid": uid, "gid": gid, "additionalGids": list(groups)},
@@ -106,9 +106,9 @@ def _process(container: Container, resolved: Resolved, image_config: Mapping[str
         "cwd": container.cwd or image_config.get("WorkingDir") or "/",
         # A user other than root gets them back through no file: no_new_privileges is always on.
         "capabilities": {
-            "bounding": capabilities,
-            "effective": capabilities if uid == 0 else [],
-            "permitted": capabilities if uid == 0 else [],
+            "bounding": held,
+            "effective": held if uid == 0 else [],
+            "permitted": held if uid == 0 else [],
             "inheritable": [],
             "ambient": [],
         },
@@ -117,7 +117,8 @@ def _process(container: Container, resolved: Resolved, image_config: Mapping[str
     }
 
 
-def _capabilities(container: Container) -> list[str]:
+def capabilities(container: Container) -> list[str]:
+    """Those it has: the default ones without what is dropped, and what is added."""
     dropped = set(container.cap_drop)
     base = set() if "ALL" in dropped else set(defaults.CAPABILITIES) - dropped
     return sorted(base | set(container.cap_add))
@@ -211,7 +212,7 @@ def _linux(container: Container, resolved: Resolved, places: Places) -> dict[str
     if resolved.files:
         linux["resources"] = {"unified": dict(resolved.files)}
     if container.seccomp != "unconfined":
-        linux["seccomp"] = defaults.default_policy(_capabilities(container))
+        linux["seccomp"] = defaults.default_policy(capabilities(container))
     own = container.namespaces.get("user", "private") == "private" and "user" not in places.namespaces
     if resolved.idmap and own:
         linux["uidMappings"] = linux["gidMappings"] = mappings(resolved.idmap)

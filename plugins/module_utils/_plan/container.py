@@ -27,19 +27,21 @@ from .container_network import (
     ports_before,
 )
 from .container_observed import ContainerObserved, Host
-from .container_operations import ClearRuntime, StartContainer, StopContainer
+from .container_operations import ClearRuntime, InterruptContainer, StartContainer, StopContainer
 from .container_resolve import image_of, resolve
 from .container_spec import Container, Resolved
 from .container_start import check_start
 from .container_view import changes, view
 from .container_volumes import half_made_volumes, missing_volumes, own_volumes
-from .files import MakeDirectory, RemoveFile, RemoveTree, WriteFile
+from .files import MakeDirectory, RemoveFile, RemoveTree, ReplaceFile, SetAside, WriteFile
 from .identity_files import hosts
 from .operation import LIVE, RECREATE, RESTART, Change, Operation, Plan
 from .units import EnableUnit, ReloadUnits, RemoveIfEmpty
 
 _RUNS = ("running", "restarting", "created")
 """Statuses of a container that has a process, or is about to get one again by itself."""
+_ASIDE = ".before"
+"""What a root that is recreated is called until the container runs with the new one."""
 SHARED = (locations.CONTAINERS, locations.VOLUMES, locations.CONTAINERS_RUN)
 """Directories that containers share; they go with the last one."""
 
@@ -78,26 +80,25 @@ def _operations(
     why = _why_interrupted(container, found) if runs or observed.supervised.unwatched else ""
     recreate = any(change.how == RECREATE for change in found)
     operations: list[Operation] = []
+    # One that ran, and is to run on, runs again as it did where it cannot be started with what is new.
+    goes_back = bool(why) and observed.supervised.status in _RUNS and container.state != "stopped"
     if why:
-        operations.append(StopContainer(container.name, why))
-    if recreate:
-        home = directory(container.name)
-        operations += [
-            RemoveTree(f"{home}/{name}") for name in ("upper", "work") if f"{home}/{name}" in observed.directories
-        ]
+        operations.append((InterruptContainer if goes_back else StopContainer)(container.name, why))
+    operations += _old_root(container, observed, recreate, goes_back)
     operations += _directories(container, observed, recreate)
     image = image_of(container, observed)
     operations += half_made_volumes(observed, own_volumes(container.name))
     operations += missing_volumes(container, image.config, image.lowerdirs, observed)
-    operations += _writes(docs, observed)
+    operations += _writes(docs, observed, goes_back)
     operations += plan_network(container, resolved, observed)
-    operations += _unit_operations(container, docs, observed)
+    operations += _unit_operations(container, docs, observed, goes_back)
     if _limited_now(observed) and not why:
         operations += plan_limits(observed.cgroup, _limits_wanted(resolved, observed))
     if starts or container.state == "present" and why:
         check_start(container, resolved, observed)
         check_running(container, docs.launch.get("namespaces") or {}, observed.host)
         operations.append(StartContainer(container.name, option_names(container, docs.config)))
+        operations += _set_aside(operations)
     return operations + _neighbour_hosts(container, resolved, observed.host)
 
 
@@ -121,6 +122,21 @@ def _why_interrupted(container: Container, found: tuple[Change, ...]) -> str:
     return "as asked" if container.state == "restarted" else ""
 
 
+def _old_root(container: Container, observed: ContainerObserved, recreate: bool, goes_back: bool) -> list[Operation]:
+    """What the container wrote goes with recreation, and what an earlier one that was ended half-way has left."""
+    home = directory(container.name)
+    there = [f"{home}/{name}" for name in ("upper", "work") if f"{home}/{name}" in observed.directories]
+    left = [path + _ASIDE for path in (f"{home}/upper", f"{home}/work") if path + _ASIDE in observed.directories]
+    operations: list[Operation] = [RemoveTree(path) for path in left]
+    if recreate:
+        operations += [SetAside(path, path + _ASIDE) if goes_back else RemoveTree(path) for path in there]
+    return operations
+
+
+def _set_aside(operations: list[Operation]) -> list[Operation]:
+    return [RemoveTree(operation.aside) for operation in operations if isinstance(operation, SetAside)]
+
+
 def _directories(container: Container, observed: ContainerObserved, recreate: bool) -> list[Operation]:
     """upper is the root directory that the container sees, so it has the mode and owner of the image's."""
     home = directory(container.name)
@@ -137,20 +153,27 @@ def _directories(container: Container, observed: ContainerObserved, recreate: bo
     return [d for d in wanted if d.path not in observed.directories or d.path in again]
 
 
-def _writes(docs: Documents, observed: ContainerObserved) -> list[Operation]:
-    return [_write(document) for document in docs.files if observed.files.get(document.path) != document.content]
+def _writes(docs: Documents, observed: ContainerObserved, goes_back: bool) -> list[Operation]:
+    return [
+        _write(document, observed, goes_back)
+        for document in docs.files
+        if observed.files.get(document.path) != document.content
+    ]
 
 
-def _write(document: Document, why: str = "") -> WriteFile:
-    return WriteFile(document.path, document.content, document.mode, document.in_place, why)
+def _write(document: Document, observed: ContainerObserved, goes_back: bool) -> WriteFile:
+    wanted = (document.path, document.content, document.mode, document.in_place)
+    return ReplaceFile(*wanted, previous=observed.files.get(document.path)) if goes_back else WriteFile(*wanted)
 
 
-def _unit_operations(container: Container, docs: Documents, observed: ContainerObserved) -> list[Operation]:
+def _unit_operations(
+    container: Container, docs: Documents, observed: ContainerObserved, goes_back: bool
+) -> list[Operation]:
     if docs.unit is None:
         return []
     operations: list[Operation] = []
     if observed.files.get(docs.unit.path) != docs.unit.content:
-        operations.append(_write(docs.unit))
+        operations.append(_write(docs.unit, observed, goes_back))
     name = unit.unit_name(container.name)
     enabled = {"started": True, "restarted": True, "stopped": False}.get(container.state, observed.unit_enabled)
     if enabled != observed.unit_enabled:

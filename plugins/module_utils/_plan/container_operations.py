@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from .._runtime.errors import RuntimeFailure
 from .bundle_options import in_words_of_options
@@ -20,6 +20,8 @@ class StartContainer(Operation):
 
     name: str
     options: tuple[tuple[str, str], ...] = ()
+    #: What runs now is what was declared.
+    commits: ClassVar[bool] = True
 
     def describe(self) -> str:
         return f"start container {self.name}"
@@ -43,6 +45,18 @@ class StopContainer(Operation):
 
     def execute(self, kernel: Any) -> None:
         kernel.runtime.stop(self.name)
+
+
+@dataclass(frozen=True)
+class InterruptContainer(StopContainer):
+    """StopContainer for one that is to run on with other options; it runs again as before where they fail."""
+
+    def undo(self, kernel: Any) -> str:
+        if kernel.runtime.by_systemd(self.name):
+            kernel.systemd.daemon_reload()  # its unit is the old one again
+        kernel.runtime.stop(self.name)  # systemd may be about to try once more
+        kernel.runtime.start(self.name)
+        return f"start container {self.name} again as it was"
 
 
 @dataclass(frozen=True)

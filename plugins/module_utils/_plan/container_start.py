@@ -16,16 +16,16 @@ _HOST_ROOTS_SYSCTL = "kernel.domainname"
 
 def check_start(container: Container, resolved: Resolved, observed: ContainerObserved) -> None:
     """Raises OptionError. What runs already, and is to stay so, is nobody's business here."""
-    for found in observed.unusable[:1]:
-        raise OptionError(found.option, found.value, found.why)
-    if resolved.idmap is None:
-        _check_mounts(container, observed.host.no_idmap)
-    elif _HOST_ROOTS_SYSCTL in container.sysctls:
+    if resolved.idmap is not None and _HOST_ROOTS_SYSCTL in container.sysctls:
         raise OptionError(
             f"sysctls.{_HOST_ROOTS_SYSCTL}",
             container.sysctls[_HOST_ROOTS_SYSCTL],
             "cannot be set in a user namespace: leave it out, or set namespaces.user to host",
         )
+    for found in observed.unusable[:1]:
+        raise OptionError(found.option, found.value, found.why)
+    if resolved.idmap is None:
+        _check_mounts(container, observed.host.no_idmap)
 
 
 def _check_mounts(container: Container, no_idmap: str) -> None:

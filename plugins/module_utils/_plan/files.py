@@ -83,6 +83,39 @@ class WriteFile(Operation):
 
 
 @dataclass(frozen=True)
+class ReplaceFile(WriteFile):
+    """WriteFile that can be taken back; ``previous`` is what is there now, None where there is no such file."""
+
+    previous: str | None = None
+
+    def undo(self, kernel: Any) -> None:
+        if self.previous is None:
+            kernel.files.remove_file(self.path)
+        elif self.in_place:
+            kernel.files.write_in_place(self.path, self.previous)
+        else:
+            kernel.files.write_atomically(self.path, self.previous, self.mode)
+
+
+@dataclass(frozen=True)
+class SetAside(Operation):
+    """Give a directory another name beside its own until nobody can want it back."""
+
+    path: str
+    aside: str
+
+    def describe(self) -> str:
+        return f"rename {self.path} to {self.aside}"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.files.rename(self.path, self.aside)
+
+    def undo(self, kernel: Any) -> None:
+        kernel.files.remove_tree(self.path)
+        kernel.files.rename(self.aside, self.path)
+
+
+@dataclass(frozen=True)
 class RemoveFile(Operation):
     """Remove a file of ours."""
 

@@ -35,8 +35,12 @@ class Operation:
         """Do it; returns something only where the answer is the point, or a Caveat. Raises KernelError."""
         raise NotImplementedError
 
-    def undo(self, kernel: Any) -> None:
-        """Take it back when a later operation of the same plan failed; nothing by default."""
+    def undo(self, kernel: Any) -> str | None:
+        """Take it back when a later operation of the same plan failed; nothing by default.
+
+        Returns None, or where it cannot be as if nothing had been done, the sentence on what was done instead.
+        """
+        return None
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,9 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
         unit_enabled=host.systemd and systemd.starts_at_boot(unit.unit_name(container.name)),
         leftovers=_leftovers(container.name, path),
         empty=frozenset(path for path in SHARED if files.is_empty_directory(path)),
-        unusable=unusable(container, image, layers) if container.state != "absent" else (),
+        unusable=unusable(container, image, layers, host.no_idmap, documents["config"])
+        if container.state != "absent"
+        else (),
         strayed=strayed(supervised, documents, host.neighbours),
         recorded=recorded,
     )
@@ -242,7 +244,7 @@ def _files(name: str, with_unit: bool) -> dict[str, str | None]:
 
 
 def _directories(home: str) -> list[str]:
-    known = ("", "/bundle", "/bundle/rootfs", "/log", "/upper", "/work")
+    known = ["", "/bundle", "/bundle/rootfs", "/log", "/upper", "/work", "/upper.before", "/work.before"]
     volumes = [f"/volumes/{name}" for name in _listed(f"{home}/volumes")]
     return [home + name for name in [*known, *volumes] if os.path.isdir(home + name)]
 

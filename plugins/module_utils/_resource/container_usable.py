@@ -10,31 +10,45 @@ Only what is known for sure is listed here; what is not, the runtime finds out.
 from __future__ import annotations
 
 import os
-import posixpath
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .._image.find import CannotTell, Found, Stack
+from .._image.find import CannotTell, Stack
 from .._image.store import Image
 from .._kernel import locations
 from .._kernel.errors import KernelError
-from .._plan.bundle import environment, process_args
+from .._plan.bundle import capabilities
 from .._plan.container_observed import Unusable
-from .._plan.container_spec import Container, netns_name
+from .._plan.container_spec import FIRST_ID, ID_RANGE, Container, netns_name
 from .._plan.container_volumes import volumes_of
 from .._plan.errors import Refused
 from .._runtime.defaults import default_mounts
+from .container_program import program, sizes
 
+#: RLIMIT_LOCKS, which Python does not name and the kernel does not heed.
+_LOCKS = 10
 #: Where systemd looks for programs too, systemd.exec(5).
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#: PATH_MAX and NAME_MAX of limits.h, in bytes.
-_LONGEST_PATH, _LONGEST_NAME = 4096, 255
 
 
-def unusable(container: Container, image: Image | None, layers: Sequence[str]) -> tuple[Unusable, ...]:
-    """All of them. ``layers`` are what the container's root shows, the topmost first, where that is known."""
-    found = [*_sources(container), *_tmpfs(container), *_runtime(container), *_sysctls(container), *_rlimits(container)]
+def unusable(
+    container: Container, image: Image | None, layers: Sequence[str], no_idmap: str, config: Mapping[str, Any] | None
+) -> tuple[Unusable, ...]:
+    """All of them.
+
+    ``layers`` are what the container's root shows, the topmost first, where that is known; ``no_idmap`` why it cannot
+    have a user namespace; ``config`` its config.json of now, whose parameters the kernel has taken once.
+    """
+    own_ids = container.namespaces.get("user", "host" if no_idmap else "private") != "host"
+    found = [*_sources(container), *_tmpfs(container), *_runtime(container), *_rlimits(container)]
+    found += _sysctls(container)
+    if not found and container.sysctls != ((config or {}).get("linux") or {}).get("sysctl", {}):
+        found += _tried_sysctls(container, own_ids)
+    if not own_ids:
+        found += _capabilities(container)
+    if image is not None:
+        found += sizes(container, image)
     if image is not None and image.layers:
         try:
             with Stack(layers) as root:
@@ -130,17 +144,57 @@ def _sysctls(container: Container) -> Iterator[Unusable]:
             yield Unusable(f"sysctls.{name}", value, f"takes numbers; the kernel has {now!r} now")
 
 
-def _rlimits(container: Container) -> Iterator[Unusable]:
-    """prlimit(2): nobody may have more descriptors than fs.nr_open."""
-    value = container.rlimits.get("nofile")
-    if value is None:
+def _tried_sysctls(container: Container, own_ids: bool) -> Iterator[Unusable]:
+    """What the kernel says, in namespaces made for it, to what is set at each start."""
+    if not container.sysctls:
         return
-    from .._kernel import sysctl
+    from .._kernel import sysctl_trial
+    from .._plan.sysctls import sample_of
 
+    # As root of a container, with as many IDs as one has; whose they are on the host makes no difference.
+    tried = [(name, sample_of(name) or name, value) for name, value in container.sysctls.items()]
+    for name, said in sysctl_trial.refused(tried, (FIRST_ID, ID_RANGE) if own_ids else None).items():
+        whom = " in a user namespace" if own_ids else ""
+        yield Unusable(f"sysctls.{name}", container.sysctls[name], f"the kernel does not take it{whom} ({said})")
+
+
+def _rlimits(container: Container) -> Iterator[Unusable]:
+    """prlimit(2): nobody may have more descriptors than fs.nr_open, and few may raise a hard limit."""
+    if not container.rlimits:
+        return
+    import resource
+
+    from .._kernel import sysctl
+    from .._kernel.capabilities import mask, of_process
+
+    may_raise = of_process()["effective"] & mask(("CAP_SYS_RESOURCE",))
     most = sysctl.read("fs.nr_open")
-    if most is not None and int(value.split(":")[-1]) > int(most):
-        why = f"is above fs.nr_open of this host, {most}: lower it, or raise that with ansible.posix.sysctl"
-        yield Unusable("rlimits.nofile", value, why)
+    for name, value in sorted(container.rlimits.items()):
+        wanted = _number(value.split(":")[-1])
+        if name == "nofile" and most is not None and wanted > int(most):
+            why = f"is above fs.nr_open of this host, {most}: lower it, or raise that with ansible.posix.sysctl"
+            yield Unusable("rlimits.nofile", value, why)
+            continue
+        there = resource.getrlimit(getattr(resource, f"RLIMIT_{name.upper()}", _LOCKS))[1]
+        if not may_raise and 0 <= there < wanted:
+            why = f"is above this host's own hard limit, {there}, and root lacks CAP_SYS_RESOURCE to raise it: lower it"
+            yield Unusable(f"rlimits.{name}", value, why)
+
+
+def _number(limit: str) -> int:
+    return int(limit) if limit.isdigit() else 1 << 64
+
+
+def _capabilities(container: Container) -> Iterator[Unusable]:
+    """Root of the host can give away what it has; in a user namespace of its own a container has them all."""
+    from .._kernel.capabilities import mask, of_process
+
+    held = of_process()["permitted"]
+    for name in capabilities(container):
+        if not held & mask((name,)):
+            option = "cap_add" if name in container.cap_add else "cap_drop"
+            why = "root does not have it on this host, and the container has no user namespace of its own: "
+            yield Unusable(option, name, why + ("leave it out" if option == "cap_add" else "drop it"))
 
 
 def _inside(container: Container, image: Image, root: Stack) -> Iterator[Unusable]:
@@ -160,32 +214,4 @@ def _inside(container: Container, image: Image, root: Stack) -> Iterator[Unusabl
     place = root.find(cwd, covered)
     if place.status is not None and not stat.S_ISDIR(place.status.st_mode):
         yield Unusable("cwd", cwd, "is no directory in the image")
-    yield from _program(container, image, root, covered, cwd)
-
-
-def _program(container: Container, image: Image, root: Stack, covered: set[str], cwd: str) -> Iterator[Unusable]:
-    [name] = process_args(container, image.config)[:1] or [""]
-    if not name:
-        return
-    option = "command" if container.command else "args" if container.args else "image"
-    if _too_long(os.fsencode(name)):
-        yield Unusable(option, f"{name[:40]}...", "no program can have so long a name: the first word is the program")
-        return
-    path = next((e[5:] for e in environment(container, image.config) if e.startswith("PATH=")), "")
-    places = [name] if "/" in name else [f"{directory}/{name}" for directory in path.split(":")]
-    found = [root.find(posixpath.join(cwd, place), covered) for place in places]
-    if any(there.covered or _runs(there) for there in found):
-        return
-    there = any(entry.status is not None and stat.S_ISREG(entry.status.st_mode) for entry in found)
-    where = "" if "/" in name else f" in PATH ({path})"
-    why = "is not executable" if there else f"no such program is in image '{container.image}'{where}"
-    yield Unusable(option, name, why)
-
-
-def _too_long(name: bytes) -> bool:
-    return len(name) >= _LONGEST_PATH or any(len(part) > _LONGEST_NAME for part in name.split(b"/"))
-
-
-def _runs(found: Found) -> bool:
-    mode = found.status.st_mode if found.status is not None else 0
-    return stat.S_ISREG(mode) and bool(mode & 0o111)
+    yield from program(container, image, root, covered, cwd)

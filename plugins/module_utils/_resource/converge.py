@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,10 +19,15 @@ from .base import CommandFailed, OptionError, Refused, Resource
 
 
 class Interrupted(RuntimeError):
-    """An operation failed half-way. ``done`` is what was applied and kept, ``undone`` what was taken back."""
+    """An operation failed half-way. ``done`` is what was applied and kept, ``undone`` what was taken back.
 
-    def __init__(self, failed: Operation, error: Exception, done: list[str], undone: list[str]) -> None:
-        super().__init__(f"failed: {failed.describe()}: {error}")
+    ``then`` is what was done, or failed, to go back where not everything could be as if nothing had been done.
+    """
+
+    def __init__(
+        self, failed: Operation, error: Exception, done: list[str], undone: list[str], then: Sequence[str] = ()
+    ) -> None:
+        super().__init__("; then: ".join([f"failed: {failed.describe()}: {error}", *then]))
         self.error = error
         self.done = done
         self.undone = undone
@@ -136,23 +142,30 @@ def apply(plan: Plan, kernel: Any) -> list[Any]:
         try:
             returned.append(operation.execute(kernel))
         except Exception as error:  # a mistake of ours as well: half-way, what was done is what a person needs to know
-            undone = _undo(executed, kernel)
+            undone, instead, failed = _undo(executed, kernel)
             done = [o.describe() for o in executed if o.describe() not in undone]
-            raise Interrupted(operation, error, done, undone) from error
+            raise Interrupted(operation, error, [*done, *instead], undone, [*instead, *failed]) from error
         executed.append(operation)
     return returned
 
 
-def _undo(executed: list[Operation], kernel: Any) -> list[str]:
-    undone = []
+def _undo(executed: list[Operation], kernel: Any) -> tuple[list[str], list[str], list[str]]:
+    """What was taken back, what was done instead, and what could not be."""
+    undone: list[str] = []
+    instead: list[str] = []
+    failed: list[str] = []
     for operation in reversed(executed):
         if operation.commits:
             break
         if type(operation).undo is Operation.undo:
             continue
         try:
-            operation.undo(kernel)
-        except OSError:
-            continue  # the first error is the one to report; what stays is listed as done
-        undone.append(operation.describe())
-    return undone
+            other = operation.undo(kernel)
+        except Exception as error:  # the first error is the one to report; what stays is listed as done
+            failed.append(f"'{operation.describe()}' could not be taken back: {error}")
+            continue
+        if other is None:
+            undone.append(operation.describe())
+        else:
+            instead.append(other)
+    return undone, instead, failed
