@@ -59,6 +59,7 @@ options:
   env:
     description:
       - Environment variables beside those of the image. A value left empty is the empty string.
+      - Values are text. What YAML takes for a number or a boolean needs quotes, such as C("1.10") or C("on").
       - Set C(no_log) on the task when values are secret. Applied by restart.
     type: dict
   cwd:
@@ -128,6 +129,8 @@ options:
   mounts:
     description:
       - Mounts beside those every container has. Unset, none. Applied by restart.
+      - A file that was replaced on the host, as M(ansible.builtin.template) does it, is the old one in a container that
+        runs. That is found, named as C(replaced_mounts), and mended by a restart.
       - Each directory that the image declares as a volume and that is no O(mounts[].target) is a volume of the
         container's own. It begins with what the image has there, is kept by restart and by recreation, and goes with
         the container. What is to outlive the container is mounted there as a V(volume).
@@ -238,7 +241,7 @@ options:
     description: More entries of C(/etc/hosts), as name to address. Unset, none. Applied live.
     type: dict
   labels:
-    description: Annotations of the container, as name to value. Applied live.
+    description: Annotations of the container, as name to value, which is text. Applied live.
     type: dict
   stop_signal:
     description: Signal that asks the process to end. Unset, the image's, or V(SIGTERM). Applied live.

@@ -27,7 +27,9 @@ options:
         type: list
         elements: str
       env:
-        description: Environment variables, added to the source's or in place of those of the same name.
+        description:
+          - Environment variables, added to the source's or in place of those of the same name.
+          - Values are text. What YAML takes for a number or a boolean needs quotes.
         type: dict
       workdir:
         description: The working directory, an absolute path. Unset, the source's.
@@ -44,7 +46,7 @@ options:
         type: list
         elements: str
       labels:
-        description: Labels, added to the source's or in place of those of the same name.
+        description: Labels, added to the source's or in place of those of the same name. Values are text.
         type: dict
       stop_signal:
         description: The signal that asks it to end, e.g. V(SIGTERM). Unset, the source's.

@@ -50,7 +50,9 @@ options:
     type: bool
     default: true
   env:
-    description: Environment variables beside those of the container. Unset, none.
+    description:
+      - Environment variables beside those of the container. Unset, none.
+      - Values are text. What YAML takes for a number or a boolean needs quotes.
     type: dict
   cwd:
     description: Working directory inside the container. Unset, the container's.

@@ -390,3 +390,39 @@ def test_what_root_itself_may_not_do_is_refused_before_anything_is_stopped(
         assert info(NAME)["pid"] == web["pid"]
     # In a user namespace of its own it has every one.
     apply("ns_container", **BASE, cap_add=["SYS_RESOURCE"])
+
+
+def test_a_file_that_was_replaced_on_the_host_is_noticed(web: dict[str, Any], tmp_path: Path) -> None:
+    """template and copy put another file in the place of the old one, which the container goes on seeing."""
+    file, directory = tmp_path / "app.conf", tmp_path / "dir"
+    file.write_text("one\n")
+    directory.mkdir()
+    tmp_path.chmod(0o755)
+    given = {
+        **BASE,
+        "mounts": [{"source": str(file), "target": "/srv/conf"}, {"source": str(directory), "target": "/d"}],
+    }
+    first = apply("ns_container", **given).facts["container"]
+    file.write_text("in place\n")
+    assert run(NAME, "cat", "/srv/conf")["stdout"] == "in place"
+    assert apply("ns_container", **given).plan.actions == []
+    (tmp_path / "new").write_text("two\n")
+    (tmp_path / "new").rename(file)
+    directory.rmdir()
+    assert run(NAME, "cat", "/srv/conf")["stdout"] == "in place"
+    plan = apply("ns_container", **{**given, "mounts": given["mounts"][:1]}).plan
+    assert {"mounts", "replaced_mounts"} == {change.option for change in plan.changes}
+    assert run(NAME, "cat", "/srv/conf")["stdout"] == "two"
+    (tmp_path / "new").write_text("three\n")
+    (tmp_path / "new").rename(file)
+    given["mounts"] = given["mounts"][:1]
+    [change] = apply("ns_container", **given).plan.changes
+    assert (change.option, change.before, change.how) == (
+        "replaced_mounts",
+        {"/srv/conf": f"{file} as it was"},
+        "restart",
+    )
+    assert run(NAME, "cat", "/srv/conf")["stdout"] == "three" and info(NAME)["pid"] != first["pid"]
+    # Of one that is gone for good nothing could be mounted again: what runs goes on.
+    file.unlink()
+    assert apply("ns_container", **given).plan.actions == []

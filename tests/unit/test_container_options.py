@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_exec import ExecResource
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_options import container_from
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_config import overrides
 
 
 def params(**changes: Any) -> dict[str, Any]:
@@ -59,7 +61,7 @@ def mount(**changes: Any) -> dict[str, Any]:
         ({"rlimits": {"files": "1"}}, "rlimits", "files"),
         ({"rlimits": {"nofile": "many"}}, "rlimits", "many"),
         ({"dns": ["localhost"]}, "dns", "localhost"),
-        ({"extra_hosts": {"db": "here"}}, "extra_hosts", "here"),
+        ({"extra_hosts": {"db": "here"}}, "extra_hosts.db", "here"),
         ({"stop_signal": "SIGNOPE"}, "stop_signal", "SIGNOPE"),
         ({"stop_timeout": -1}, "stop_timeout", -1),
         ({"restart_policy": "sometimes"}, "restart_policy", "sometimes"),
@@ -68,7 +70,16 @@ def mount(**changes: Any) -> dict[str, Any]:
         ({"log_max_size": 1}, "log_max_size", 1),
         ({"log_max_files": 0}, "log_max_files", 0),
         ({"runtime": "docker"}, "runtime", "docker"),
-        ({"env": {"A": "x\0y"}}, "env.A", "x\0y"),
+        ({"env": {"A": "x\0y"}}, "env.A", "a text"),
+        ({"env": {"V": 1.10}}, "env.V", "a number"),
+        ({"env": {"V": 8080}}, "env.V", "a number"),
+        ({"env": {"O": True}}, "env.O", "a boolean"),
+        ({"env": {"L": [1, 2]}}, "env.L", "a list"),
+        ({"env": {"D": {"k": "v"}}}, "env.D", "a dictionary"),
+        ({"labels": {"a": True}}, "labels.a", "a boolean"),
+        ({"labels": {"a": None}}, "labels.a", "nothing"),
+        ({"extra_hosts": {"db": None}}, "extra_hosts.db", None),
+        ({"extra_hosts": {"db": 10}}, "extra_hosts.db", 10),
         ({"labels": {"": "x"}}, "labels", ""),
         ({"dns_search": ["a b"]}, "dns_search", "a b"),
         ({"dns_options": ["x\ny"]}, "dns_options", "x\ny"),
@@ -99,7 +110,7 @@ def test_a_whole_container() -> None:
     container = container_from(
         params(
             command=["httpd", "-f"],
-            env={"A": 1, "B": None},
+            env={"A": "1", "B": None},
             networks=[{"name": "lab0", "addresses": ["10.1.0.5/24"], "ports": ["8080:80"]}, {"name": "lab1"}],
             mounts=[mount(target="/srv//x/")],
             cap_drop=["net_raw"],
@@ -145,3 +156,22 @@ def test_another_runtime_knows_mount_options_of_its_own() -> None:
 
 def test_absent_needs_a_name_only() -> None:
     assert container_from({"name": "web", "state": "absent"}).image is None
+
+
+def test_a_variable_without_a_value_is_empty_and_a_secret_is_not_shown() -> None:
+    assert container_from(params(env={"A": None, "B": "", "C": "1.10"})).env == {"A": "", "B": "", "C": "1.10"}
+    with pytest.raises(OptionError) as refused:
+        container_from(params(env={"PASSWORD": 31415926}))
+    assert "31415926" not in str(refused.value) and "env.PASSWORD" in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["", "A=B", "A\0B"])
+def test_names_of_variables_are_judged_alike_everywhere(name: str) -> None:
+    exec_params = {"name": "web", "argv": ["true"], "env": {name: "x"}}
+    for judge in (
+        lambda: container_from(params(env={name: "x"})),
+        lambda: ExecResource().desired(exec_params),
+        lambda: overrides({"env": {name: "x"}}),
+    ):
+        with pytest.raises(OptionError, match="a variable's name cannot be empty or hold"):
+            judge()

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 
@@ -55,14 +56,15 @@ def parse_line(line: bytes) -> Mount:
     )
 
 
-def read_mountinfo(pid: int | str = "self") -> tuple[Mount, ...]:
+def read_mountinfo(pid: int | str = "self", directory: int | None = None) -> tuple[Mount, ...]:
     """Every mount of a process's mount namespace, in the kernel's order (a later one covers an earlier one).
 
-    Raises KernelError.
+    ``directory``: the process's open directory in /proc, instead of a PID. Raises KernelError.
     """
-    path = f"/proc/{pid}/mountinfo"
+    path = f"/proc/{pid}/mountinfo" if directory is None else "mountinfo"
     try:
-        with open(path, "rb") as handle:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+        with open(fd, "rb") as handle:
             return tuple(parse_line(line) for line in handle.read().split(b"\n") if line)
     except OSError as error:
         raise KernelError.wrap(error, "open", path) from error

@@ -208,6 +208,7 @@ def _before(container: Container, observed: ContainerObserved) -> dict[str, Any]
         "networks": networks_before(container, observed),
         "ports": ports_before(container.name, observed),
         "namespace_owner": dict.fromkeys(observed.strayed, "nothing that has its name any more"),
+        "replaced_mounts": {target: f"{source} as it was" for target, source in observed.replaced.items()},
     }
     return view(observed.documents, live, _identity(container.name, observed.files))
 
@@ -234,6 +235,7 @@ def _after(container: Container, resolved: Resolved, docs: Documents, observed: 
         "networks": networks_after(container, resolved, observed),
         "ports": ports_after(container, resolved),
         "namespace_owner": {},
+        "replaced_mounts": {},
     }
     contents = {document.path: document.content for document in docs.files}
     return view({"config": docs.config, "launch": docs.launch}, live, _identity(container.name, contents))

@@ -74,7 +74,7 @@ class ContainerObserved:
     the container's own that exist, ``empty`` those that containers share and that have nothing in them. ``unusable``
     is what would keep it from being started. ``strayed`` are the kinds of namespaces that it is in, and that are not
     those of its name or of the container that it shares them with any more. ``recorded`` is the container as its record
-    declares it.
+    declares it. ``replaced`` are targets of mounts whose source (target -> source) is another file by now.
     """
 
     host: Host
@@ -94,3 +94,4 @@ class ContainerObserved:
     unusable: tuple[Unusable, ...] = ()
     strayed: tuple[str, ...] = ()
     recorded: Container | None = None
+    replaced: Mapping[str, str] = field(default_factory=dict)

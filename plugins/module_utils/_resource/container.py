@@ -34,6 +34,7 @@ from .boot import Boot, Restorable
 from .container_facts import facts
 from .container_joined import strayed
 from .container_options import container_from, container_of
+from .container_replaced import replaced
 from .container_usable import unusable
 from .declared import DeclaredResource
 from .limits import resources_for
@@ -140,6 +141,7 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
         else (),
         strayed=strayed(supervised, documents, host.neighbours),
         recorded=recorded,
+        replaced=replaced(supervised, documents["config"]),
     )
 
 

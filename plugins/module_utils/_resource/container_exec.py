@@ -17,6 +17,7 @@ from .._plan.container_spec import LONGEST
 from .._plan.exec import Exec, ExecObserved, plan_exec
 from .._plan.names import container_name
 from .._plan.operation import Plan
+from .._plan.texts import variables
 from .._plan.user_ids import outside_of
 from .._runtime import control
 from .base import CommandFailed, OptionError, Resource
@@ -47,7 +48,7 @@ class ExecResource(Resource[Exec, ExecObserved]):
             name=container_name(params["name"]),
             argv=tuple(argv),
             stdin=(stdin or "").encode("utf-8", "surrogateescape"),
-            env={str(k): "" if v is None else str(v) for k, v in (params.get("env") or {}).items()},
+            env=variables("env", params.get("env")),
             cwd=params.get("cwd"),
             user=params.get("user"),
             creates=params.get("creates"),

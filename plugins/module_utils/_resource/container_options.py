@@ -16,13 +16,13 @@ from .._plan.container_declared import check_image
 from .._plan.container_spec import LONGEST, NAMESPACES, Attachment, Container
 from .._plan.names import check_link_name, container_name
 from .._plan.publish import parse_ports
+from .._plan.texts import text, variables
 from .._runtime.errors import RuntimeFailure
 from .._runtime.signals import signal_name
 from .base import OptionError
 from .container_mounts import parse_mounts
 
 _HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\Z")
-_ENV_NAME = re.compile(r"[^=\0]+\Z")
 #: resolv.conf(5): one word of its line, and no character that would end it or begin a comment.
 _SEARCH_DOMAIN = re.compile(r"[A-Za-z0-9_.-]{1,253}\Z")
 _RESOLVER_OPTION = re.compile(r"[A-Za-z0-9_-]+(:[0-9]{1,9})?\Z")
@@ -56,7 +56,7 @@ def container_from(params: Mapping[str, Any]) -> Container:
         image=params.get("image"),
         command=_argv(params, "command"),
         args=_argv(params, "args"),
-        env=_env(params),
+        env=variables("env", params.get("env")),
         cwd=_absolute(params, "cwd"),
         user=params.get("user"),
         hostname=_hostname(params),
@@ -104,17 +104,6 @@ def _argv(params: Mapping[str, Any], option: str) -> tuple[str, ...] | None:
         if "\0" in word:
             raise OptionError(option, word, "an argument cannot hold a NUL byte")
     return tuple(words)
-
-
-def _env(params: Mapping[str, Any]) -> dict[str, str]:
-    env = {}
-    for name, value in (params.get("env") or {}).items():
-        if not _ENV_NAME.match(str(name)):
-            raise OptionError("env", name, "a variable's name cannot be empty or hold '=' or a NUL byte")
-        if "\0" in str(value):
-            raise OptionError(f"env.{name}", value, "a variable's value cannot hold a NUL byte")
-        env[str(name)] = "" if value is None else str(value)
-    return env
 
 
 def _absolute(params: Mapping[str, Any], option: str) -> str | None:
@@ -184,8 +173,10 @@ def _networks(params: Mapping[str, Any], namespaces: Mapping[str, str]) -> tuple
     return tuple(attachments)
 
 
-def _address(value: str, option: str) -> str:
+def _address(value: Any, option: str) -> str:
     """An address, with or without the network's prefix length."""
+    if not isinstance(value, str):  # 10 would be 0.0.0.10
+        raise OptionError(option, value, "is no IPv4 or IPv6 address")
     try:
         return str(ipaddress.ip_interface(value)) if "/" in value else str(ipaddress.ip_address(value))
     except ValueError:
@@ -263,7 +254,7 @@ def _extra_hosts(params: Mapping[str, Any]) -> dict[str, str]:
     for name, address in (params.get("extra_hosts") or {}).items():
         if not _HOSTNAME.match(name):
             raise OptionError("extra_hosts", name, "is no host name")
-        hosts[name] = _address(address, "extra_hosts").partition("/")[0]
+        hosts[name] = _address(address, f"extra_hosts.{name}").partition("/")[0]
     return hosts
 
 
@@ -283,10 +274,10 @@ def _words(params: Mapping[str, Any], option: str, pattern: re.Pattern[str], pro
 
 
 def _labels(params: Mapping[str, Any]) -> dict[str, str]:
-    labels = {str(name): str(value) for name, value in (params.get("labels") or {}).items()}
-    if "" in labels:
+    given = params.get("labels") or {}
+    if "" in given:
         raise OptionError("labels", "", "a label needs a name")
-    return labels
+    return {name: text(f"labels.{name}", value) for name, value in given.items()}
 
 
 def _within(params: Mapping[str, Any], option: str, least: int, most: int, default: int) -> int:

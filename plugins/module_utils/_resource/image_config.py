@@ -12,6 +12,7 @@ from typing import Any
 
 from .._image.healthcheck import HEALTH_TIMES
 from .._plan.errors import OptionError
+from .._plan.texts import text, variables
 
 _PORT = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?(?:/(tcp|udp|sctp))?")
 _SIGNAL = re.compile(r"(SIG)?[A-Z][A-Z0-9+-]*|[1-9][0-9]?")
@@ -22,12 +23,10 @@ _DURATION_UNITS = (3600 * 10**9, 60 * 10**9, 10**9, 10**6)
 def overrides(group: Mapping[str, Any]) -> dict[str, Any]:
     """The options of ``config`` that were given. Raises OptionError."""
     given = {name: value for name, value in group.items() if value is not None}
-    for name in ("env", "labels"):
-        if name in given:
-            given[name] = {str(key): str(value) for key, value in given[name].items()}
-    for key in given.get("env", {}):
-        if not key or "=" in key or "\0" in key:
-            raise OptionError("config.env", key, "is no name of a variable")
+    if "env" in given:
+        given["env"] = variables("config.env", given["env"])
+    if "labels" in given:
+        given["labels"] = {name: text(f"config.labels.{name}", value) for name, value in given["labels"].items()}
     if given.get("workdir") and not given["workdir"].startswith("/"):
         raise OptionError("config.workdir", given["workdir"], "write an absolute path")
     for path in given.get("volumes", ()):
