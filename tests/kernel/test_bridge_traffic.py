@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import select
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -287,15 +289,131 @@ def test_isolation(bridge_nf: None, place: Place) -> None:
 def test_nobody_on_a_bridge_speaks_to_the_hosts_loopback(place: Place) -> None:
     """route_localnet, without which 127.0.0.1 could not reach published ports, must not open this door."""
     netns = place.client.netns
-    sysctl.write("net.ipv4.conf.eth0.route_localnet", "1", netns)
-    with namespaces.inside_netns(netns):
-        subprocess.run(["ip", "address", "flush", "dev", "lo"], check=True)
-    netlink_ip.replace_route("eth0", Route("127.0.0.0/8", "10.88.0.1", source="10.88.0.3"), netns)
+    send_loopback_out(netns, "10.88.0.1", "10.88.0.3")
     with listening(HOST, 9999, "127.0.0.1") as server:
         assert blocked(netns, "127.0.0.1", 9999, server)
         # Without the guard it works: the test would notice its absence.
         subprocess.run(["nft", "flush", "chain", "inet", "barekernel", "no_loopback_from_bridges"], check=True)
         assert reach(netns, "127.0.0.1", 9999, server) is not None
+
+
+#: Published on which address of the host, and the addresses that then lead there.
+PUBLISHED = {
+    "": {"127.0.0.1", "192.0.2.1", "10.88.0.1", "2001:db8::1", "fd88::1"},
+    "127.0.0.1:": {"127.0.0.1"},
+    "0.0.0.0:": {"127.0.0.1", "192.0.2.1", "10.88.0.1"},
+    "192.0.2.1:": {"192.0.2.1"},
+    "[::]:": {"2001:db8::1", "fd88::1"},
+    "[2001:db8::1]:": {"2001:db8::1"},
+}
+TARGETS = ("127.0.0.1", "192.0.2.1", "10.88.0.1", "::1", "2001:db8::1", "fd88::1")
+
+
+def send_loopback_out(netns: NetnsRef, gateway: str, source: str) -> None:
+    """Have a machine send to the gateway what it would keep to itself: packets to 127.0.0.1."""
+    sysctl.write("net.ipv4.conf.eth0.route_localnet", "1", netns)
+    with namespaces.inside_netns(netns):
+        subprocess.run(["ip", "address", "flush", "dev", "lo"], check=True)
+    netlink_ip.replace_route("eth0", Route("127.0.0.0/8", gateway, source=source), netns)
+
+
+def connected(tries: dict[Any, tuple[NetnsRef, str, int]]) -> set[Any]:
+    """Which of these connections (from where, to what) come about, all of them tried at once."""
+    callers = {}
+    with contextlib.ExitStack() as stack:
+        for key, (netns, address, port) in tries.items():
+            with namespaces.inside_netns(netns):
+                caller = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+            stack.enter_context(caller).setblocking(False)
+            if caller.connect_ex((address, port)) in (0, errno.EINPROGRESS):
+                callers[key] = caller
+        waiting, found, deadline = dict(callers), set(), time.monotonic() + DROPPED
+        while waiting and (left := deadline - time.monotonic()) > 0:
+            _readable, done, _exceptional = select.select([], list(waiting.values()), [], left)
+            for key in [key for key, caller in waiting.items() if caller in done]:
+                if waiting.pop(key).getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
+                    found.add(key)
+    return found
+
+
+def test_a_published_port_answers_on_its_address_and_on_no_other(bridge_nf: None, place: Place) -> None:
+    """Every published address, every sender, every address that he may send to; 127.0.0.1 is the host's alone."""
+    ports = [f"{on}{8001 + n}:80" for n, on in enumerate(PUBLISHED)]
+    make(published=[{"addresses": ["10.88.0.2", "fd88::2"], "ports": ports}])
+    senders = {"host": HOST, "itself": place.web.netns, "neighbour": place.client.netns}
+    senders |= {"other network": place.third.netns, "host's network": place.outside.netns}
+    netlink_ip.replace_route("eth0", Route("10.88.0.1/32", "192.0.2.1"), place.outside.netns)
+    netlink_ip.replace_route("eth0", Route("fd88::1/128", "2001:db8::1"), place.outside.netns)
+    for who, gateway in (("itself", "10.88.0.1"), ("neighbour", "10.88.0.1"), ("other network", "10.89.0.1")):
+        source = {"itself": "10.88.0.2", "neighbour": "10.88.0.3", "other network": "10.89.0.2"}[who]
+        send_loopback_out(senders[who], gateway, source)
+    send_loopback_out(place.outside.netns, "192.0.2.1", "192.0.2.2")
+    tries = {
+        (on, who, target): (netns, target, 8001 + n)
+        for n, on in enumerate(PUBLISHED)
+        for who, netns in senders.items()
+        for target in TARGETS
+    }
+    right = {
+        (on, who, target)
+        for on, who, target in tries
+        if target in PUBLISHED[on] and (who == "host" or target != "127.0.0.1")
+    }
+    with listening(place.web.netns, 80):
+        assert connected(tries) == right
+
+
+def test_what_a_neighbour_of_the_host_sends_to_loopback_is_not_translated(place: Place) -> None:
+    """It is translated before the kernel would drop it as a martian: without the guard it gets through."""
+    send_loopback_out(place.outside.netns, "192.0.2.1", "192.0.2.2")
+    attack = {"attack": (place.outside.netns, "127.0.0.1", 8081)}
+    with listening(place.web.netns, 80):
+        assert connected(attack) == set()
+        unguarded = ["flush chain inet barekernel from_outside"]
+        unguarded.append("add rule inet barekernel from_outside fib daddr type local jump published_ports")
+        subprocess.run(["nft", "-f", "-"], input="\n".join(unguarded), text=True, check=True)
+        assert connected(attack) == {"attack"}
+        assert make().changed
+        assert connected(attack) == set()
+
+
+def localnet(bridge: str) -> str | None:
+    return sysctl.read(f"net/ipv4/conf/{bridge}/route_localnet")
+
+
+def test_loopback_leads_into_a_bridge_only_while_something_is_published_there(place: Place) -> None:
+    """Else a rule of ours is all that keeps its members from the host's loopback; and rules are flushed by others."""
+    assert (localnet("lab0"), localnet("lab1")) == ("1", "0")
+    netns = place.client.netns
+    send_loopback_out(netns, "10.88.0.1", "10.88.0.3")
+    to = {"addresses": ["10.88.0.2", "fd88::2"]}
+    for ports, leads in (
+        (["192.0.2.1:80:80", "[::]:81:80"], "0"),
+        (["80:80"], "1"),
+        (["0.0.0.0:80:80"], "1"),
+        ([], "0"),
+    ):
+        make(published=[{**to, "ports": ports}] if ports else [])
+        assert localnet("lab0") == leads, ports
+    with listening(HOST, 9999, "127.0.0.1") as server:
+        subprocess.run(["nft", "flush", "ruleset"], check=True)
+        assert blocked(netns, "127.0.0.1", 9999, server)
+
+
+def test_any_run_repairs_the_guard_of_all_networks(place: Place) -> None:
+    netns = place.client.netns
+    send_loopback_out(netns, "10.88.0.1", "10.88.0.3")
+    with listening(HOST, 9999, "127.0.0.1") as server, listening(place.web.netns, 80) as web:
+        subprocess.run(["nft", "flush", "ruleset"], check=True)
+        assert reach(netns, "127.0.0.1", 9999, server) is not None
+        [action] = make(OTHER).plan.actions
+        assert action.startswith("create the nftables table inet barekernel, add bridges lab1")
+        assert action.endswith("for network/lab1, restore what is missing of network/lab0")
+        assert blocked(netns, "127.0.0.1", 9999, server)
+        assert reach(place.outside.netns, "192.0.2.1", 8080, web) == "192.0.2.2"
+        subprocess.run(["nft", "delete", "element", "inet", "barekernel", "bridges", "{ lab0 }"], check=True)
+        assert make(OTHER).plan.actions == ["nftables: restore what is missing of network/lab0"]
+        assert not make(LAB).changed
 
 
 def test_live_changes_keep_connections(place: Place) -> None:

@@ -20,8 +20,9 @@ from .files import MakeDirectory, RemoveDirectory, RemoveFile, WriteFile
 from .forwarding import IP_FORWARD, IPV6_FORWARDING
 from .host_sysctls import HostSysctls, WriteSysctl, hold, last_used
 from .network import Network, to_json
+from .network_elements import localnet_sysctl, needs_localnet, network_elements
 from .operation import RECREATE, Operation, Plan, changes_between
-from .publish import publish_elements, published_view
+from .publish import published_view
 from .quantities import IPV6_MIN_MTU
 
 ALIAS = "barekernel:"
@@ -60,6 +61,7 @@ class Observed:
     ``holders``: inode of a listener to its process. ``ra_sysctls``: accept_ra of interfaces whose routes come from
     router advertisements. ``obstacles``: warnings about foreign firewalls. ``forwarders``: by forwarding sysctl, the
     foreign tables that show that someone else forwards. ``empty_directory``: an interrupted removal left only that.
+    ``declared``: what our table should hold of all others (networks, and containers where the table is damaged).
     """
 
     record: Network | None
@@ -80,6 +82,7 @@ class Observed:
     obstacles: tuple[str, ...] = ()
     forwarders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     empty_directory: bool = False
+    declared: tuple[Element, ...] = ()
 
 
 def plan(desired: Desired, observed: Observed) -> Plan:
@@ -90,11 +93,13 @@ def plan(desired: Desired, observed: Observed) -> Plan:
     network = replace(desired.network, mac=_mac(desired.network, observed))
     bridge_checks.check_present(network, observed, desired.force)
     elements, sysctls = network_elements(network), wanted_sysctls(network, observed)
+    table = nft_table.plan_elements(network.owner, elements, observed.table, observed.declared)
+    localnet = needs_localnet(network, nft_table.elements_after(table, observed.table))
     operations = (
         *_record(network, observed),
         *hold(observed.sysctls, sysctls, network.owner, _needed_by_others(observed)),
-        *nft_table.plan_elements(network.owner, elements, observed.table),
-        *_plan_bridge(network, observed),
+        *table,
+        *_plan_bridge(network, observed, localnet),
     )
     after = _view_of(network, elements)
     changes = changes_between(before, after, {"bridge": RECREATE})
@@ -120,22 +125,6 @@ def view(name: str, observed: Observed) -> dict[str, Any]:
         "published": published_view(elements),
         "sysctls": {n: observed.sysctls.live.get(n) for n in (_forwarding(observed.record) if observed.record else ())},
     }
-
-
-def network_elements(network: Network) -> tuple[Element, ...]:
-    """What our nftables table holds for the network."""
-    bridge, owner = network.bridge, network.owner
-    elements = [
-        Element(nft_table.BRIDGES, (bridge,), (), owner),
-        Element(nft_table.WITHIN, (bridge, bridge), (), owner),
-    ]
-    if network.isolate:
-        elements.append(Element(nft_table.ISOLATED, (bridge,), (), owner))
-    for subnet in network.subnets:
-        elements.append(Element(nft_table.NETS[subnet.version], (str(subnet),), (), owner))
-        if network.nat:
-            elements.append(Element(nft_table.NAT[subnet.version], (str(subnet),), (), owner))
-    return (*elements, *publish_elements(owner, network.published))
 
 
 def derived_mac(host_identity: str, name: str) -> str:
@@ -168,13 +157,16 @@ def _forwarding(network: Network) -> dict[str, str]:
     return {names[v]: "1" for v in sorted({s.version for s in network.subnets})}
 
 
-def bridge_sysctls(network: Network, ipv6: bool) -> dict[str, str]:
-    """Those of the bridge itself; they go with it. A member must not be able to give the host a default route."""
+def bridge_sysctls(network: Network, ipv6: bool, localnet: bool = False) -> dict[str, str]:
+    """Those of the bridge itself; they go with it. A member must not be able to give the host a default route.
+
+    ``localnet``: see needs_localnet().
+    """
     prefix4, prefix6 = f"net/ipv4/conf/{network.bridge}/", f"net/ipv6/conf/{network.bridge}/"
     versions = {s.version for s in network.subnets}
     wanted = {}
     if 4 in versions:
-        wanted.update({prefix4 + "forwarding": "1", prefix4 + "route_localnet": "1"})
+        wanted.update({prefix4 + "forwarding": "1", localnet_sysctl(network): "1" if localnet else "0"})
     if ipv6 and network.mtu >= IPV6_MIN_MTU:
         # The bridge asks for neighbours by its link-local address, which would be of no use for its first seconds
         # while the kernel looks for duplicates.
@@ -184,11 +176,11 @@ def bridge_sysctls(network: Network, ipv6: bool) -> dict[str, str]:
     return wanted
 
 
-def _plan_bridge(network: Network, observed: Observed) -> tuple[Operation, ...]:
+def _plan_bridge(network: Network, observed: Observed, localnet: bool) -> tuple[Operation, ...]:
     alias = ALIAS + network.owner
     live = next((b for b in observed.bridges if b.name == network.bridge), None)
     operations: list[Operation] = [DeleteBridge(b.name) for b in observed.bridges if b.name != network.bridge]
-    sysctls = bridge_sysctls(network, observed.ipv6)
+    sysctls = bridge_sysctls(network, observed.ipv6, localnet)
     if live is None:
         operations.append(CreateBridge(network.bridge, network.mac, network.mtu, alias))
         live = Bridge(network.bridge, network.mac, network.mtu, False, alias)
@@ -243,8 +235,7 @@ def _plan_absent(desired: Desired, observed: Observed, before: Mapping[str, Any]
     bridge_checks.check_absent(desired.name, observed, desired.force)
     owner = f"network/{desired.name}"
     operations: list[Operation] = [DeleteBridge(b.name) for b in observed.bridges]
-    if observed.table is not None:
-        operations += nft_table.plan_elements(owner, (), observed.table)
+    operations += nft_table.plan_elements(owner, (), observed.table, observed.declared)
     operations += hold(observed.sysctls, {}, owner, _needed_by_others(observed))
     if observed.record is not None:
         operations.append(RemoveFile(observed.record_path))

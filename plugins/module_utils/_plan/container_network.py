@@ -13,12 +13,15 @@ from typing import Any
 
 from .._kernel.namespaces import HOST, NetnsRef
 from .._kernel.netlink_ip import Route
-from .container_observed import ContainerObserved
+from .._kernel.nft import Element
+from .container_observed import ContainerObserved, Host
 from .container_resolve import network_of
 from .container_spec import Container, Resolved, netns_name
 from .links import DeleteLink
 from .netns import ALWAYS, DeleteNetns, NetnsDesired, NetnsObserved, plan_netns, plan_netns_absent
 from .network import Network, Published
+from .network_elements import plan_localnet
+from .nft_table import ChangeTable, elements_after
 from .operation import Operation
 from .publish import check_clashes, check_published, plan_publish, publish_elements, published_view
 from .veth import plan_veth, wanted_states
@@ -130,7 +133,14 @@ def plan_ports(container: Container, resolved: Resolved, observed: ContainerObse
     published = published_of(container, resolved)
     check_published("networks.ports", mine, published)
     check_clashes("networks.ports", mine, published, host.table, host.listeners, dict(host.holders))
-    return list(plan_publish(mine, published, host.table))
+    return _table_and_bridges(plan_publish(mine, published, host.table, host.elements), host)
+
+
+def _table_and_bridges(changes: tuple[ChangeTable, ...], host: Host) -> list[Operation]:
+    """The guard first, then what it guards: 127.0.0.1 leads into a bridge as long as something is published there."""
+    elements = elements_after(changes, host.table)
+    switches = [plan_localnet(host.networks[name], elements, live) for name, live in sorted(host.localnet.items())]
+    return [*changes, *(switch for network in switches for switch in network)]
 
 
 def published_of(container: Container, resolved: Resolved) -> tuple[Published, ...]:
@@ -141,9 +151,20 @@ def published_of(container: Container, resolved: Resolved) -> tuple[Published, .
     )
 
 
+def recorded_elements(container: Container, record: Mapping[str, Any]) -> tuple[Element, ...]:
+    """What the table holds of another container, by its options and what was resolved for it."""
+    addresses = record.get("addresses", {})
+    published = tuple(
+        Published(tuple(address.partition("/")[0] for address in addresses.get(a.network, ())), a.ports)
+        for a in container.networks
+    )
+    return publish_elements(owner(container.name), published)
+
+
 def plan_network_removal(name: str, observed: ContainerObserved) -> list[Operation]:
     """Take ports, links and namespace away. Raises Refused where the namespace is not ours."""
-    operations: list[Operation] = list(plan_publish(owner(name), (), observed.host.table))
+    host = observed.host
+    operations = _table_and_bridges(plan_publish(owner(name), (), host.table, host.elements), host)
     there = observed.network
     if there is None:
         return operations

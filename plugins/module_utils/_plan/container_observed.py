@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .._image.store import Image
 from .._kernel.cgroup_state import CgroupState
 from .._kernel.host_resources import HostResources
-from .._kernel.nft import Table
+from .._kernel.nft import Element, Table
 from .._kernel.sockets import Listener
 from .._runtime.control import Supervised
 from .container_spec import Container
@@ -39,6 +39,8 @@ class Host:
     """What is true of the host, whatever the container.
 
     ``no_idmap`` says why a container cannot have a user namespace with idmapped layers; empty where it can.
+    ``elements`` is what our nftables table should hold of networks, and of other containers where it is damaged;
+    ``localnet`` are the live values of route_localnet on the bridges, by network.
     """
 
     resolv_conf: str
@@ -53,6 +55,8 @@ class Host:
     volumes: frozenset[str] = frozenset()
     listeners: tuple[Listener, ...] = ()
     holders: Mapping[int, str] = field(default_factory=dict)
+    elements: tuple[Element, ...] = ()
+    localnet: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class ChainTemplate:
 # 6 and 17 are tcp and udp: a host without /etc/protocols has no names for them.
 _TO_US = "meta l4proto { 6, 17 } fib daddr type local jump published_ports"
 CHAINS = (
-    # route_localnet on our bridges lets 127.0.0.1 reach published ports; nobody on a bridge may speak to or as it.
+    # route_localnet on a bridge lets 127.0.0.1 reach published ports; nobody on a bridge may speak to or as it.
     ChainTemplate(
         "no_loopback_from_bridges",
         ("iifname @bridges ip daddr 127.0.0.0/8 drop", "iifname @bridges ip saddr 127.0.0.0/8 drop"),
@@ -78,7 +78,9 @@ CHAINS = (
             "dnat ip6 to meta l4proto . th dport map @published6",
         ),
     ),
-    ChainTemplate("from_outside", (_TO_US,), "nat", "prerouting", -100),
+    # Translation comes before routing, which would drop what a neighbour sends to 127.0.0.1 as a martian. What the
+    # host itself sends there has been translated on its way out.
+    ChainTemplate("from_outside", ("ip daddr 127.0.0.0/8 return", _TO_US), "nat", "prerouting", -100),
     ChainTemplate("from_host", (_TO_US,), "nat", "output", -100),
     ChainTemplate(
         "source_nat",
@@ -115,14 +117,16 @@ CHAINS = (
 @dataclass(frozen=True)
 class ChangeTable(Operation):
     """One transaction on our table. ``rebuild``: replace it by the template and ``kept`` (everyone else's
-    elements); ``delete``: remove it, as nobody is left. ``flows``: the UDP ports whose flows may have to begin anew,
-    as they are afterwards, without a value where they are published no longer."""
+    elements); ``restored``: those that others declared and that are gone; ``delete``: remove it, as nobody is left.
+    ``flows``: the UDP ports whose flows may have to begin anew, as they are afterwards, without a value where they
+    are published no longer."""
 
     owner: str
     add: tuple[Element, ...] = ()
     remove: tuple[Element, ...] = ()
     rebuild: str = ""
     kept: tuple[Element, ...] = ()
+    restored: tuple[Element, ...] = ()
     delete: bool = False
     flows: tuple[Element, ...] = ()
 
@@ -132,7 +136,10 @@ class ChangeTable(Operation):
         if self.delete:
             return f"delete the nftables table {FAMILY} {NAME} (the last owner was {self.owner}){anew}"
         steps = [f"{verb} {_listed(these)}" for verb, these in (("remove", self.remove), ("add", self.add)) if these]
-        return what + (", ".join(steps) or "nothing") + f" for {self.owner}{anew}"
+        own = [", ".join(steps) + f" for {self.owner}"] if steps or not self.restored else []
+        owners = sorted({e.comment for e in self.restored})
+        lost = [f"restore what is missing of {', '.join(owners)}"] if owners else []
+        return what + ", ".join([*own, *lost]) + anew
 
     def execute(self, kernel: Any) -> Caveat | None:
         kernel.nft.run(script(self))
@@ -141,33 +148,52 @@ class ChangeTable(Operation):
         return _forget_flows(self.flows, kernel)
 
 
-def plan_elements(owner: str, wanted: Iterable[Element], table: Table | None) -> tuple[ChangeTable, ...]:
+def plan_elements(
+    owner: str, wanted: Iterable[Element], table: Table | None, declared: Iterable[Element] = ()
+) -> tuple[ChangeTable, ...]:
     """What makes the table hold exactly these elements for that owner, everyone else's untouched: nothing or one step.
 
-    The comments of ``wanted`` need not be filled in. Raises Refused where an element is someone else's.
+    The comments of ``wanted`` need not be filled in. ``declared`` are elements of others, of which those that are not
+    there are restored: whatever flushed them (a firewall that was reloaded) took the guard of other networks along.
+    Raises Refused where an element is someone else's.
     """
     mine = {_identity(e): Element(e.set_name, e.key, e.value, owner) for e in wanted}
-    if table is None:
-        add = _sorted(mine.values())
-        return (ChangeTable(owner, add=add, rebuild="create", flows=_flows((), add)),) if mine else ()
-    live = {_identity(e): e for e in table.elements}
+    live = {_identity(e): e for e in (table.elements if table is not None else ())}
     for identity, element in mine.items():
         other = live.get(identity)
         if other is not None and other.comment not in ("", owner):
             raise Refused(f"{_shown(element)} of {owner} belongs to {other.comment} already")
     others = [e for i, e in live.items() if e.comment not in ("", owner) and i not in mine]
-    if not mine and not others:
-        return (ChangeTable(owner, delete=True, flows=_flows(live.values(), ())),)
+    lost = {_identity(e): e for e in declared if e.comment != owner and _identity(e) not in mine}
+    restored = _sorted(e for i, e in lost.items() if i not in live or not live[i].comment)
+    add = _sorted(mine.values())
+    if not mine and not others and not restored:
+        return (ChangeTable(owner, delete=True, flows=_flows(live.values(), ())),) if table is not None else ()
+    if table is None:
+        return (ChangeTable(owner, add, rebuild="create", restored=restored, flows=_flows((), (*restored, *add))),)
     if not as_template(table):
         kept = _sorted(e for e in others if e.set_name in {s.name for s in SETS})
-        add = _sorted(mine.values())
         # Who knows what became of flows that began while its rules were not ours.
-        flows = _flows(live.values(), (*kept, *add))
-        return (ChangeTable(owner, add=add, rebuild="rebuild", kept=kept, flows=flows),)
+        flows = _flows(live.values(), (*kept, *restored, *add))
+        return (ChangeTable(owner, add, rebuild="rebuild", kept=kept, restored=restored, flows=flows),)
     add = _sorted(e for i, e in mine.items() if live.get(i) != e)
     # An element without an owner was put there by hand; one of ours with another value is replaced.
     remove = _sorted(e for i, e in live.items() if e.comment in ("", owner) and mine.get(i) != e)
-    return (ChangeTable(owner, add=add, remove=remove, flows=_flows(remove, add)),) if add or remove else ()
+    if not add and not remove and not restored:
+        return ()
+    return (ChangeTable(owner, add, remove, restored=restored, flows=_flows(remove, (*restored, *add))),)
+
+
+def elements_after(changes: Iterable[ChangeTable], table: Table | None) -> tuple[Element, ...]:
+    """Everybody's elements as they are when those changes have been made."""
+    found = {_identity(e): e for e in (table.elements if table is not None else ())}
+    for change in changes:
+        if change.rebuild or change.delete:
+            found = {}
+        for element in change.remove:
+            found.pop(_identity(element), None)
+        found.update({_identity(e): e for e in (*change.kept, *change.restored, *change.add)})
+    return tuple(found.values())
 
 
 def _flows(before: Iterable[Element], after: Iterable[Element]) -> tuple[Element, ...]:
@@ -227,7 +253,7 @@ def script(change: ChangeTable) -> str:
     lines = []
     if change.rebuild:
         lines += [f"table {name}", f"delete table {name}", *_template()]
-    for verb, elements in (("delete", change.remove), ("add", (*change.kept, *change.add))):
+    for verb, elements in (("delete", change.remove), ("add", (*change.kept, *change.restored, *change.add))):
         by_set: dict[str, list[Element]] = {}
         for element in elements:
             by_set.setdefault(element.set_name, []).append(element)

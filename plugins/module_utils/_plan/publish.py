@@ -56,9 +56,11 @@ def publish_elements(owner: str, published: Sequence[Published]) -> tuple[Elemen
     return tuple(element for element, _port, _text in _expanded(owner, published))
 
 
-def plan_publish(owner: str, published: Sequence[Published], table: Table | None) -> tuple[ChangeTable, ...]:
+def plan_publish(
+    owner: str, published: Sequence[Published], table: Table | None, declared: Iterable[Element] = ()
+) -> tuple[ChangeTable, ...]:
     """For an owner that has nothing but published ports in the table (a container). Raises Refused."""
-    return plan_elements(owner, publish_elements(owner, published), table)
+    return plan_elements(owner, publish_elements(owner, published), table, declared)
 
 
 def check_published(option: str, owner: str, published: Sequence[Published]) -> None:

@@ -37,6 +37,7 @@ from .container_options import container_from, container_of
 from .container_replaced import replaced
 from .container_usable import unusable
 from .declared import DeclaredResource
+from .declared_elements import declared_elements
 from .limits import resources_for
 from .networks import host_identity, read_networks
 
@@ -99,7 +100,7 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
     record = files.read_json(f"{home}/container.json")
     recorded = _recorded(record)
     container = meant(container, recorded)
-    host = host or _host(container)
+    host = host or _host(container, record or {})
     image = _image(container) if container.state != "absent" else None
     if container.assume:
         from .container_assumed import assumed_image
@@ -165,8 +166,9 @@ def declared(without: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield name, record
 
 
-def _host(container: Container) -> Host:
+def _host(container: Container, before: Mapping[str, Any]) -> Host:
     listeners, holders = container_network.listeners(container.networks)
+    networks, table = {network.name: network for network in read_networks()}, container_network.table()
     host = Host(
         resolv_conf=_resolv_conf(),
         no_idmap=userns.why_no_idmapped_layers(),
@@ -174,8 +176,12 @@ def _host(container: Container) -> Host:
         systemd_version=systemd.version() if systemd.running() else 0,
         resources=resources_for(container.limits),
         identity=host_identity(),
-        networks={network.name: network for network in read_networks()},
-        table=container_network.table(),
+        networks=networks,
+        table=table,
+        elements=declared_elements(networks.values(), table, f"container/{container.name}"),
+        localnet=container_network.localnet(
+            {*(attachment.network for attachment in container.networks), *before.get("addresses", {})}, networks
+        ),
         neighbours=tuple(_neighbour(name, record) for name, record in declared(container.name)),
         listeners=listeners,
         holders=holders,

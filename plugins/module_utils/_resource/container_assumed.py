@@ -19,14 +19,14 @@ from .._image.reference import parse
 from .._image.store import Image
 from .._kernel.netlink_links import Link
 from .._plan import nft_table
-from .._plan.bridge import network_elements
 from .._plan.container_documents import known_as, record
-from .._plan.container_network import ContainerNetwork
+from .._plan.container_network import ContainerNetwork, recorded_elements
 from .._plan.container_observed import ContainerObserved, Host, Neighbour
 from .._plan.container_resolve import resolve
 from .._plan.container_spec import NOT_YET, Container
 from .._plan.identity_files import hosts
 from .._plan.network import Network
+from .._plan.network_elements import needs_localnet, network_elements
 from .image_config import overrides
 from .limits import resources_for
 from .network_options import desired_from
@@ -55,7 +55,8 @@ def assumed_host(assume: Assume, host: Host) -> Host:
             networks[network.name] = replace(network, mac=network.mac or (had.mac if had is not None else ""))
     table = host.table
     if table is None and networks:
-        table = nft_table.made(e for network in networks.values() for e in network_elements(network))
+        theirs = [e for network in networks.values() for e in network_elements(network)]
+        table = nft_table.made((*host.elements, *(e for e in theirs if e not in host.elements)))
     return replace(host, networks=networks, table=table)
 
 
@@ -89,6 +90,7 @@ def assumed_neighbours(
         observed = observe(earlier, replace(host, resources=resources_for(earlier.limits)))
         kept = record(earlier, resolve(earlier, observed))
         host = replace(host, neighbours=(*host.neighbours, Neighbour(earlier, kept, None, None)))
+    host = _published(container, host, parse_options)
     known = [(n, known_as(n.container, n.record.get("addresses", {}))) for n in host.neighbours]
     return replace(
         host,
@@ -99,6 +101,25 @@ def assumed_neighbours(
             for n, me in known
         ),
     )
+
+
+def _published(container: Container, host: Host, parse_options: Callable[[Mapping[str, Any]], Container]) -> Host:
+    """The host with the ports of the containers before this one published, and its bridges as that leaves them."""
+    if host.table is None:
+        return host
+    records = {n.container.name: n.record for n in host.neighbours}
+    elements = {(e.set_name, e.key): e for e in host.table.elements}
+    for entry in container.assume.get("containers") or ():
+        if entry.get("state") != "absent" and entry["name"] in records:
+            earlier = parse_options({**entry, "state": "present", "limits_required": False})
+            elements.update({(e.set_name, e.key): e for e in recorded_elements(earlier, records[earlier.name])})
+    names = {*host.localnet, *(attachment.network for attachment in container.networks)}
+    localnet = {
+        name: "1" if needs_localnet(host.networks[name], elements.values()) else host.localnet.get(name) or "0"
+        for name in names & set(host.networks)
+        if any(subnet.version == 4 for subnet in host.networks[name].subnets)
+    }
+    return replace(host, table=replace(host.table, elements=tuple(elements.values())), localnet=localnet)
 
 
 def _undeclared(

@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from .._kernel import netlink_links, nft, sockets
+from .._kernel import netlink_links, nft, sockets, sysctl
 from .._kernel.namespaces import HOST
 from .._plan import links, nft_table
 from .._plan import network as networks_
@@ -22,6 +22,7 @@ from .._plan.container_spec import Attachment, Container, netns_name
 from .._plan.links import birth_name, veth_alias
 from .._plan.netns import NetnsDesired
 from .._plan.network import Network, Published
+from .._plan.network_elements import localnet_sysctl
 from .._plan.publish import listeners_in_the_way
 from .netns_observe import Dumps, observe_netns, observe_veth
 
@@ -78,6 +79,13 @@ def _network_of(container: str, alias: str) -> str:
 def table() -> nft.Table | None:
     """Our nftables table. Raises KernelError."""
     return nft.read_table(nft_table.FAMILY, nft_table.NAME)
+
+
+def localnet(names: Iterable[str], networks: Mapping[str, Network]) -> dict[str, str | None]:
+    """route_localnet of the bridges of those networks that are declared and have IPv4. Raises KernelError."""
+    wanted = {name: localnet_sysctl(networks[name]) for name in names if name in networks}
+    live = sysctl.read_many(tuple(wanted.values()))
+    return {name: live[path] for name, path in wanted.items() if any(s.version == 4 for s in networks[name].subnets)}
 
 
 def listeners(attachments: Iterable[Attachment]) -> tuple[tuple[sockets.Listener, ...], dict[int, str]]:

@@ -16,6 +16,7 @@ from .._plan.forwarding import CONF, IP_FORWARD, IPV6_FORWARDING, carried_along
 from .._plan.host_sysctls import HostSysctls, decode
 from .._plan.network import Network
 from .._plan.publish import listeners_in_the_way
+from .declared_elements import declared_elements
 from .network import SYSCTL_RECORD
 from .networks import host_identity, read_networks, record_path
 
@@ -82,6 +83,7 @@ def observe(desired: Desired, host: Host | None = None) -> Observed:
             IP_FORWARD: foreign_firewall.forwarders(4, host.foreign),
             IPV6_FORWARDING: foreign_firewall.forwarders(6, host.foreign),
         },
+        declared=declared_elements(host.networks, host.table, f"network/{desired.name}"),
     )
 
 
