@@ -39,6 +39,7 @@ def _interfaces() -> Mapping[str, ModuleType]:
         mount_overlay,
         netlink,
         netlink_conntrack,
+        netlink_fdb,
         netlink_ip,
         netlink_links,
         netlink_qdisc,

@@ -26,6 +26,7 @@ class Port:
 
     hairpin: bool = False
     isolated: bool = False
+    learning: bool = True
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ def _link(message: Any) -> Link:
     if info is not None:
         slave = info.get_attr("IFLA_INFO_SLAVE_DATA")
         if info.get_attr("IFLA_INFO_SLAVE_KIND") == "bridge" and slave is not None:
-            port = Port(bool(slave.get_attr(_BRIDGE_MODE_HAIRPIN)), bool(slave.get_attr("IFLA_BRPORT_ISOLATED")))
+            hairpin, isolated = slave.get_attr(_BRIDGE_MODE_HAIRPIN), slave.get_attr("IFLA_BRPORT_ISOLATED")
+            port = Port(bool(hairpin), bool(isolated), slave.get_attr("IFLA_BRPORT_LEARNING") != 0)
         inner = info.get_attr("IFLA_INFO_DATA")
         data = tuple((str(a[0]), a[1]) for a in inner["attrs"]) if isinstance(inner, dict) else ()
     return Link(
@@ -178,13 +180,20 @@ def set_link(
             os.close(fd)
 
 
-def set_port(name: str, netns: NetnsRef = HOST, *, hairpin: bool | None = None, isolated: bool | None = None) -> None:
+def set_port(
+    name: str,
+    netns: NetnsRef = HOST,
+    *,
+    hairpin: bool | None = None,
+    isolated: bool | None = None,
+    learning: bool | None = None,
+) -> None:
     """Flags of a bridge port. Only RTM_SETLINK of the bridge family does it; RTM_NEWLINK accepts and ignores them.
 
     Raises KernelError.
     """
     ipr = netlink.handle(netns)
-    flags = {"mode": hairpin, "isolated": isolated}
+    flags = {"mode": hairpin, "isolated": isolated, "learning": learning}
     wanted: dict[str, Any] = {key: int(value) for key, value in flags.items() if value is not None}
     index = netlink.interface_index(name, netns)
     netlink.request(ipr.brport, "set", subject=name, what="RTM_SETLINK", index=index, **wanted)

@@ -167,10 +167,11 @@ def bridge_sysctls(network: Network, ipv6: bool, localnet: bool = False) -> dict
     wanted = {}
     if 4 in versions:
         wanted.update({prefix4 + "forwarding": "1", localnet_sysctl(network): "1" if localnet else "0"})
+    wanted[prefix4 + "accept_redirects"] = "0"
     if ipv6 and network.mtu >= IPV6_MIN_MTU:
         # The bridge asks for neighbours by its link-local address, which would be of no use for its first seconds
         # while the kernel looks for duplicates.
-        wanted.update({prefix6 + "accept_ra": "0", prefix6 + "accept_dad": "0"})
+        wanted.update(dict.fromkeys((prefix6 + n for n in ("accept_ra", "accept_redirects", "accept_dad")), "0"))
     if 6 in versions:
         wanted.update({prefix6 + "disable_ipv6": "0", prefix6 + "forwarding": "1"})
     return wanted

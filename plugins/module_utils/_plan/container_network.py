@@ -15,6 +15,7 @@ from .._kernel.namespaces import HOST, NetnsRef
 from .._kernel.netlink_ip import Route
 from .._kernel.nft import Element
 from .container_observed import ContainerObserved, Host
+from .container_quiet import plan_quiet
 from .container_resolve import network_of
 from .container_spec import Container, Resolved, netns_name
 from .links import DeleteLink
@@ -36,12 +37,14 @@ INSIDE = 0
 @dataclass(frozen=True)
 class ContainerNetwork:
     """What there is of a container's network. ``veths`` by network, for those that are declared; ``stale`` are the
-    host's ends of pairs that were made for it and are not declared any more."""
+    host's ends of pairs that were made for it and are not declared any more. ``sysctls`` are those of
+    quiet_sysctls(), "" where the namespace is yet to be made."""
 
     netns: NetnsObserved
     veths: Mapping[str, VethObserved] = field(default_factory=dict)
     stale: tuple[str, ...] = ()
     ends: tuple[str, ...] = ()
+    sysctls: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def pair_name(container: str, network: str) -> str:
@@ -81,7 +84,12 @@ def veth_desired(
     )
     # Hairpin: a container that calls its own published port gets its packets back through the port they came from.
     outside = VethEnd(
-        host_end(container.name, network.name), mtu=network.mtu, bridge=network.bridge, hairpin=True, isolated=False
+        host_end(container.name, network.name),
+        mtu=network.mtu,
+        bridge=network.bridge,
+        hairpin=True,
+        isolated=False,
+        pinned=True,
     )
     return VethDesired(pair_name(container.name, network.name), (inside, outside), seed=seed)
 
@@ -105,8 +113,11 @@ def plan_network(container: Container, resolved: Resolved, observed: ContainerOb
         # The owner of a namespace never changes: the container gets a new one, and new links.
         operations += [DeleteLink(end, HOST, "its namespace is made anew") for end in there.ends]
         operations.append(DeleteNetns(wanted.name))
-        there = ContainerNetwork(NetnsObserved(), {name: _gone(veth) for name, veth in there.veths.items()})
+        veths = {name: _gone(veth) for name, veth in there.veths.items()}
+        known = {name: None if value is None else "" for name, value in there.sysctls.items()}
+        there = ContainerNetwork(NetnsObserved(), veths, sysctls=known)
     operations += plan_netns(wanted, there.netns)
+    operations += plan_quiet(wanted.ref, there.sysctls)
     operations += [DeleteLink(end, HOST, "the network is not declared any more") for end in there.stale]
     for index, attachment in enumerate(container.networks):
         desired = _desired(container, resolved, index, observed)

@@ -118,6 +118,24 @@ class SetPort(Operation):
 
 
 @dataclass(frozen=True)
+class PinPort(Operation):
+    """Have the bridge know one MAC address behind a port, and learn none: what is there can neither take a neighbour's
+    place nor fill the bridge's table."""
+
+    link: str
+    netns: NetnsRef
+    mac: str
+
+    def describe(self) -> str:
+        return f"{self.link} in {self.netns}: have its bridge learn no MAC address but {self.mac}"
+
+    def execute(self, kernel: Any) -> None:
+        # Off first, or what was learned in between would stay.
+        kernel.netlink_links.set_port(self.link, self.netns, learning=False)
+        kernel.netlink_fdb.pin(self.link, self.mac, self.netns)
+
+
+@dataclass(frozen=True)
 class DeleteLink(Operation):
     """Remove an interface; a veth takes its other end along."""
 

@@ -32,6 +32,23 @@ class SetSysctl(Operation):
         kernel.sysctl.write(self.name, self.value, self.netns)
 
 
+@dataclass(frozen=True)
+class SetSysctls(Operation):
+    """Set parameters in a network namespace, for one reason."""
+
+    netns: NetnsRef
+    values: tuple[tuple[str, str], ...]
+    why: str
+
+    def describe(self) -> str:
+        shown = ", ".join(f"{name}={value}" for name, value in self.values)
+        return f"set sysctls in {self.netns} ({self.why}): {shown}"
+
+    def execute(self, kernel: Any) -> None:
+        for name, value in self.values:
+            kernel.sysctl.write(name, value, self.netns)
+
+
 def parse_sysctls(option: str, given: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
     """A dictionary of parameters, checked: only net.* belongs to a network namespace. Raises OptionError.
 

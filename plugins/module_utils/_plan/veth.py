@@ -10,7 +10,7 @@ import ipaddress
 from dataclasses import replace
 
 from .addresses import AddAddress, WaitForDad, plan_addresses, plan_routes, without_sources
-from .links import CreateVeth, DeleteLink, SetLink, SetPort
+from .links import CreateVeth, DeleteLink, PinPort, SetLink, SetPort
 from .operation import Operation
 from .qdisc import plan_qdisc
 from .quantities import IPV6_MIN_MTU
@@ -23,7 +23,11 @@ def wanted_states(desired: VethDesired, observed: VethObserved) -> tuple[EndStat
     """Both ends as they will be."""
     there = observed.ends if is_kept(observed) else (None, None)
     first, second = (wanted_state(desired, n, there[n], observed.places[n].is_host) for n in (0, 1))
-    return first, second
+    pinned = [end.pinned for end in desired.ends]
+    return (
+        replace(first, pinned=second.mac) if pinned[0] else first,
+        replace(second, pinned=first.mac) if pinned[1] else second,
+    )
 
 
 def plan_veth(
@@ -113,14 +117,16 @@ def _plan_place(there: EndState, wanted: EndState, live_rename: bool) -> tuple[l
 def _plan_port(there: EndState, wanted: EndState) -> list[Operation]:
     link, netns = wanted.interface, wanted.netns
     operations: list[Operation] = []
-    flags = (there.hairpin, there.isolated)
+    flags, pinned = (there.hairpin, there.isolated), there.pinned
     if there.bridge != wanted.bridge:
         operations.append(SetLink(link, netns, bridge=wanted.bridge))
-        flags = (False, False)
+        flags, pinned = (False, False), ""
     if wanted.bridge and flags != (wanted.hairpin, wanted.isolated):
         hairpin = wanted.hairpin if flags[0] != wanted.hairpin else None
         isolated = wanted.isolated if flags[1] != wanted.isolated else None
         operations.append(SetPort(link, netns, hairpin=hairpin, isolated=isolated))
+    if wanted.bridge and wanted.pinned and pinned != wanted.pinned:
+        operations.append(PinPort(link, netns, wanted.pinned))
     return operations
 
 

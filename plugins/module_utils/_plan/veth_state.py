@@ -28,6 +28,7 @@ class VethEnd:
     ``mac`` None gives a new link an address derived from names. ``bridge`` "" means no bridge. ``routes`` have
     ``metric`` as the kernel keeps it (1024 for an IPv6 one that names none). ``impaired`` says whether the impairment
     is declared; ``qdisc`` None is then none. ``dad``: let duplicate address detection run, and wait for it.
+    ``pinned``: the bridge takes the MAC address of the other end as the only one behind this port, and learns no other.
     """
 
     interface: str
@@ -44,6 +45,7 @@ class VethEnd:
     impaired: bool = False
     qdisc: Qdisc | None = None
     dad: bool = False
+    pinned: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -90,7 +92,8 @@ class VethDesired:
 @dataclass(frozen=True)
 class EndState:
     """One end as it is, or as it will be. Addresses are those that somebody set, without link-local ones; routes those
-    through this interface that the kernel did not make itself. ``tentative`` addresses cannot be used yet."""
+    through this interface that the kernel did not make itself. ``tentative`` addresses cannot be used yet. ``pinned``
+    is the one MAC address that the bridge has behind this port, empty where it learns."""
 
     netns: NetnsRef
     interface: str
@@ -104,6 +107,7 @@ class EndState:
     routes: tuple[Route, ...] = ()
     qdisc: Qdisc | None = None
     tentative: tuple[str, ...] = ()
+    pinned: str = ""
 
 
 @dataclass(frozen=True)

@@ -9,21 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from .._kernel import netlink_links, nft, sockets, sysctl
-from .._kernel.namespaces import HOST
+from .._kernel.namespaces import HOST, NetnsRef
 from .._plan import links, nft_table
 from .._plan import network as networks_
 from .._plan.container_network import (
+    INSIDE,
     ContainerNetwork,
     has_own_network,
     pair_name,
     veth_desired,
 )
+from .._plan.container_quiet import quiet_sysctls
 from .._plan.container_spec import Attachment, Container, netns_name
 from .._plan.links import birth_name, veth_alias
-from .._plan.netns import NetnsDesired
+from .._plan.netns import NetnsDesired, NetnsObserved
 from .._plan.network import Network, Published
 from .._plan.network_elements import localnet_sysctl
 from .._plan.publish import listeners_in_the_way
+from .._plan.veth_state import EndState
 from .netns_observe import Dumps, observe_netns, observe_veth
 
 #: What is read and changed with a container's network.
@@ -54,9 +57,18 @@ def observe(
     return ContainerNetwork(
         netns,
         veths,
+        sysctls={} if absent else _quiet(container, netns, [v.ends[INSIDE] for v in veths.values()]),
         stale=tuple(name for network, name in ends if network not in declared),
         ends=tuple(name for _network, name in ends),
     )
+
+
+def _quiet(container: Container, netns: NetnsObserved, inside: Iterable[EndState | None]) -> dict[str, str | None]:
+    ref = NetnsRef.named(netns_name(container.name))
+    interfaces = [end.interface for end in inside if end is not None and end.netns == ref]
+    names = quiet_sysctls(container.sysctls, interfaces if netns.exists else ())
+    live = sysctl.read_many(names, ref if netns.exists else HOST)
+    return live if netns.exists else {name: None if value is None else "" for name, value in live.items()}
 
 
 def _host_ends(name: str, before: Iterable[str]) -> list[tuple[str, str]]:

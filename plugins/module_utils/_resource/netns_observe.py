@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._kernel import namespaces, netlink_ip, netlink_links, netlink_qdisc, netns, process, sysctl
+from .._kernel import namespaces, netlink_fdb, netlink_ip, netlink_links, netlink_qdisc, netns, process, sysctl
 from .._kernel.errors import KernelError
 from .._kernel.namespaces import HOST, NamespaceId, NetnsRef
 from .._kernel.netlink_ip import RouteKey
@@ -279,7 +279,16 @@ def end_state(ref: NetnsRef, link: Link, dumps: Dumps, end: VethEnd | None = Non
         routes=tuple(r for r in routes if r.table != _TABLE_LOCAL),
         qdisc=dumps.qdiscs(ref).get(link.index),
         tentative=tuple(a.address for a in kept if a.tentative),
+        pinned=_pinned(ref, link) if end is not None and end.pinned else "",
     )
+
+
+def _pinned(ref: NetnsRef, port: Link) -> str:
+    """The one address behind a port that learns none."""
+    if port.port is None or port.port.learning:
+        return ""
+    behind = netlink_fdb.behind(port.index, ref)
+    return behind[0] if len(behind) == 1 else ""
 
 
 def _offered(desired: VethDesired, ends: tuple[EndState | None, ...]) -> tuple[str, ...]:
