@@ -14,7 +14,8 @@ options:
   addresses:
     description:
       - Addresses of the gateway, which is the host's bridge, each with its prefix length, e.g. V(10.88.0.1/24).
-      - One for each subnet; with an IPv6 one the network has both families. Needed for O(state=present).
+      - One for each subnet; with an IPv6 one the network has both families.
+      - Unset or empty, the network is a switch, and containers on it get no addresses from this collection.
       - Addresses of the bridge that are not listed are removed. Applied live.
     type: list
     elements: str

@@ -218,9 +218,12 @@ options:
             type: int
   exclusive:
     description:
-      - Whether addresses and routes (through the end, in any table) that are not named are removed from an end that
+      - Whether addresses and routes (through the end, in any table) that were set by hand are removed from an end that
         names some or an empty list. A default route of the host stays.
-      - With V(false) an address or route that is declared no longer stays until it is removed by other means.
+      - In any case those go that this collection has set and that are declared no longer, known by the protocol number
+        107. Before Linux 5.18 an address has no such number; there, such an address stays with V(false).
+      - What another program has marked as its own always stays, such as a route with the protocol of a routing daemon
+        or DHCP client, and an address with a protocol, a label or C(noprefixroute).
     type: bool
     default: true
 """

@@ -127,7 +127,6 @@ def main() -> None:
             "force": {"type": "bool", "default": False},
             **network(),
         },
-        required_if=[("state", "present", ("addresses",))],
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -421,7 +422,6 @@ BAD_INPUT = [
     (OptionError, "at most 15 bytes", {"bridge": "x" * 16}),
     (OptionError, "reserved", {"bridge": "all"}),
     (OptionError, "bridge: 'v%d'", {"bridge": "v%d"}),
-    (OptionError, "addresses", {"addresses": []}),
     (OptionError, "with its prefix", {"addresses": ["10.88.0.1"]}),
     (OptionError, "network or broadcast", {"addresses": ["10.88.0.0/24"]}),
     (OptionError, "network or broadcast", {"addresses": ["10.88.0.255/24"]}),
@@ -464,6 +464,24 @@ def test_a_port_of_a_foreign_process_is_refused_by_its_name() -> None:
         fails(Refused, words, published=to("10.88.0.2", "8080:80"))
         fails(Refused, words.replace("8080:80", "8000-8100:1-101"), published=to("10.88.0.2", "8000-8100:1-101"))
         make(published=to("10.88.0.2", "8080:80/udp", "127.0.0.2:8080:80"))
+
+
+def test_a_socket_that_takes_ipv6_alone_is_not_in_the_way_of_ipv4() -> None:
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        protocol = "/udp" if kind == socket.SOCK_DGRAM else ""
+        for only, refused in ((1, ()), (0, ("0.0.0.0:",))):
+            with socket.socket(socket.AF_INET6, kind) as holder:
+                holder.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only)
+                holder.bind(("::", 8080))
+                if kind == socket.SOCK_STREAM:
+                    holder.listen()
+                for on in ("0.0.0.0:", "[::]:"):
+                    published = [{"addresses": ["10.88.0.2", "fd88::2"], "ports": [f"{on}8080:80{protocol}"]}]
+                    if on in (*refused, "[::]:"):
+                        fails(Refused, f"on :: is in use by {os.getpid()} ", published=published)
+                    else:
+                        make(published=published)
+                make()
 
 
 def test_a_network_comes_back_from_its_record() -> None:

@@ -416,6 +416,27 @@ def test_any_run_repairs_the_guard_of_all_networks(place: Place) -> None:
         assert not make(LAB).changed
 
 
+SWITCH: dict[str, Any] = {"name": "switch", "state": "present"}
+
+
+def test_a_network_without_addresses_is_a_switch() -> None:
+    forwarding = sysctl.read("net.ipv4.ip_forward")
+    network = make(SWITCH, addresses=[]).facts["network"]
+    assert (network["addresses"], network["subnets"], network["up"]) == ([], [], True)
+    assert not make(SWITCH, addresses=None).changed
+    assert sysctl.read("net.ipv4.ip_forward") == forwarding
+    with (
+        member("v1", ("10.90.0.1/24",), "switch") as one,
+        member("v2", ("10.90.0.2/24",), "switch") as two,
+        listening(two.netns, 80) as server,
+    ):
+        assert reach(one.netns, "10.90.0.2", 80, server) == "10.90.0.1"
+        make(SWITCH, addresses=["10.90.0.254/24"])
+        assert reach(HOST, "10.90.0.2", 80, server) == "10.90.0.254"
+        make(SWITCH, addresses=[])
+        assert reach(one.netns, "10.90.0.2", 80, server) == "10.90.0.1"
+
+
 def test_live_changes_keep_connections(place: Place) -> None:
     with listening(place.web.netns, 80) as server:
         with namespaces.inside_netns(place.outside.netns):

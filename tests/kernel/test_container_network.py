@@ -15,10 +15,14 @@ from typing import Any
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import namespaces, sysctl
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.kernel import Kernel
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import NetnsRef
+from ansible_collections.barekernel.containers.plugins.module_utils._resource import netns_observe
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.container import ContainerResource
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import predict
 
 from .segment import advertise_router
-from .test_container import apply, info, run
+from .test_container import apply, info, parameters, run
 
 NETS = {"bktesta": "10.88.1.1/24", "bktestb": "10.88.2.1/24"}
 ONE, TWO = "bktest-one", "bktest-two"
@@ -67,10 +71,9 @@ def test_a_router_advertisement_of_a_neighbour_changes_nothing() -> None:
     """RFC 4861; a container has CAP_NET_RAW. One that declares otherwise gets what it declares."""
     declare(ONE, "bktesta")
     declare(TWO, "bktesta")
-    before = shown(inside(TWO), "-6", "route", "show", "table", "all")
     advertise_router(inside(ONE))
     time.sleep(0.5)
-    assert shown(inside(TWO), "-6", "route", "show", "table", "all") == before
+    assert [route["gateway"] for route in shown(inside(TWO), "-6", "route", "show", "default")] == ["fd88:a::1"]
     # Without it there is a second default route: the test would notice.
     declare(TWO, "bktesta", sysctls={"net.ipv6.conf.eth0.accept_ra": 1})
     assert sysctl.read("net/ipv6/conf/eth0/accept_ra", inside(TWO)) == "1"
@@ -107,3 +110,118 @@ def test_a_bridge_learns_nothing_from_containers() -> None:
     assert declare(ONE, {"name": "bktesta", "mac": "02:00:00:00:00:77"})
     assert fdb("bktesta")[port] == {"02:00:00:00:00:77"}
     assert run(TWO, "ping", "-c1", "-W2", ONE)["rc"] == 0
+
+
+A: dict[str, Any] = {"name": "bktesta"}
+B: dict[str, Any] = {"name": "bktestb"}
+STEPS: list[list[dict[str, Any]]] = [
+    [A, B],
+    [B, A],
+    [A, B],
+    [B],
+    [A],
+    [B, A],
+    [{**B, "interface": "eth1"}, {**A, "interface": "eth0"}],
+    [{**B, "interface": "lan0"}, {**A, "interface": "eth1"}],
+    [A, {**B, "interface": "wan0"}],
+    [],
+    [A],
+]
+
+
+@pytest.mark.parametrize("steps", [STEPS, STEPS[:3]], ids=["live", "down"])
+def test_names_and_routes_of_its_links_swap_in_one_step(steps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it runs, also where the kernel renames only what is down."""
+    if steps is not STEPS:
+        monkeypatch.setattr(netns_observe, "_LIVE_RENAME", (99,))
+    declare(ONE)
+    pid = info(ONE)["pid"]
+    gateways = {"bktesta": ("10.88.1.1", "fd88:a::1"), "bktestb": ("10.88.2.1", "fd88:b::1")}
+    for number, networks in enumerate(steps):
+        declare(ONE, *networks)
+        links = {link["ifname"] for link in shown(inside(ONE), "link")} - {"lo"}
+        assert links == {n.get("interface", f"eth{i}") for i, n in enumerate(networks)}, (number, links)
+        for which, version in enumerate(("-4", "-6")):
+            routes = [route["gateway"] for route in shown(inside(ONE), version, "route", "show", "default")]
+            assert routes == [gateways[n["name"]][which] for n in networks[:1]], (number, routes)
+            for gateway in routes:
+                assert run(ONE, "ping", "-c1", "-W2", gateway)["rc"] == 0
+    assert info(ONE)["pid"] == pid
+
+
+def test_a_swap_that_was_killed_half_way_is_completed() -> None:
+    declare(ONE, A, B)
+    resource = ContainerResource()
+    desired = resource.desired(parameters("ns_container", {**BASE, "name": ONE, "networks": [B, A]}))
+    operations = [o for o in predict(resource, desired).plan.operations if "rename" in o.describe()]
+    assert len(operations) == 4
+    operations[0].execute(Kernel())
+    declare(ONE, A, B)
+    operations[0].execute(Kernel())
+    assert declare(ONE, B, A)
+    assert {link["ifname"] for link in shown(inside(ONE), "link")} == {"lo", "eth0", "eth1"}
+
+
+def test_what_others_set_in_it_stays_and_ours_goes() -> None:
+    """A VPN, keepalived, a routing daemon: with marks of their own or with none."""
+    declare(ONE, {**A, "addresses": ["10.88.1.30"]})
+    with namespaces.inside_netns(inside(ONE)):
+        for command in (
+            "address add 10.88.1.99/32 dev eth0",
+            "address add fd88:a::99/128 dev eth0",
+            "route add 192.0.2.0/24 via 10.88.1.1",
+            "route add 198.51.100.0/24 via 10.88.1.1 proto ospf",
+            "link add wg0 up type bridge",
+            "address add 10.99.0.1/24 dev wg0",
+        ):
+            subprocess.run(["ip", *command.split()], check=True)
+    assert declare(ONE, {**A, "addresses": ["10.88.1.30"]}) == []
+    declare(ONE, {**A, "addresses": ["10.88.1.31"]})
+    there = {a["local"] for link in shown(inside(ONE), "addr", "show", "dev", "eth0") for a in link["addr_info"]}
+    assert {"10.88.1.31", "10.88.1.99", "fd88:a::99"} < there and "10.88.1.30" not in there
+    routes = {route["dst"] for route in shown(inside(ONE), "route", "show")}
+    assert {"default", "192.0.2.0/24", "198.51.100.0/24", "10.99.0.0/24"} <= routes
+    declare(ONE, A, B)
+    declare(ONE, B)
+    assert "default" in {route["dst"] for route in shown(inside(ONE), "route", "show")}
+
+
+def names_in(name: str) -> list[str]:
+    """/etc/hosts of a container without what every one has."""
+    return run(name, "cat", "/etc/hosts")["stdout"].splitlines()[2:]
+
+
+NAMED: list[tuple[str, dict[str, Any]]] = [
+    ("no network", {}),
+    ("the host's network", {"namespaces": {"network": "host"}}),
+    ("the host's name", {"namespaces": {"network": "host", "uts": "host", "user": "host"}}),
+    ("a network", {"networks": [{"name": "bktesta"}]}),
+    ("another's network", {"namespaces": {"network": f"container:{ONE}", "user": "private"}}),
+    ("another's network and name", {"namespaces": dict.fromkeys(("network", "uts", "user"), f"container:{ONE}")}),
+]
+
+
+@pytest.mark.parametrize("options", [n[1] for n in NAMED], ids=[n[0] for n in NAMED])
+def test_a_container_knows_its_own_name(options: dict[str, Any]) -> None:
+    declare(ONE, "bktesta")
+    apply("ns_container", **{**BASE, "name": TWO, **options})
+    for name in ("$(hostname)", TWO):
+        # In the host's network it may not send, but it knows where to.
+        assert run(TWO, "sh", "-c", f"ping -c1 -W2 {name} || true")["stdout"].startswith("PING "), names_in(TWO)
+
+
+def test_a_sidecar_knows_whom_the_container_knows_whose_network_it_shares() -> None:
+    shared = {"network": f"container:{ONE}"}
+    declare(ONE, {"name": "bktesta", "addresses": ["10.88.1.21"], "aliases": ["db_main"]})
+    declare(TWO, namespaces=shared)
+    four = [line for line in names_in(TWO) if line.startswith("10.")]
+    assert four == [f"10.88.1.21 {TWO}", f"10.88.1.21 {ONE} db_main"]
+    third = "bktest-three"
+    try:
+        declare(third, {"name": "bktesta", "addresses": ["10.88.1.23"]})
+        assert f"10.88.1.23 {third}" in names_in(TWO)
+        declare(ONE, {"name": "bktesta", "addresses": ["10.88.1.22"]})
+        assert f"10.88.1.22 {TWO}" in names_in(TWO)
+    finally:
+        apply("ns_container", name=third, state="absent")
+    assert len(names_in(TWO)) == 4

@@ -216,11 +216,31 @@ def test_exclusive_or_not():
     ip("addr", "add", "10.77.0.1/24", "dev", "eth0", where="bktest-a")
     ip("route", "add", "192.0.2.0/24", "via", "10.99.0.1", where="bktest-a")
     task({"addresses": ["10.99.0.2/24"], "routes": []}, exclusive=False)
-    assert addresses() == ["10.77.0.1/24", "10.99.0.2/24", "fd99::2/64"] and len(routes()) == 2
+    # Ours go that are declared no longer, and no others.
+    assert addresses() == ["10.77.0.1/24", "10.99.0.2/24"] and routes() == [("192.0.2.0/24", "10.99.0.1", None)]
     task({}, exclusive=True)
-    assert len(addresses()) == 3, "a list that is not given leaves all alone"
+    assert len(addresses()) == 2, "a list that is not given leaves all alone"
     task({"addresses": ["10.99.0.2/24"], "routes": []}, exclusive=True)
     assert addresses() == ["10.99.0.2/24"] and routes() == []
+
+
+OSPF = ["192.0.2.0/24", "via", "10.99.0.1", "proto", "ospf"]
+VIPS = [["10.99.0.10/32", "label", "eth0:vip"], ["10.99.0.11/32", "noprefixroute"]]
+
+
+@pytest.mark.parametrize("exclusive", [True, False])
+def test_what_another_program_has_marked_is_its_own(exclusive):
+    """It would set that again: the task would fail for ever, or the two would take turns."""
+    task(*BASE)
+    ip("route", "add", *OSPF, where="bktest-a")
+    ip("route", "add", "10.50.0.0/16", "via", "10.99.0.1", "proto", "dhcp", where="bktest-a")
+    for vip in VIPS:
+        ip("addr", "add", *vip, "dev", "eth0", where="bktest-a")
+    netlink_ip.add_address("eth0", "10.99.0.9/32", NetnsRef.named("bktest-a"), protocol=18)
+    task({"addresses": ["10.99.0.3/24"], "routes": [{"to": "10.60.0.0/16", "via": "10.99.0.1"}]}, exclusive=exclusive)
+    task({"addresses": ["10.99.0.2/24"], "routes": []}, exclusive=exclusive)
+    assert addresses() == ["10.99.0.10/32", "10.99.0.11/32", "10.99.0.2/24", "10.99.0.9/32"]
+    assert sorted(to for to, _via, _metric in routes()) == ["10.50.0.0/16", "192.0.2.0/24"]
 
 
 def unshared():
@@ -239,7 +259,7 @@ def test_an_end_at_a_process_and_the_guard_against_reuse():
         assert "10.99.0.2" in json.dumps(in_netns_of(holder.pid))
         with pytest.raises(OptionError, match="belongs to another process"):
             task({**first, "pid_start_time": started - 1})
-        with pytest.raises(KernelError, match="belongs to another process"):
+        with pytest.raises(KernelError, match="belongs to another process|its PID is another's now"):
             namespaces.open_netns(NetnsRef.of_process(holder.pid, started - 1))
         # The process that was meant ends, between looking and acting, and the PID means nobody.
         resource = NetnsVeth()
@@ -266,6 +286,11 @@ def test_an_end_by_path_and_at_a_container():
     first = {"netns": None, "path": "/run/netns/bktest-a"}
     task(first, {"container": "bktest", "interface": "lan0"})
     assert link("lan0", "bk-bktest")["ifalias"] == "barekernel:veth/bktest/1"
+    # By that name it would be made, and go with the container that comes later.
+    with pytest.raises(OptionError, match="netns: 'bk-bktest': is the network namespace of a container"):
+        task(first, {"netns": "bk-bktest"})
+    with pytest.raises(OptionError, match="name: 'bk-other': is the network namespace of a container"):
+        task(ends=[], namespaces=[{"name": "bk-other"}])
     with pytest.raises(OptionError, match="container: 'nobody': .*is the container there"):
         task(first, {"container": "nobody"})
     with pytest.raises(OptionError, match="path: '/run/nothing': there is no network namespace"):

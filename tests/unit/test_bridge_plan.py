@@ -175,6 +175,7 @@ MTUS = [
             "set bridge lab0 down",
             "set bridge lab0 MTU 1280",
             "set sysctl net/ipv6/conf/lab0/accept_ra to 0",
+            "set sysctl net/ipv6/conf/lab0/accept_redirects to 0",
             "set sysctl net/ipv6/conf/lab0/accept_dad to 0",
             "set bridge lab0 up",
         ],

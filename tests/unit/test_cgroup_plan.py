@@ -284,3 +284,12 @@ def test_usage_is_parsed_by_shape() -> None:
     assert cgroup_usage.parse_usage("") == ""
     pressure = cgroup_usage.parse_pressure("some avg10=0.02 avg60=0.50 avg300=0.39 total=7651069")
     assert pressure["some"] == cgroup_usage.Pressure(0.02, 0.5, 0.39, 7651069)
+
+
+@pytest.mark.parametrize("top", ["barekernel", "barekernel.slice"])
+def test_where_containers_have_their_cgroups_no_other_is_made(top: str) -> None:
+    path = f"/c/{top}/web"
+    with pytest.raises(OptionError, match="containers have their cgroups"):
+        actions(Cgroup(path), dataclasses.replace(NEW, path=path, levels=(ROOT, Level(path, False))))
+    there = dataclasses.replace(OLD, path=path)
+    assert actions(Cgroup(path, files={"pids.max": "7"}), there) == [f"set {path}/pids.max to 7"]

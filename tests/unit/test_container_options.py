@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.sysctls import parse_sysctls
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_exec import ExecResource
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_options import container_from
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_config import overrides
@@ -36,7 +37,7 @@ def mount(**changes: Any) -> dict[str, Any]:
         ({"env": {"A=B": "c"}}, "env", "A=B"),
         ({"env": {"": "c"}}, "env", ""),
         ({"cwd": "srv"}, "cwd", "srv"),
-        ({"hostname": "web_1"}, "hostname", "web_1"),
+        ({"hostname": "web 1"}, "hostname", "web 1"),
         ({"networks": [{"name": "lab0", "interface": "x" * 16}]}, "networks[0].interface", "x" * 16),
         ({"networks": [{"name": "lab0", "interface": "lo"}]}, "networks[0].interface", "lo"),
         ({"networks": [{"name": "lab0", "interface": "eth%d"}]}, "networks[0].interface", "eth%d"),
@@ -147,6 +148,10 @@ def test_numbers_booleans_and_addresses_in_the_kernels_spelling() -> None:
         params(sysctls={"net.ipv4.ip_forward": True}, networks=[{"name": "a", "mac": "02-00-00-00-00-AA"}])
     )
     assert container.sysctls == {"net.ipv4.ip_forward": "1"}
+    # As sysctl(8) prints it; netns_veth takes the same.
+    printed = {"net.ipv4.tcp_rmem": "4096\t87380\t6291456"}
+    normal = {"net.ipv4.tcp_rmem": "4096 87380 6291456"}
+    assert dict(parse_sysctls("sysctls", printed)) == container_from(params(sysctls=printed)).sysctls == normal
     assert container.networks[0].mac == "02:00:00:00:00:aa"
 
 

@@ -45,10 +45,10 @@ from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.files import ReplaceFile, SetAside, WriteFile
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.netns import NetnsObserved
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.network import Network
+from ansible_collections.barekernel.containers.plugins.module_utils._plan.veth import wanted_states
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.veth_state import (
     PlaceObserved,
     VethObserved,
-    wanted_state,
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_assumed import assumed_boot
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_options import container_from
@@ -118,8 +118,8 @@ def running(which: Container, host: Host = HOST) -> ContainerObserved:
     resolved = resolve(which, bare)
     docs = documents(which, resolved, bare)
     desired = veth_desired(which, 0, LAB0, resolved.addresses[0], host.identity)
-    ends = tuple(wanted_state(desired, number, None, number == 1) for number in (0, 1))
-    veth = VethObserved((ends[0], ends[1]), True, (PlaceObserved(), PlaceObserved(is_host=True, bridge=BRIDGE)))
+    places = (PlaceObserved(), PlaceObserved(is_host=True, bridge=BRIDGE))
+    veth = VethObserved(wanted_states(desired, VethObserved(places=places)), True, places)
     netns = NetnsObserved(NamedNetns("bk-web", NamespaceId(4, 99), True, resolved.idmap), True)
     content = {document.path: document.content for document in docs.files}
     table = _table_of(which, bare)

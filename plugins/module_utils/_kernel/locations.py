@@ -8,6 +8,8 @@ from __future__ import annotations
 
 #: What every object of ours carries: mount sources, link aliases, nftables comments, extended attributes.
 MARK = "barekernel"
+#: What our routes and addresses bear (RTA_PROTOCOL, IFA_PROTO): a number that iproute2's rt_protos gives to nobody.
+PROTOCOL = 107
 #: Extended attribute on directories and cgroups that we made (trusted.*: only the host's root can set it).
 MARK_XATTR = "trusted.barekernel"
 

@@ -13,13 +13,15 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from . import netlink
+from . import locations, netlink
 from .errors import KernelError
 from .namespaces import HOST, NetnsRef
 
 IFA_F_NODAD, IFA_F_DADFAILED, IFA_F_TENTATIVE, IFA_F_PERMANENT = 0x02, 0x08, 0x40, 0x80
 RT_TABLE_MAIN = 254
-RTPROT_REDIRECT, RTPROT_KERNEL, RTPROT_STATIC, RTPROT_RA = 1, 2, 4, 9
+IFA_F_MANAGETEMPADDR, IFA_F_NOPREFIXROUTE = 0x100, 0x200
+RTPROT_UNSPEC, RTPROT_REDIRECT, RTPROT_KERNEL, RTPROT_BOOT, RTPROT_STATIC, RTPROT_RA = 0, 1, 2, 3, 4, 9
+PROTOCOL = locations.PROTOCOL
 _RTN_UNICAST, _RTN_LOCAL = 1, 2
 _RTNH_F_ONLINK = 4
 _RTM_F_CLONED = 0x200  #: a cache entry
@@ -32,12 +34,17 @@ RouteKey = tuple[str, int, int]
 
 @dataclass(frozen=True)
 class Address:
-    """An address of an interface, e.g. ``10.88.0.2/24``; flags are those of if_addr.h (IFA_F_*)."""
+    """An address of an interface, e.g. ``10.88.0.2/24``; flags are those of if_addr.h (IFA_F_*).
+
+    ``protocol`` is who set it (IFA_PROTO, 0 for nobody in particular and before Linux 5.18); ``label`` is IFA_LABEL.
+    """
 
     address: str
     index: int
     flags: int = IFA_F_PERMANENT
     link_local: bool = False
+    protocol: int = 0
+    label: str = ""
 
     @property
     def tentative(self) -> bool:
@@ -90,10 +97,13 @@ def _address(message: Any) -> Address:
     flags = message.get_attr("IFA_FLAGS")
     link_local = message["family"] == 10 and ipaddress.IPv6Address(own).is_link_local
     flags = message["flags"] if flags is None else flags
-    return Address(f"{own}/{message['prefixlen']}", message["index"], flags, link_local)
+    protocol, label = message.get_attr("IFA_PROTO") or 0, message.get_attr("IFA_LABEL") or ""
+    return Address(f"{own}/{message['prefixlen']}", message["index"], flags, link_local, protocol, label)
 
 
-def add_address(link: str, address: str, netns: NetnsRef = HOST, *, dad: bool = False) -> None:
+def add_address(
+    link: str, address: str, netns: NetnsRef = HOST, *, dad: bool = False, protocol: int | None = None
+) -> None:
     """``ip address replace``: an address with prefix; without ``dad`` an IPv6 address is usable at once.
 
     An IPv6 address that is there with another prefix length keeps it: remove it first. Raises KernelError: EACCES
@@ -106,6 +116,8 @@ def add_address(link: str, address: str, netns: NetnsRef = HOST, *, dad: bool = 
         values["broadcast"] = str(interface.network.broadcast_address)
     if interface.version == 6 and not dad:
         values["flags"] = IFA_F_NODAD
+    if protocol is not None:
+        values["proto"] = protocol
     index = netlink.interface_index(link, netns)
     hint = f"Is IPv6 off there? See sysctl net.ipv6.conf.{link}.disable_ipv6" if interface.version == 6 else ""
     netlink.request(

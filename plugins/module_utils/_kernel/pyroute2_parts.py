@@ -19,11 +19,23 @@ from typing import Any
 PACKAGE = "pyroute2"
 
 
+#: Attributes of addresses (if_addr.h) behind those that pyroute2 knows before 0.7.10, in the kernel's order.
+_ADDRESS_ATTRIBUTES = (("IFA_RT_PRIORITY", "uint32"), ("IFA_TARGET_NETNSID", "asciiz"), ("IFA_PROTO", "uint8"))
+
+
 def iproute() -> Any:
     """pyroute2's class IPRoute. Raises ImportError where there is no pyroute2.
 
     Where the package was imported before, or its parts cannot do without the whole, it is the whole package's.
     """
+    found = _iproute()
+    message = importlib.import_module(f"{PACKAGE}.netlink.rtnl.ifaddrmsg").ifaddrmsg
+    known = tuple(message.nla_map)
+    message.nla_map = known + tuple(a for a in _ADDRESS_ATTRIBUTES if a[0] not in {entry[0] for entry in known})
+    return found
+
+
+def _iproute() -> Any:
     if PACKAGE not in sys.modules and _stand_in():
         try:
             return importlib.import_module(f"{PACKAGE}.iproute").IPRoute

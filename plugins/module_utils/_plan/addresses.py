@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Union
 
 from .._kernel.namespaces import HOST, NetnsRef
-from .._kernel.netlink_ip import Route
+from .._kernel.netlink_ip import PROTOCOL, RTPROT_BOOT, RTPROT_STATIC, RTPROT_UNSPEC, Route
 from .operation import Operation
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
@@ -31,7 +31,7 @@ class AddAddress(Operation):
         return f"{self.link} in {self.netns}: add address {self.address}"
 
     def execute(self, kernel: Any) -> None:
-        kernel.netlink_ip.add_address(self.link, self.address, self.netns, dad=self.dad)
+        kernel.netlink_ip.add_address(self.link, self.address, self.netns, dad=self.dad, protocol=PROTOCOL)
 
 
 @dataclass(frozen=True)
@@ -110,27 +110,43 @@ def same_route(one: Route, other: Route) -> bool:
     return replace(one, index=0, protocol=0) == replace(other, index=0, protocol=0)
 
 
-def merged_addresses(there: tuple[str, ...], wanted: tuple[str, ...] | None, exclusive: bool) -> tuple[str, ...]:
-    """The addresses afterwards: those wanted first; others stay unless exclusive, but one IP has one prefix length."""
+@dataclass(frozen=True)
+class Owners:
+    """Addresses of an interface that bear our number, and those that bear the mark of another program."""
+
+    ours: frozenset[str] = frozenset()
+    theirs: frozenset[str] = frozenset()
+
+
+def merged_addresses(
+    there: tuple[str, ...], wanted: tuple[str, ...] | None, exclusive: bool, owners: Owners = Owners()
+) -> tuple[str, ...]:
+    """The addresses afterwards: those wanted first; one IP has one prefix length. Of others go ours and, exclusive,
+    those that nobody in particular has set."""
     if wanted is None:
         return there
-    if exclusive:
-        return wanted
     named = {ipaddress.ip_interface(a).ip for a in wanted}
-    return wanted + tuple(a for a in there if ipaddress.ip_interface(a).ip not in named)
+    others = [a for a in there if ipaddress.ip_interface(a).ip not in named]
+    kept = [a for a in others if a in owners.theirs or not (exclusive or a in owners.ours)]
+    return wanted + tuple(kept)
 
 
 def merged_routes(
     there: tuple[Route, ...], wanted: tuple[Route, ...] | None, exclusive: bool, keep_default: bool = False
 ) -> tuple[Route, ...]:
-    """The routes afterwards. Exclusive removes what is not named, from any table; except, with keep_default, a default
-    route (the host's is nobody's but the host's)."""
+    """The routes afterwards. Of those that are not named, from any table, go ours and, exclusive, those that were set
+    by hand: what a routing daemon or a DHCP client has set bears its number, and it would set that again. With
+    keep_default a default route stays (the host's is nobody's but the host's)."""
     if wanted is None:
         return there
     keys = {r.key for r in wanted}
     others = [r for r in there if r.key not in keys]
-    kept = [r for r in others if not exclusive or (keep_default and r.is_default)]
-    return wanted + tuple(kept)
+    return wanted + tuple(r for r in others if (keep_default and r.is_default) or not _goes(r, exclusive))
+
+
+def _goes(route: Route, exclusive: bool) -> bool:
+    by_hand = (RTPROT_UNSPEC, RTPROT_BOOT, RTPROT_STATIC)
+    return route.protocol == PROTOCOL or (exclusive and route.protocol in by_hand)
 
 
 def plan_addresses(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from .._kernel.locations import PROTOCOL
 from .operation import Operation
 from .quantities import IPV6_MIN_MTU
 
@@ -75,7 +76,7 @@ class AddBridgeAddress(Operation):
         return f"add address {self.address} to bridge {self.bridge}"
 
     def execute(self, kernel: Any) -> None:
-        kernel.netlink_ip.add_address(self.bridge, self.address)
+        kernel.netlink_ip.add_address(self.bridge, self.address, protocol=PROTOCOL)
 
 
 @dataclass(frozen=True)

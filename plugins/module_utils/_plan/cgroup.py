@@ -30,6 +30,8 @@ from .operation import Change, Operation, Plan
 
 #: How many processes or cgroups an error names.
 _NAMED = 8
+#: What holds the cgroups of containers, without systemd and with it.
+_OF_CONTAINERS = ("barekernel", "barekernel.slice")
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def plan_cgroup(desired: Cgroup, observed: CgroupObserved) -> Plan:
     refuse_missing(state.hierarchy, desired.files)
     operations: list[Operation] = []
     if not state.exists:
+        _refuse_containers(state)
         operations += make_operations(state)
     elif state.mark == IMPLIED:
         operations.append(AdoptCgroup(state.path))
@@ -85,6 +88,13 @@ def plan_cgroup(desired: Cgroup, observed: CgroupObserved) -> Plan:
         operations.append(Freeze(state.path, desired.freeze))
     before, after = _views(desired, observed)
     return Plan(tuple(operations), before, after, _changes(before, after))
+
+
+def _refuse_containers(state: CgroupState) -> None:
+    """A container that comes later would take the cgroup for its own, and end what is in it. Raises OptionError."""
+    top = state.path[len(state.hierarchy.mount or "") :].strip("/").partition("/")[0]
+    if top in _OF_CONTAINERS:
+        raise OptionError("path", state.path, f"containers have their cgroups below {top}: choose another path")
 
 
 def _refuse_own_end(desired: Cgroup, observed: CgroupObserved) -> None:

@@ -13,10 +13,11 @@ from .._kernel import locations
 from .._runtime import unit
 from .._runtime.control import Supervised
 from . import container_documents as documents_
+from . import container_identity as identity
 from .bundle_options import option_names
 from .cgroup import limits_view, plan_limits
 from .container_declared import declared_otherwise
-from .container_documents import Document, Documents, addresses_of, directory
+from .container_documents import Document, Documents, directory
 from .container_namespaces import check_running
 from .container_network import (
     networks_after,
@@ -34,7 +35,6 @@ from .container_start import check_start
 from .container_view import changes, view
 from .container_volumes import half_made_volumes, missing_volumes, own_volumes
 from .files import MakeDirectory, RemoveFile, RemoveTree, ReplaceFile, SetAside, WriteFile
-from .identity_files import hosts
 from .operation import LIVE, RECREATE, RESTART, Change, Operation, Plan
 from .units import EnableUnit, ReloadUnits, RemoveIfEmpty
 
@@ -64,7 +64,7 @@ def plan_container(container: Container, observed: ContainerObserved) -> Plan:
         before = {**before, "declared": {change.option: change.before for change in otherwise}}
         after = {**after, "declared": {change.option: change.after for change in otherwise}}
     operations = _operations(container, resolved, docs, observed, found, starts)
-    warnings = _warnings(container, observed, starts)
+    warnings = _warnings(container, resolved, observed, starts)
     return Plan(tuple(operations), before, after if operations else before, found, warnings)
 
 
@@ -185,16 +185,10 @@ def _unit_operations(
 
 def _neighbour_hosts(container: Container, resolved: Resolved | None, host: Host) -> list[Operation]:
     """Hosts files of those who share a network with it, so that they know it, or know it no more."""
-    own = documents_.known_as(container, addresses_of(container, resolved)) if resolved else None
+    everyone = identity.inhabitants(container, resolved, host)
     operations: list[Operation] = []
     for neighbour in host.neighbours:
-        others = [
-            documents_.known_as(other.container, other.record.get("addresses", {}))
-            for other in host.neighbours
-            if other is not neighbour
-        ]
-        me = documents_.known_as(neighbour.container, neighbour.record.get("addresses", {}))
-        wanted = hosts(me, [*others, *([own] if own else [])], neighbour.container.extra_hosts)
+        wanted = identity.hosts_file(neighbour.container.name, everyone)
         if neighbour.hosts is not None and neighbour.hosts != wanted:
             path = f"{directory(neighbour.container.name)}/hosts"
             operations.append(WriteFile(path, wanted, 0o644, True, f"names on the networks of {container.name}"))
@@ -261,8 +255,12 @@ def _limits_wanted(resolved: Resolved, observed: ContainerObserved) -> dict[str,
     return {**dict.fromkeys(_launched(observed)), **resolved.files}
 
 
-def _warnings(container: Container, observed: ContainerObserved, starts: bool) -> tuple[str, ...]:
-    return (*_without_user_namespace(container, observed), *_not_again(container, observed, starts))
+def _warnings(container: Container, resolved: Resolved, observed: ContainerObserved, starts: bool) -> tuple[str, ...]:
+    return (
+        *identity.resolver_warnings(container, resolved, observed.host),
+        *_without_user_namespace(container, observed),
+        *_not_again(container, observed, starts),
+    )
 
 
 def _not_again(container: Container, observed: ContainerObserved, starts: bool) -> tuple[str, ...]:

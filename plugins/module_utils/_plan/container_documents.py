@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,13 +21,13 @@ from . import health
 from .boot import SERVICES
 from .bundle import Places, config_json, hostname
 from .container_declared import declares_the_same
+from .container_identity import addresses_of, hosts_file, inhabitants, resolver
 from .container_namespaces import kept_files, living, name_of
 from .container_observed import ContainerObserved, Host
 from .container_resolve import image_of
 from .container_spec import Container, Resolved
 from .container_volumes import directory_of, volumes_of
 from .errors import Refused
-from .identity_files import Neighbour, hosts, resolv_conf
 
 RECORD_VERSION = 1
 DEFAULT_STOP_SIGNAL = "SIGTERM"
@@ -80,12 +80,12 @@ def documents(container: Container, resolved: Resolved, observed: ContainerObser
     # What "container:NAME" comes down to decides what is mounted and mapped.
     config = config_json(replace(container, namespaces=resolved.namespaces), resolved, image.config, places)
     launch = _launch(container, resolved, observed, cgroup)
-    resolv, _any = resolv_conf(observed.host.resolv_conf, container.dns, container.dns_search, container.dns_options)
+    names = hosts_file(container.name, inhabitants(container, resolved, observed.host))
     files = (
         Document(f"{home}/container.json", _json(_record(container, resolved, observed))),
-        Document(f"{home}/hosts", hosts_file(container, addresses_of(container, resolved), observed.host), 0o644, True),
+        Document(f"{home}/hosts", names, 0o644, True),
         Document(f"{home}/hostname", hostname(container) + "\n", 0o644, True),
-        Document(f"{home}/resolv.conf", resolv, 0o644, True),
+        Document(f"{home}/resolv.conf", resolver(container, resolved, observed.host).text, 0o644, True),
         Document(f"{home}/bundle/config.json", _json(config)),
         Document(f"{home}/launch.json", _json(launch)),
     )
@@ -109,33 +109,6 @@ def _record(container: Container, resolved: Resolved, observed: ContainerObserve
     if observed.record is not None and declares_the_same(container, observed.recorded):
         kept["params"] = observed.record["params"]
     return kept
-
-
-def addresses_of(container: Container, resolved: Resolved) -> dict[str, list[str]]:
-    """Addresses with prefix by network."""
-    return {a.network: list(found) for a, found in zip(container.networks, resolved.addresses)}
-
-
-def hosts_file(
-    container: Container, addresses: Mapping[str, Iterable[str]], host: Host, without: str | None = None
-) -> str:
-    """/etc/hosts of a container, with all others of its networks but the one named ``without``."""
-    others = [
-        known_as(neighbour.container, neighbour.record.get("addresses", {}))
-        for neighbour in host.neighbours
-        if neighbour.container.name != without
-    ]
-    return hosts(known_as(container, addresses), others, container.extra_hosts)
-
-
-def known_as(container: Container, addresses: Mapping[str, Iterable[str]]) -> Neighbour:
-    """What the hosts files of a container's neighbours say of it: its names and bare addresses, by network."""
-    names = {
-        attachment.network: tuple(dict.fromkeys((hostname(container), container.name, *attachment.aliases)))
-        for attachment in container.networks
-    }
-    bare = {network: [a.partition("/")[0] for a in found] for network, found in addresses.items()}
-    return Neighbour(container.name, bare, names)
 
 
 def _launch(container: Container, resolved: Resolved, observed: ContainerObserved, cgroup: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .._kernel.namespaces import HOST, NetnsRef
-from .._kernel.netlink_ip import Route
+from .._kernel.netlink_ip import PROTOCOL, Route
 from .._kernel.nft import Element
 from .container_observed import ContainerObserved, Host
 from .container_quiet import plan_quiet
@@ -27,6 +27,7 @@ from .operation import Operation
 from .publish import check_clashes, check_published, plan_publish, publish_elements, published_view
 from .veth import plan_veth, wanted_states
 from .veth_state import EndState, VethDesired, VethEnd, VethObserved
+from .veth_together import Pair, make_room
 
 #: The metric the kernel gives an IPv6 route that names none (ip-route(8)).
 _METRIC6 = 1024
@@ -38,13 +39,15 @@ INSIDE = 0
 class ContainerNetwork:
     """What there is of a container's network. ``veths`` by network, for those that are declared; ``stale`` are the
     host's ends of pairs that were made for it and are not declared any more. ``sysctls`` are those of
-    quiet_sysctls(), "" where the namespace is yet to be made."""
+    quiet_sysctls(), "" where the namespace is yet to be made. ``going`` are the inner ends of the stale pairs: alias
+    to name."""
 
     netns: NetnsObserved
     veths: Mapping[str, VethObserved] = field(default_factory=dict)
     stale: tuple[str, ...] = ()
     ends: tuple[str, ...] = ()
     sysctls: Mapping[str, str | None] = field(default_factory=dict)
+    going: Mapping[str, str] = field(default_factory=dict)
 
 
 def pair_name(container: str, network: str) -> str:
@@ -69,9 +72,15 @@ def has_own_network(container: Container) -> bool:
 
 
 def veth_desired(
-    container: Container, index: int, network: Network, addresses: tuple[str, ...] | None, seed: str
+    container: Container,
+    index: int,
+    network: Network,
+    addresses: tuple[str, ...] | None,
+    seed: str,
+    earlier: tuple[str, ...] = (),
 ) -> VethDesired:
-    """The pair of one attachment; ``addresses`` None leaves them open, which is enough to observe it."""
+    """The pair of one attachment; ``addresses`` None leaves them open, which is enough to observe it. ``earlier`` are
+    those that it had by its record. What others set in the container (a VPN, keepalived, a routing daemon) stays."""
     attachment = container.networks[index]
     routes = _default_routes(network) if index == 0 else ()
     inside = VethEnd(
@@ -81,6 +90,7 @@ def veth_desired(
         mtu=network.mtu,
         addresses=addresses,
         routes=routes if addresses is not None else None,
+        earlier=earlier,
     )
     # Hairpin: a container that calls its own published port gets its packets back through the port they came from.
     outside = VethEnd(
@@ -91,12 +101,13 @@ def veth_desired(
         isolated=False,
         pinned=True,
     )
-    return VethDesired(pair_name(container.name, network.name), (inside, outside), seed=seed)
+    return VethDesired(pair_name(container.name, network.name), (inside, outside), exclusive=False, seed=seed)
 
 
 def _default_routes(network: Network) -> tuple[Route, ...]:
-    six = [Route("::/0", via=gateway, metric=_METRIC6) for gateway in network.gateways if ":" in gateway]
-    four = [Route("0.0.0.0/0", via=gateway) for gateway in network.gateways if ":" not in gateway]
+    gateways = network.gateways
+    six = [Route("::/0", via=via, metric=_METRIC6, protocol=PROTOCOL) for via in gateways if ":" in via]
+    four = [Route("0.0.0.0/0", via=via, protocol=PROTOCOL) for via in gateways if ":" not in via]
     return (*four[:1], *six[:1])
 
 
@@ -113,22 +124,30 @@ def plan_network(container: Container, resolved: Resolved, observed: ContainerOb
         # The owner of a namespace never changes: the container gets a new one, and new links.
         operations += [DeleteLink(end, HOST, "its namespace is made anew") for end in there.ends]
         operations.append(DeleteNetns(wanted.name))
-        veths = {name: _gone(veth) for name, veth in there.veths.items()}
+        gone = {name: _gone(veth) for name, veth in there.veths.items()}
         known = {name: None if value is None else "" for name, value in there.sysctls.items()}
-        there = ContainerNetwork(NetnsObserved(), veths, sysctls=known)
+        there = ContainerNetwork(NetnsObserved(), gone, sysctls=known)
     operations += plan_netns(wanted, there.netns)
     operations += plan_quiet(wanted.ref, there.sysctls)
     operations += [DeleteLink(end, HOST, "the network is not declared any more") for end in there.stale]
-    for index, attachment in enumerate(container.networks):
-        desired = _desired(container, resolved, index, observed)
+    pairs = _pairs(container, resolved, there, observed)
+    first, veths = make_room(pairs, there.going)
+    operations += first
+    for index, (pair, veth) in enumerate(zip(pairs, veths)):
         option = f"networks[{index}]"
-        operations += plan_veth(desired, there.veths[attachment.network], options=(option, option))
+        operations += plan_veth(pair.desired, veth, options=(option, option))
     return operations + ports
 
 
-def _desired(container: Container, resolved: Resolved, index: int, observed: ContainerObserved) -> VethDesired:
-    network = network_of(container.networks[index], index, observed.host)
-    return veth_desired(container, index, network, resolved.addresses[index], observed.host.identity)
+def _pairs(
+    container: Container, resolved: Resolved, there: ContainerNetwork, observed: ContainerObserved
+) -> list[Pair]:
+    pairs = []
+    for index, attachment in enumerate(container.networks):
+        network = network_of(attachment, index, observed.host)
+        desired = veth_desired(container, index, network, resolved.addresses[index], observed.host.identity)
+        pairs.append(Pair(desired, there.veths[attachment.network], INSIDE))
+    return pairs
 
 
 def _gone(veth: VethObserved) -> VethObserved:
@@ -211,11 +230,12 @@ def networks_after(container: Container, resolved: Resolved, observed: Container
     there = observed.network
     if there is None:
         return {}
-    found = {}
-    for index, attachment in enumerate(container.networks):
-        desired = _desired(container, resolved, index, observed)
-        found[attachment.network] = _shown(wanted_states(desired, there.veths[attachment.network])[INSIDE])
-    return found
+    pairs = _pairs(container, resolved, there, observed)
+    _first, veths = make_room(pairs, there.going)
+    return {
+        attachment.network: _shown(wanted_states(pair.desired, veth)[INSIDE])
+        for attachment, pair, veth in zip(container.networks, pairs, veths)
+    }
 
 
 def _shown(end: EndState | None) -> dict[str, Any]:

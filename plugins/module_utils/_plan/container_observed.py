@@ -49,6 +49,7 @@ class Host:
     systemd_version: int
     resources: HostResources
     identity: str = ""
+    nodename: str = ""
     networks: Mapping[str, Network] = field(default_factory=dict)
     table: Table | None = None
     neighbours: tuple[Neighbour, ...] = ()

@@ -10,10 +10,16 @@ import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from .ip_text import ip_address
+
 _LOCAL = (
     "127.0.0.1 localhost",
     "::1 localhost ip6-localhost ip6-loopback",
 )
+
+
+#: hosts(5) of Debian: an address of its own for a machine's name where there is no other.
+LONELY = "127.0.1.1"
 
 
 @dataclass(frozen=True)
@@ -44,18 +50,30 @@ def _entries(who: Neighbour, networks: Iterable[str]) -> list[str]:
     ]
 
 
-def resolv_conf(
-    host: str, servers: Sequence[str] | None, search: Sequence[str], options: Sequence[str]
-) -> tuple[str, bool]:
-    """resolv.conf(5), and whether it names a server at all.
+@dataclass(frozen=True)
+class Resolver:
+    """resolv.conf(5): its text, the servers that it names, and those of the host that it leaves out."""
 
-    ``servers`` None takes the host's, except loopback ones, which a private network namespace cannot reach.
-    """
+    text: str
+    servers: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def resolv_conf(
+    host: str,
+    servers: Sequence[str] | None,
+    search: Sequence[str],
+    options: Sequence[str],
+    versions: frozenset[int] | None = frozenset((4, 6)),
+) -> Resolver:
+    """``servers`` None takes the host's that can be reached from a network of its own with those IP ``versions``;
+    None for them: from the host's."""
     inherited = [line.split() for line in host.splitlines() if line.strip() and line.strip()[0] not in "#;"]
+    left_out: tuple[str, ...] = ()
     if servers is None:
-        servers = [
-            words[1] for words in inherited if words[0] == "nameserver" and len(words) > 1 and _reachable(words[1])
-        ]
+        listed = [words[1] for words in inherited if words[0] == "nameserver" and len(words) > 1]
+        servers = [s for s in listed if versions is None or _reachable(s, versions)]
+        left_out = tuple(s for s in listed if s not in servers)
     if not search:
         search = next((words[1:] for words in reversed(inherited) if words[0] in ("search", "domain")), ())
     lines = [f"nameserver {server}" for server in servers]
@@ -63,11 +81,16 @@ def resolv_conf(
         lines.append("search " + " ".join(search))
     if options:
         lines.append("options " + " ".join(options))
-    return "".join(f"{line}\n" for line in lines), bool(servers)
+    return Resolver("".join(f"{line}\n" for line in lines), tuple(servers), left_out)
 
 
-def _reachable(server: str) -> bool:
+def _reachable(server: str, versions: frozenset[int]) -> bool:
+    """Loopback and 0.0.0.0 are the container itself, and a link-local address is on a link that it is not on."""
     try:
-        return not ipaddress.ip_address(server.partition("%")[0]).is_loopback
+        address = ip_address(server)
     except ValueError:
         return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    elsewhere = address.is_loopback or address.is_unspecified or address.is_link_local or address.is_multicast
+    return not elsewhere and address.version in versions

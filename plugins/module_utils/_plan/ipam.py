@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Union
 
 from .errors import OptionError, Refused
+from .ip_text import Address, ip_interface
 from .network import Network, Subnet
-
-Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 
 
 def allocate(
@@ -45,11 +43,13 @@ def allocate(
 def check_address(network: Network, text: str, option: str) -> tuple[Address, Subnet]:
     """An address that a member of the network may have, and its subnet. Raises OptionError."""
     try:
-        interface = ipaddress.ip_interface(text)
+        interface = ip_interface(text)
     except ValueError:
         raise OptionError(option, text, "is not an IP address; write one like 10.88.0.5 or fd88::5") from None
     home = next((s for s in network.subnets if s.version == interface.version and interface.ip in s), None)
     ours = ", ".join(str(s) for s in network.subnets)
+    if home is None and not ours:
+        raise OptionError(option, text, f"network {network.name} is a switch, without addresses: leave it out")
     if home is None:
         raise OptionError(option, text, f"is outside network {network.name} ({ours})")
     if "/" in text and interface.network.prefixlen != home.prefixlen:

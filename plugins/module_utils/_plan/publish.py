@@ -210,8 +210,8 @@ def _listener_at(port: HostPort, heard: dict[tuple[str, int], list[Listener]]) -
         address = ipaddress.ip_address(listener.address)
         if address.version == 6 and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
-        # A socket on :: takes IPv4 too, unless it says otherwise, which /proc does not show.
-        both = listener.address == "::"
+        # A socket on :: takes IPv4 too, unless it says otherwise.
+        both = listener.address == "::" and not listener.only_ipv6
         if address.version != port.version and not both:
             continue
         if both or address.is_unspecified or port.address in (None, str(address)):

@@ -58,11 +58,16 @@ def parse_sysctls(option: str, given: Mapping[str, Any] | None) -> tuple[tuple[s
     for name, value in (given or {}).items():
         if not re.fullmatch(r"net[./][^\s\0]+", name) or re.search(r"[./]{2}|[./]$", name):
             raise OptionError(f"{option}.{name}", value, "only parameters that begin with net. belong to a netns")
-        if isinstance(value, (dict, list)) or value is None:
-            raise OptionError(f"{option}.{name}", value, "give a number, a boolean or a string")
-        text = str(int(value)) if isinstance(value, bool) else " ".join(str(value).split())
-        found.append((name, text))
+        found.append((name, sysctl_text(f"{option}.{name}", value)))
     return tuple(found)
+
+
+def sysctl_text(option: str, value: Any) -> str:
+    """A value as the kernel prints it: booleans are 1 and 0, and words have one space between them, where sysctl(8)
+    prints a tab. Raises OptionError."""
+    if isinstance(value, (dict, list)) or value is None or "\0" in str(value):
+        raise OptionError(option, value, "give a number, a boolean or a string")
+    return str(int(value)) if isinstance(value, bool) else " ".join(str(value).split())
 
 
 def interface_of(name: str) -> str | None:

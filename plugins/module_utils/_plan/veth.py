@@ -80,7 +80,7 @@ def _plan_end(
     link, netns = wanted.interface, wanted.netns
     if there.up and not wanted.up:
         operations.append(SetLink(link, netns, up=False))
-        there = _lowered(there)
+        there = lowered(there)
     if there.mac != wanted.mac:
         operations.append(SetLink(link, netns, mac=wanted.mac))
     if there.mtu != wanted.mtu:
@@ -109,7 +109,7 @@ def _plan_place(there: EndState, wanted: EndState, live_rename: bool) -> tuple[l
     if there.up and not live_rename:
         why = "this kernel renames only what is down"
         operations.append(SetLink(there.interface, there.netns, up=False, why=why))
-        there = _lowered(there)
+        there = lowered(there)
     operations.append(SetLink(there.interface, there.netns, new_name=renamed))
     return operations, replace(there, interface=renamed)
 
@@ -130,7 +130,7 @@ def _plan_port(there: EndState, wanted: EndState) -> list[Operation]:
     return operations
 
 
-def _lowered(there: EndState) -> EndState:
+def lowered(there: EndState) -> EndState:
     """What setting a link down leaves: no routes, no IPv6 addresses."""
     return replace(_without_ipv6(there), up=False, routes=())
 
@@ -154,7 +154,7 @@ def _waits(
     for number, state in enumerate(wanted):
         there = observed.ends[number]
         held_back = there.tentative if there is not None else ()
-        for address in state.addresses:
+        for address in desired.ends[number].addresses or ():
             new = (state.interface, state.netns, address) in fresh and ipaddress.ip_interface(address).version == 6
             if new or address in held_back:
                 waits.append(WaitForDad(state.interface, state.netns, address))

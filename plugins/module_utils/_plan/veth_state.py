@@ -14,7 +14,7 @@ from .._kernel.namespaces import HOST, NetnsRef
 from .._kernel.netlink_ip import Route, RouteKey
 from .._kernel.netlink_links import Link
 from .._kernel.netlink_qdisc import Qdisc
-from .addresses import merged_addresses, merged_routes, shown, surviving_routes
+from .addresses import Owners, merged_addresses, merged_routes, shown, surviving_routes
 from .links import derived_mac
 from .qdisc import described
 
@@ -28,6 +28,7 @@ class VethEnd:
     ``mac`` None gives a new link an address derived from names. ``bridge`` "" means no bridge. ``routes`` have
     ``metric`` as the kernel keeps it (1024 for an IPv6 one that names none). ``impaired`` says whether the impairment
     is declared; ``qdisc`` None is then none. ``dad``: let duplicate address detection run, and wait for it.
+    ``earlier`` are addresses that we are known to have set, where the kernel does not say whose an address is.
     ``pinned``: the bridge takes the MAC address of the other end as the only one behind this port, and learns no other.
     """
 
@@ -46,10 +47,12 @@ class VethEnd:
     qdisc: Qdisc | None = None
     dad: bool = False
     pinned: bool = False
+    earlier: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         plain = {**vars(self), "netns": vars(self.netns), "sysctls": [list(s) for s in self.sysctls]}
+        plain["earlier"] = list(self.earlier)
         plain["addresses"] = None if self.addresses is None else list(self.addresses)
         plain["routes"] = None if self.routes is None else [dict(vars(r)) for r in self.routes]
         plain["qdisc"] = None if self.qdisc is None else {"kind": self.qdisc.kind, "options": dict(self.qdisc.options)}
@@ -60,6 +63,7 @@ class VethEnd:
         """The inverse of to_dict()."""
         whole = {**plain, "netns": NetnsRef(**plain["netns"])}
         whole["sysctls"] = tuple((name, value) for name, value in plain["sysctls"])
+        whole["earlier"] = tuple(plain.get("earlier", ()))
         if plain["addresses"] is not None:
             whole["addresses"] = tuple(plain["addresses"])
         if plain["routes"] is not None:
@@ -93,7 +97,8 @@ class VethDesired:
 class EndState:
     """One end as it is, or as it will be. Addresses are those that somebody set, without link-local ones; routes those
     through this interface that the kernel did not make itself. ``tentative`` addresses cannot be used yet. ``pinned``
-    is the one MAC address that the bridge has behind this port, empty where it learns."""
+    is the one MAC address that the bridge has behind this port, empty where it learns. ``owners`` says whose the
+    addresses are."""
 
     netns: NetnsRef
     interface: str
@@ -108,6 +113,7 @@ class EndState:
     qdisc: Qdisc | None = None
     tentative: tuple[str, ...] = ()
     pinned: str = ""
+    owners: Owners = Owners()
 
 
 @dataclass(frozen=True)
@@ -153,7 +159,7 @@ def wanted_state(desired: VethDesired, number: int, there: EndState | None, is_h
     base = there or EndState(end.netns, end.interface, derived_mac(desired.seed, desired.name, str(number)))
     bridge = base.bridge if end.bridge is None else end.bridge
     moved = bridge != base.bridge
-    addresses = merged_addresses(base.addresses, end.addresses, desired.exclusive)
+    addresses = merged_addresses(base.addresses, end.addresses, desired.exclusive, base.owners)
     left = surviving_routes(base.routes, base.addresses, addresses)
     # The kernel keeps no routes on a link that is down.
     routes = merged_routes(left, end.routes, desired.exclusive, keep_default=is_host) if end.up else ()

@@ -176,6 +176,7 @@ def _host(container: Container, before: Mapping[str, Any]) -> Host:
         systemd_version=systemd.version() if systemd.running() else 0,
         resources=resources_for(container.limits),
         identity=host_identity(),
+        nodename=os.uname().nodename,
         networks=networks,
         table=table,
         elements=declared_elements(networks.values(), table, f"container/{container.name}"),
@@ -204,7 +205,7 @@ def _neighbour(name: str, record: Mapping[str, Any]) -> Neighbour:
 def _resolv_conf() -> str:
     """The host's, or behind systemd-resolved's stub the servers it really asks (systemd-resolved.service(8))."""
     text = files.read_text("/etc/resolv.conf") or ""
-    if re.search(r"^nameserver\s+127\.0\.0\.53\s*$", text, re.MULTILINE):
+    if re.search(r"^nameserver\s+(::ffff:)?127\.0\.0\.5[34]\s*$", text, re.MULTILINE):
         return files.read_text("/run/systemd/resolve/resolv.conf") or text
     return text
 

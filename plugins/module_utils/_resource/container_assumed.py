@@ -19,12 +19,12 @@ from .._image.reference import parse
 from .._image.store import Image
 from .._kernel.netlink_links import Link
 from .._plan import nft_table
-from .._plan.container_documents import known_as, record
+from .._plan.container_documents import record
+from .._plan.container_identity import hosts_file, inhabitants
 from .._plan.container_network import ContainerNetwork, recorded_elements
 from .._plan.container_observed import ContainerObserved, Host, Neighbour
 from .._plan.container_resolve import resolve
 from .._plan.container_spec import NOT_YET, Container
-from .._plan.identity_files import hosts
 from .._plan.network import Network
 from .._plan.network_elements import needs_localnet, network_elements
 from .image_config import overrides
@@ -91,14 +91,14 @@ def assumed_neighbours(
         kept = record(earlier, resolve(earlier, observed))
         host = replace(host, neighbours=(*host.neighbours, Neighbour(earlier, kept, None, None)))
     host = _published(container, host, parse_options)
-    known = [(n, known_as(n.container, n.record.get("addresses", {}))) for n in host.neighbours]
+    everyone = inhabitants(container, None, host)
     return replace(
         host,
         neighbours=tuple(
-            replace(n, hosts=hosts(me, [k for other, k in known if other is not n], n.container.extra_hosts))
+            replace(n, hosts=hosts_file(n.container.name, everyone))
             if n.hosts is None and n.container.name not in there
             else n
-            for n, me in known
+            for n in host.neighbours
         ),
     )
 

@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from .._kernel import netlink_links, nft, sockets, sysctl
+from .._kernel import namespaces, netlink_links, nft, sockets, sysctl
 from .._kernel.namespaces import HOST, NetnsRef
 from .._plan import links, nft_table
 from .._plan import network as networks_
@@ -34,9 +34,10 @@ LOCKS = (links.LOCK, networks_.LOCK, nft_table.LOCK)
 
 
 def observe(
-    container: Container, networks: dict[str, Network], before: Iterable[str], seed: str
+    container: Container, networks: dict[str, Network], before: Mapping[str, Sequence[str]], seed: str
 ) -> ContainerNetwork | None:
-    """Its namespace and links, None where its network is another's. ``before`` are the networks it was declared on.
+    """Its namespace and links, None where its network is another's. ``before`` are the networks it was declared on,
+    with the addresses it had there.
 
     Raises KernelError.
     """
@@ -47,7 +48,11 @@ def observe(
     dumps = Dumps()
     veths = {
         attachment.network: observe_veth(
-            veth_desired(container, index, networks[attachment.network], None, seed), dumps, wide=False
+            veth_desired(
+                container, index, networks[attachment.network], None, seed, tuple(before.get(attachment.network, ()))
+            ),
+            dumps,
+            wide=False,
         )
         for index, attachment in enumerate(container.networks)
         if attachment.network in networks
@@ -60,7 +65,16 @@ def observe(
         sysctls={} if absent else _quiet(container, netns, [v.ends[INSIDE] for v in veths.values()]),
         stale=tuple(name for network, name in ends if network not in declared),
         ends=tuple(name for _network, name in ends),
+        going=_going(container.name, {network for network, _name in ends} - declared, dumps) if netns.exists else {},
     )
+
+
+def _going(name: str, stale: Iterable[str], dumps: Dumps) -> dict[str, str]:
+    """The inner ends of those pairs. Raises KernelError."""
+    aliases = {veth_alias(pair_name(name, network), INSIDE) for network in stale}
+    ref = NetnsRef.named(netns_name(name))
+    known = namespaces.netns_identity(ref) if aliases else None
+    return {link.alias: link.name for link in dumps.of(known, ref) if link.alias in aliases} if known else {}
 
 
 def _quiet(container: Container, netns: NetnsObserved, inside: Iterable[EndState | None]) -> dict[str, str | None]:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -14,15 +13,19 @@ from typing import Any
 from .._kernel.sysctl import path_of
 from .._plan.container_declared import check_image
 from .._plan.container_spec import LONGEST, NAMESPACES, Attachment, Container
+from .._plan.ip_text import ip_address, ip_interface
 from .._plan.names import check_link_name, container_name
 from .._plan.publish import parse_ports
+from .._plan.sysctls import sysctl_text
 from .._plan.texts import text, variables
 from .._runtime.errors import RuntimeFailure
 from .._runtime.signals import signal_name
 from .base import OptionError
 from .container_mounts import parse_mounts
 
-_HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\Z")
+#: hostname(7) knows no underscore; the kernel, resolvers and the Compose files of many do.
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOSTNAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\Z")
 #: resolv.conf(5): one word of its line, and no character that would end it or begin a comment.
 _SEARCH_DOMAIN = re.compile(r"[A-Za-z0-9_.-]{1,253}\Z")
 _RESOLVER_OPTION = re.compile(r"[A-Za-z0-9_-]+(:[0-9]{1,9})?\Z")
@@ -116,7 +119,7 @@ def _absolute(params: Mapping[str, Any], option: str) -> str | None:
 def _hostname(params: Mapping[str, Any]) -> str | None:
     value = params.get("hostname")
     if value is not None and (len(value) > 64 or not _HOSTNAME.match(value)):
-        raise OptionError("hostname", value, "must be at most 64 letters, digits, hyphens and dots (hostname(7))")
+        raise OptionError("hostname", value, "must be at most 64 letters, digits, hyphens, underscores and dots")
     return value
 
 
@@ -175,12 +178,10 @@ def _networks(params: Mapping[str, Any], namespaces: Mapping[str, str]) -> tuple
 
 def _address(value: Any, option: str) -> str:
     """An address, with or without the network's prefix length."""
-    if not isinstance(value, str):  # 10 would be 0.0.0.10
-        raise OptionError(option, value, "is no IPv4 or IPv6 address")
     try:
-        return str(ipaddress.ip_interface(value)) if "/" in value else str(ipaddress.ip_address(value))
+        return str(ip_interface(value) if "/" in str(value) else ip_address(value))
     except ValueError:
-        raise OptionError(option, value, "is no IPv4 or IPv6 address") from None
+        raise OptionError(option, value, "is not an IPv4 or IPv6 address (without a zone)") from None
 
 
 def _mac(option: str, value: str | None) -> str | None:
@@ -220,13 +221,12 @@ def _sysctls(params: Mapping[str, Any], namespaces: Mapping[str, str]) -> dict[s
             )
         if namespaces.get(owner, "private") != "private":
             raise OptionError("sysctls", name, f"needs a {owner} namespace of the container's own")
-        if isinstance(value, (dict, list)) or value is None or "\0" in str(value):
-            raise OptionError(f"sysctls.{name}", value, "give a number, a boolean or a string")
+        text = sysctl_text(f"sysctls.{name}", value)
         try:
             path_of(name)
         except ValueError:
             raise OptionError("sysctls", name, "is not the name of a kernel parameter") from None
-        sysctls[name] = str(int(value)) if isinstance(value, bool) else str(value)
+        sysctls[name] = text
     return sysctls
 
 
@@ -246,7 +246,17 @@ def _rlimits(params: Mapping[str, Any]) -> dict[str, str]:
 
 def _dns(params: Mapping[str, Any]) -> tuple[str, ...] | None:
     servers = params.get("dns")
-    return None if servers is None else tuple(_address(server, "dns") for server in servers)
+    return None if servers is None else tuple(_server(server) for server in servers)
+
+
+def _server(text: Any) -> str:
+    try:
+        server = ip_address(text)
+    except ValueError:
+        raise OptionError("dns", text, "is not an IPv4 or IPv6 address (without a zone)") from None
+    if server.is_unspecified or server.is_multicast:
+        raise OptionError("dns", text, "is not the address of a server")
+    return str(server)
 
 
 def _extra_hosts(params: Mapping[str, Any]) -> dict[str, str]:

@@ -80,8 +80,10 @@ def _debootstrap(group: Mapping[str, Any]) -> Source:
     for package in packages:
         _match("debootstrap.packages", package, _PACKAGE, "that is no package name")
     mirror = group.get("mirror") or ""
-    if mirror and ("://" not in mirror or "\n" in mirror):
+    if mirror and ("://" not in mirror or re.search(r"[\x00-\x1f\x7f]", mirror)):
         raise OptionError("debootstrap.mirror", mirror, "write a URL, such as http://deb.debian.org/debian")
+    for component in group.get("components") or []:
+        _match("debootstrap.components", component, _SUITE, "write a component's name, such as main")
     return Debootstrap(
         suite=group["suite"],
         mirror=mirror,

@@ -63,7 +63,7 @@ class NetnsVeth(KeptResource[Desired, Observed]):
         if len(given) not in (0, 2):
             raise OptionError("ends", len(given), "a veth pair has two ends; name both, or none for namespaces alone")
         ends = tuple(parse_end(f"ends[{n}]", end, absent) for n, end in enumerate(given))
-        declared = [parse_netns(f"namespaces[{n}]", ns) for n, ns in enumerate(params.get("namespaces") or [])]
+        declared = [parse_netns(f"namespaces[{n}]", ns, absent) for n, ns in enumerate(params.get("namespaces") or [])]
         names = [ns.name for ns in declared]
         for n, netns_name in enumerate(names):
             if netns_name in names[:n]:

@@ -19,6 +19,7 @@ from .._kernel.errors import KernelError
 from .._kernel.namespaces import HOST, NamespaceId, NetnsRef
 from .._kernel.netlink_ip import RouteKey
 from .._kernel.netlink_links import Link
+from .._plan.addresses import Owners
 from .._plan.links import birth_name, veth_alias
 from .._plan.netns import NetnsDesired, NetnsObserved
 from .._plan.qdisc import KINDS, same_qdisc
@@ -279,8 +280,18 @@ def end_state(ref: NetnsRef, link: Link, dumps: Dumps, end: VethEnd | None = Non
         routes=tuple(r for r in routes if r.table != _TABLE_LOCAL),
         qdisc=dumps.qdiscs(ref).get(link.index),
         tentative=tuple(a.address for a in kept if a.tentative),
+        owners=_owners(link.name, kept, end.earlier if end is not None else ()),
         pinned=_pinned(ref, link) if end is not None and end.pinned else "",
     )
+
+
+def _owners(interface: str, addresses: list[netlink_ip.Address], earlier: tuple[str, ...]) -> Owners:
+    """A program may mark what it sets by a protocol, a label (keepalived) or a flag (NetworkManager)."""
+    own = {a.address for a in addresses if a.protocol == netlink_ip.PROTOCOL}
+    ours = own | {a.address for a in addresses if not a.protocol and a.address in earlier}
+    flags = netlink_ip.IFA_F_NOPREFIXROUTE | netlink_ip.IFA_F_MANAGETEMPADDR
+    theirs = {a.address for a in addresses if a.protocol or a.label not in ("", interface) or a.flags & flags}
+    return Owners(frozenset(ours), frozenset(theirs - ours))
 
 
 def _pinned(ref: NetnsRef, port: Link) -> str:

@@ -6,15 +6,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._kernel import locations, process
 from .._kernel.namespaces import HOST, NetnsRef
-from .._kernel.netlink_ip import DEFAULT_METRIC_V6, RT_TABLE_MAIN, Route
+from .._kernel.netlink_ip import DEFAULT_METRIC_V6, PROTOCOL, RT_TABLE_MAIN, Route
 from .._plan.errors import OptionError
+from .._plan.ip_text import Address, ip_address, ip_interface, ip_network
 from .._plan.names import check_link_name, check_name
 from .._plan.netns import NetnsDesired
 from .._plan.qdisc import parse_impairment
@@ -66,7 +66,17 @@ def parse_place(option: str, given: Mapping[str, Any], absent: bool = False) -> 
             raise OptionError(f"{option}.path", value, "give an absolute path")
         return NetnsRef.at(value)
     name = check_name(f"{option}.{kind}", value)
+    if kind == "netns" and not absent:
+        _not_a_containers(f"{option}.netns", name)
     return NetnsRef.named(locations.CONTAINER_NETNS + name if kind == "container" else name)
+
+
+def _not_a_containers(option: str, name: str) -> None:
+    """The namespace of a container goes with it, whoever made one of that name. Raises OptionError."""
+    if name.startswith(locations.CONTAINER_NETNS):
+        whose = name[len(locations.CONTAINER_NETNS) :] or "NAME"
+        words = f"is the network namespace of a container: name an end by container: {whose}, or choose another name"
+        raise OptionError(option, name, words)
 
 
 def container_of(netns: NetnsRef) -> str:
@@ -86,8 +96,10 @@ def _of_process(option: str, pid: int, start_time: int | None, absent: bool) -> 
     return NetnsRef.of_process(pid, start_time if start_time is not None else now if now is not None else -1)
 
 
-def parse_netns(option: str, given: Mapping[str, Any]) -> NetnsDesired:
+def parse_netns(option: str, given: Mapping[str, Any], absent: bool = False) -> NetnsDesired:
     """One entry of ``namespaces``. Raises OptionError."""
+    if not absent:
+        _not_a_containers(f"{option}.name", given["name"])
     owner = given.get("owner")
     idmap = None
     if owner is not None:
@@ -121,7 +133,7 @@ def parse_addresses(option: str, given: Sequence[str] | None) -> tuple[str, ...]
     found: dict[Any, str] = {}
     for text in given:
         try:
-            interface = ipaddress.ip_interface(text)
+            interface = ip_interface(text)
         except ValueError:
             interface = None
         if interface is None or "/" not in text:
@@ -171,6 +183,7 @@ def _route(option: str, entry: Mapping[str, Any]) -> Route:
         source=str(source) if source is not None else None,
         table=table,
         onlink=bool(entry.get("onlink")),
+        protocol=PROTOCOL,
     )
 
 
@@ -178,23 +191,23 @@ def _destination(option: str, text: str, via: Any) -> str:
     if text == "default":
         return "::/0" if via is not None and via.version == 6 else "0.0.0.0/0"
     try:
-        return str(ipaddress.ip_network(text))
+        return str(ip_network(text))
     except ValueError:
         pass
     try:
-        meant = ipaddress.ip_interface(text).network
+        meant = ip_interface(text).network
     except ValueError:
         raise OptionError(option, text, "write default or a network like 10.0.0.0/8") from None
     raise OptionError(option, text, f"has bits set behind the prefix: {meant} may be meant")
 
 
-def _ip(option: str, text: str | None) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _ip(option: str, text: str | None) -> Address | None:
     if text is None:
         return None
     try:
-        return ipaddress.ip_address(text)
+        return ip_address(text)
     except ValueError:
-        raise OptionError(option, text, "is not an IP address") from None
+        raise OptionError(option, text, "is not an IP address (without a zone)") from None
 
 
 def _bridge(option: str, value: str | None) -> str | None:

@@ -102,10 +102,16 @@ def _bridge(link: Link, host: Host, network: Network | None) -> Bridge:
         mtu=link.mtu,
         up=link.up,
         alias=link.alias,
-        addresses=tuple(a.address for a in host.addresses if a.index == link.index and not a.link_local),
+        addresses=tuple(a.address for a in host.addresses if a.index == link.index and _counts(a, link.name)),
         ports=tuple(_port(other) for other in host.links if other.master == link.index),
         sysctls=sysctl.read_many(tuple(named)),
     )
+
+
+def _counts(address: netlink_ip.Address, bridge: str) -> bool:
+    """One that the kernel has not made, and that no other program has marked as its own by a protocol or a label."""
+    marked = address.protocol not in (0, netlink_ip.PROTOCOL) or address.label not in ("", bridge)
+    return not address.link_local and not marked
 
 
 def _port(link: Link) -> str:

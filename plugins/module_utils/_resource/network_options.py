@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._plan.bridge import Desired
 from .._plan.errors import OptionError
+from .._plan.ip_text import ip_interface
 from .._plan.ipam import check_address
 from .._plan.names import LINK_NAME_MAX, RESERVED_LINK_NAMES, check_link_name, check_name
 from .._plan.network import Network, Published
@@ -56,8 +56,6 @@ def default_bridge(name: str) -> str:
 
 
 def _addresses(texts: Sequence[str]) -> tuple[str, ...]:
-    if not texts:
-        raise OptionError("addresses", list(texts), "name at least one gateway address, like 10.88.0.1/24")
     found: list[Any] = []
     for text in texts:
         interface = _gateway(text)
@@ -72,7 +70,7 @@ def _gateway(text: str) -> Any:
     try:
         if "/" not in text:
             raise ValueError
-        interface = ipaddress.ip_interface(text)
+        interface = ip_interface(text)
     except ValueError:
         raise OptionError("addresses", text, "write the gateway's address with its prefix, like 10.88.0.1/24") from None
     network = interface.network

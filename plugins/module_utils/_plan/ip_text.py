@@ -1,0 +1,36 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""IP addresses that options give, as text. Without a zone: Python's ipaddress takes any characters behind a '%', line
+ends included, and such a text would become lines of its own in resolv.conf(5), hosts(5) or nft's language."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any, Union
+
+Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+Interface = Union[ipaddress.IPv4Interface, ipaddress.IPv6Interface]
+Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+
+
+def ip_address(text: Any) -> Address:
+    """An address. Raises ValueError, also for a number, which Python would take for one."""
+    return ipaddress.ip_address(_plain(text))
+
+
+def ip_interface(text: Any) -> Interface:
+    """An address with the prefix length of its network. Raises ValueError."""
+    return ipaddress.ip_interface(_plain(text))
+
+
+def ip_network(text: Any) -> Network:
+    """A network. Raises ValueError where bits are set behind the prefix."""
+    return ipaddress.ip_network(_plain(text))
+
+
+def _plain(text: Any) -> str:
+    if not isinstance(text, str) or "%" in text:
+        raise ValueError(f"{text!r} is not an IP address without a zone")
+    return text
