@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import stat
@@ -21,7 +22,12 @@ from pathlib import Path
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import cgroup
 from ansible_collections.barekernel.containers.plugins.module_utils._resource import library
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import cgroups, descriptors, isolated
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime import (
+    cgroups,
+    defaults,
+    descriptors,
+    isolated,
+)
 
 from tests import waiting
 
@@ -389,3 +395,76 @@ def test_a_process_that_is_held_on_its_way_in_ends_with_its_runtime(
         assert Path(f"/proc/{pid}").exists()
         os.kill(pid, signal.SIGKILL)
     nsrun("delete", "--force", bundle.id)
+
+
+# What the root of a user namespace with CAP_SYS_ADMIN does to the mounts that it was given.
+
+IN_ITS_OWN_NAMESPACE = (
+    "from barekernel._runtime import mounting\nmounting.begin = lambda spec, root_tree: None\n"
+    "from barekernel._kernel import mount\n"
+)
+#: What it tries, and what the kernel says of it; where nothing guards, the script ends with "escaped".
+ATTACKS = {
+    "a device of the image": ("", "ermission denied"),
+    "a device of the image after a remount": ("mount -o remount,bind,dev / && ", "ermission denied"),
+    "a read-only bind": ("mount -o remount,bind,rw /data && : > /data/new && ", "ermission denied"),
+    "a read-only root": ("mount -o remount,bind,rw / && : > /new && ", "ermission denied"),
+    "a read-only path": ("mount -o remount,bind,rw /fixed && : > /fixed/new && ", "ermission denied"),
+    "a masked file": ("umount /proc/interrupts && grep -q . /proc/interrupts && ", "Invalid argument"),
+    "a masked directory": ("umount /masked && [ -e /masked/secret ] && ", "Invalid argument"),
+    "a mask that is moved away": ("mount --move /masked /tmp && [ -e /masked/secret ] && ", "Invalid argument"),
+    "a tmpfs on procfs": ("umount /proc/tty && [ -e /proc/tty/drivers ] && ", "Invalid argument"),
+    "the whole procfs": ("umount -l /proc && [ ! -e /proc/self ] && ", "Invalid argument"),
+    "a procfs without masks": ("mount -t proc proc /tmp && grep -q . /tmp/interrupts && ", "ermitted|denied"),
+    "a bind of what is above a mask": ("mount --bind /proc /tmp && grep -q . /tmp/interrupts && ", "Invalid argument"),
+    "a mount namespace of its own": ("unshare -m umount /proc/interrupts && ", "Invalid argument"),
+}
+
+
+def may_mount(bundle: Bundle) -> None:
+    """Its root may do what a user namespace allows at most: cap_add SYS_ADMIN and MKNOD."""
+    for name in ("effective", "permitted", "bounding"):
+        bundle.spec["process"]["capabilities"][name] += ["CAP_SYS_ADMIN", "CAP_MKNOD"]
+    held = bundle.spec["process"]["capabilities"]["bounding"]
+    bundle.spec["linux"]["seccomp"] = defaults.default_policy(held)
+
+
+@pytest.fixture
+def given(bundle: Bundle, tmp_path: Path) -> Bundle:
+    """A container with something of each kind to attack."""
+    tmp_path.chmod(0o777)
+    may_mount(bundle)
+    os.mknod(bundle.rootfs / "node", stat.S_IFCHR | 0o666, os.makedev(1, 5))
+    (bundle.rootfs / "masked").mkdir()
+    (bundle.rootfs / "masked" / "secret").touch()
+    (bundle.rootfs / "fixed").mkdir()
+    bundle.user_namespace()
+    bundle.spec["linux"]["maskedPaths"].append("/masked")
+    bundle.spec["linux"]["readonlyPaths"].append("/fixed")
+    bundle.spec["mounts"] += [
+        {"destination": "/data", "type": "bind", "source": str(tmp_path), "options": ["bind", "ro"]},
+        {"destination": "/proc/tty", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid"]},
+    ]
+    bundle.spec["process"]["env"] = ["PATH=/bin"]
+    for name in ("grep", "head"):
+        (bundle.rootfs / "bin" / name).symlink_to("busybox")
+    return bundle
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+@GUARDED
+def test_the_root_of_a_user_namespace_cannot_undo_its_mounts(
+    nsrun: Nsrun, given: Bundle, altered: Callable[[str], None], guarded: bool, attack: str
+) -> None:
+    script, said = ATTACKS[attack]
+    if "device" in attack:
+        script += "[ $(head -c 3 /node | busybox wc -c) = 3 ] && "
+    given.spec["root"]["readonly"] = "root" in attack
+    for name in ("dev", "proc", "sys", "data"):
+        (given.rootfs / name).mkdir(exist_ok=True)
+    if not guarded:
+        remounted = "" if "remount" in script else "mount.MOUNT_ATTR_NODEV = 0\n"
+        altered(IN_ITS_OWN_NAMESPACE + remounted)
+    done = nsrun("run", "--bundle", given.sh(f"{script} echo escaped").write(), given.id, rc=None)
+    assert done.stdout.endswith("escaped\n") is not guarded, (done.stdout, done.stderr)
+    assert not guarded or re.search(said, done.stderr), done.stderr

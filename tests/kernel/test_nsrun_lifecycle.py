@@ -332,9 +332,11 @@ def test_while_it_joins_nobody_inside_may_look_into_it(nsrun: Nsrun, bundle: Bun
 # hooks
 
 
-def test_hooks_run_in_order_with_the_state(nsrun: Nsrun, bundle: Bundle, tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    log.touch(mode=0o666)
+@USERS
+def test_hooks_run_in_order_with_the_state(nsrun: Nsrun, bundle: Bundle, user: bool) -> None:
+    log = bundle.directory / "log"
+    log.touch()
+    log.chmod(0o666)
     status = '/usr/bin/busybox sed \'s/.*"status": "\\([a-z]*\\)".*/\\1/\''
     script = f"echo $1 $({status}) >> {log}"
 
@@ -345,6 +347,8 @@ def test_hooks_run_in_order_with_the_state(nsrun: Nsrun, bundle: Bundle, tmp_pat
     bundle.spec["hooks"] = {kind: hook(kind) for kind in kinds}
     inside = [{"path": "/bin/sh", "args": ["sh", "-c", "echo startContainer > /tmp/hook"]}]
     bundle.spec["hooks"]["startContainer"] = inside
+    if user:
+        bundle.user_namespace()
     run(nsrun, bundle.sh("/bin/cat /tmp/hook"))
     assert [line.split() for line in log.read_text().splitlines()] == [
         ["prestart", "creating"],
@@ -356,11 +360,34 @@ def test_hooks_run_in_order_with_the_state(nsrun: Nsrun, bundle: Bundle, tmp_pat
     assert (bundle.rootfs / "tmp" / "hook").read_text() == "startContainer\n"
 
 
-def test_a_hook_that_fails_stops_the_creation(nsrun: Nsrun, bundle: Bundle) -> None:
+@USERS
+@pytest.mark.parametrize("kind", ["createRuntime", "createContainer"])
+def test_a_hook_that_fails_stops_the_creation(nsrun: Nsrun, bundle: Bundle, kind: str, user: bool) -> None:
     failing = {"path": "/bin/sh", "args": ["sh", "-c", "echo no good >&2; exit 4"]}
-    bundle.spec["hooks"] = {"createRuntime": [failing]}
+    bundle.spec["hooks"] = {kind: [failing]}
+    if user:
+        bundle.user_namespace()
     done = nsrun("run", "--bundle", bundle.sh("echo ran").write(), bundle.id, rc=1)
-    assert (done.stdout, done.stderr) == ("", "nsrun: hooks.createRuntime: /bin/sh: exited with 4: no good\n")
+    assert (done.stdout, done.stderr) == ("", f"nsrun: hooks.{kind}: /bin/sh: exited with 4: no good\n")
+
+
+@USERS
+def test_a_create_container_hook_is_in_the_namespaces_of_the_container(
+    nsrun: Nsrun, bundle: Bundle, user: bool
+) -> None:
+    """config.md: executed in the container namespace, its path found in the runtime's, before pivot_root."""
+    told = bundle.directory / "told"
+    told.touch()
+    told.chmod(0o666)
+    kinds = "pid net ipc uts cgroup user"
+    show = f"for n in {kinds}; do /usr/bin/busybox readlink /proc/self/ns/$n; done"
+    mounted = f"/usr/bin/busybox grep -c {bundle.rootfs}/proc /proc/self/mountinfo"
+    script = f"({show}; /usr/bin/busybox id -u; {mounted}) > {told}"
+    bundle.spec["hooks"] = {"createContainer": [{"path": "/bin/sh", "args": ["sh", "-c", script]}]}
+    if user:
+        bundle.user_namespace()
+    inside = run(nsrun, bundle.sh(show.replace("/usr", ""))).split()
+    assert told.read_text().split() == [*inside, "0", "1"]
 
 
 # terminals

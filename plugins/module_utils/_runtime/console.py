@@ -10,9 +10,10 @@ import os
 import stat
 import struct
 
-from .._kernel import mount, openat2
+from .._kernel import openat2
 from .._kernel.errors import KernelError
 from . import inroot
+from .mounting import Helped, Here, Placed
 
 # tty_ioctl(4), ioctl_tty(2)
 _TIOCSPTLCK = 0x40045431
@@ -56,17 +57,13 @@ def _check_ptmx(root_fd: int) -> None:
         raise KernelError(errno.ENOTTY, "open", "/" + _PTMX)
 
 
-def bind_console(root_fd: int, slave: int) -> None:
+def bind_console(hands: Here | Helped, root_fd: int, slave: int) -> None:
     """The terminal is also /dev/console, config-linux.md."""
-    tree = mount.open_tree(slave, b"")
+    target = inroot.file(root_fd, "/dev/console")
     try:
-        target = inroot.file(root_fd, "/dev/console")
-        try:
-            mount.move_mount(tree, b"", target, b"")
-        finally:
-            os.close(target)
+        hands.bind([Placed(slave, target, "/dev/console")])
     finally:
-        os.close(tree)
+        os.close(target)
 
 
 def take(slave: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from .._kernel import clone, files, process
 from .._kernel.errors import KernelError
-from . import cgroups, clock, resources, seccomp_filter, spec, state
+from . import cgroups, clock, mounting, resources, seccomp_filter, spec, state
 from . import init as init_
 from .channel import Channel
 from .errors import BundleError, RuntimeFailure
@@ -126,6 +126,9 @@ def _plan(
     document.update(bundle=bundle, annotations=dict(wanted.annotations))
     prepared = prepare(wanted)
     stack.callback(prepared.close)
+    helper = mounting.begin(wanted, prepared.root_tree) if wanted.namespace("user") else None
+    if helper is not None:
+        stack.callback(helper.end)
     return init_.Plan(
         spec=wanted,
         process=_process_of(wanted),
@@ -141,6 +144,7 @@ def _plan(
         stdio=request.stdio,
         parent_pidfd=opened(process.pidfd_open(os.getpid())) if request.die_with_parent else None,
         preserve_fds=request.preserve_fds,
+        helper=helper,
         state=document,
     )
 

@@ -15,6 +15,7 @@ from .._kernel import mount
 from .._kernel.errors import KernelError
 from . import inroot
 from .errors import RuntimeFailure
+from .mounting import Helped, Here, Placed
 from .spec import Device, Spec
 
 _CHARACTER = [("null", 3), ("zero", 5), ("full", 7), ("random", 8), ("urandom", 9)]
@@ -33,18 +34,19 @@ SYMLINKS = {
 _KINDS = {"c": stat.S_IFCHR, "b": stat.S_IFBLK, "p": stat.S_IFIFO}
 
 
-def populate(root_fd: int, spec: Spec) -> None:
+def populate(hands: Here | Helped, root_fd: int, spec: Spec) -> None:
     """Default devices, those of linux.devices, symlinks. A /dev that is the host's own (bind) is left alone."""
     if any(entry.destination == "/dev" and entry.bind for entry in spec.mounts):
         return
-    bind = spec.namespace("user") is not None
     given = {device.path for device in spec.devices} | {entry.destination for entry in spec.mounts}
-    for device in (*(d for d in DEFAULT if d.path not in given), *spec.devices):
-        # In a user namespace mknod(2) is not allowed, whoever asks.
-        if bind and device.kind != "p":
-            _bind(root_fd, device)
-        else:
+    wanted = (*(d for d in DEFAULT if d.path not in given), *spec.devices)
+    # In a user namespace mknod(2) is not allowed, whoever asks.
+    shown = [d for d in wanted if d.kind != "p"] if spec.namespace("user") is not None else []
+    for device in wanted:
+        if device not in shown:
             _make(root_fd, device)
+    with contextlib.ExitStack() as stack:
+        hands.attach([_shown(stack, root_fd, device) for device in shown])
     for path, target in SYMLINKS.items():
         _symlink(root_fd, path, target)
 
@@ -65,24 +67,20 @@ def _make(root_fd: int, device: Device) -> None:
         os.close(parent)
 
 
-def _bind(root_fd: int, device: Device) -> None:
-    """Show the host's node of the same path. As the host's root did not open it, it must be reachable by all."""
+def _shown(stack: contextlib.ExitStack, root_fd: int, device: Device) -> Placed:
+    """The host's node of the same path. As the host's root did not open it, it must be reachable by all."""
     tree = mount.open_tree(mount.AT_FDCWD, device.path)
-    try:
-        found = os.fstat(tree)
-        same = (stat.S_IFMT(found.st_mode), os.major(found.st_rdev), os.minor(found.st_rdev))
-        if same != (_KINDS[device.kind], device.major, device.minor):
-            raise RuntimeFailure(
-                f"{device.path} on the host is not device {device.kind} {device.major}:{device.minor}, and in a user "
-                "namespace a device can only be the host's own of the same path"
-            )
-        target = inroot.file(root_fd, device.path)
-        try:
-            mount.move_mount(tree, b"", target, b"")
-        finally:
-            os.close(target)
-    finally:
-        os.close(tree)
+    stack.callback(os.close, tree)
+    found = os.fstat(tree)
+    same = (stat.S_IFMT(found.st_mode), os.major(found.st_rdev), os.minor(found.st_rdev))
+    if same != (_KINDS[device.kind], device.major, device.minor):
+        raise RuntimeFailure(
+            f"{device.path} on the host is not device {device.kind} {device.major}:{device.minor}, and in a user "
+            "namespace a device can only be the host's own of the same path"
+        )
+    target = inroot.file(root_fd, device.path)
+    stack.callback(os.close, target)
+    return Placed(tree, target, device.path)
 
 
 def _symlink(root_fd: int, path: str, target: str) -> None:

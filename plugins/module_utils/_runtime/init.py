@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from .._kernel import clone, libc
 from .._kernel import process as process_
 from .._kernel.errors import KernelError
-from . import credentials, descriptors, devices, masking, rootfs
+from . import credentials, descriptors, devices, masking, mounting, rootfs
 from .channel import Channel
 from .errors import RuntimeFailure
 from .prepare import Prepared
@@ -43,6 +43,7 @@ class Plan(NamedTuple):
     stdio: tuple[int, int, int] | None
     parent_pidfd: int | None
     preserve_fds: tuple[int, ...]
+    helper: mounting.Helper | None
     state: dict[str, Any]
 
     def until_exec(self, channel: Channel) -> tuple[int, ...]:
@@ -52,7 +53,8 @@ class Plan(NamedTuple):
     def for_setup(self, channel: Channel) -> tuple[int, ...]:
         """Those, and what is mounted, joined to and handed over while the container is made."""
         prepared = self.prepared
-        mounts = (prepared.root_tree, *prepared.binds.values())
+        helper = self.helper.fileno() if self.helper else None
+        mounts = (prepared.root_tree, *prepared.binds.values(), helper)
         return (*self.until_exec(channel), *descriptors.given(*mounts, self.console_fd, *(self.stdio or ())))
 
 
@@ -142,23 +144,24 @@ def init(plan: Plan, channel: Channel) -> None:
         from .._kernel import loopback
 
         loopback.interface_up("lo")
-    root_fd = rootfs.attach_root(spec, plan.prepared)
-    in_user_namespace = spec.namespace("user") is not None
-    if in_user_namespace:
+    root_fd = plan.prepared.root_tree
+    hands = mounting.Here(spec, root_fd) if plan.helper is None else mounting.Helped(plan.helper.handle)
+    hands.attach_root()
+    if spec.namespace("user") is not None:
         credentials.become_root_of_user_namespace()
     if spec.has_new("cgroup"):
         clone.unshare(clone.CLONE_NEWCGROUP)
-    views = rootfs.mount_all(root_fd, spec, plan.prepared, plan.cgroup_path)
-    devices.populate(root_fd, spec)
-    slave = _console(root_fd, plan)
+    views = rootfs.mount_all(hands, spec, plan.prepared, plan.cgroup_path)
+    devices.populate(hands, root_fd, spec)
+    slave = _console(hands, root_fd, plan)
     _sysctls(spec)
     rootfs.make_cwd(root_fd, plan.process.cwd)
     hooks = _hooks(spec)
     if hooks:
-        hooks.run("createContainer", spec.hooks["createContainer"], plan.state)
-    masking.hide(root_fd, spec, views)
-    rootfs.pivot(root_fd)
-    rootfs.finish(root_fd, spec)
+        hands.hooks(plan.state)
+    masking.hide(hands, root_fd, spec, views)
+    hands.enter()
+    rootfs.finish(spec)
     for fd in (root_fd, *views.values()):
         os.close(fd)
     if spec.personality is not None:
@@ -173,7 +176,7 @@ def _names(spec: Spec) -> None:
             libc.call(call, raw, len(raw), path=raw)
 
 
-def _console(root_fd: int, plan: Plan) -> int | None:
+def _console(hands: mounting.Here | mounting.Helped, root_fd: int, plan: Plan) -> int | None:
     if not plan.process.terminal:
         return None
     from . import console
@@ -181,7 +184,7 @@ def _console(root_fd: int, plan: Plan) -> int | None:
     if plan.console_fd is None:
         raise RuntimeFailure("process.terminal: a terminal is asked for and there is nobody to give it to")
     master, slave = console.open_pair(root_fd, plan.process.console_size)
-    console.bind_console(root_fd, slave)
+    console.bind_console(hands, root_fd, slave)
     console.send(plan.console_fd, master)
     os.close(master)
     os.close(plan.console_fd)

@@ -10,38 +10,51 @@ image cannot make us mask something else instead.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from .._kernel import mount, openat2
 from .._kernel.errors import KernelError
 from . import inroot
+from .mounting import Helped, Here, Placed
 from .spec import Spec
 
 _STRICT = mount.MOUNT_ATTR_RDONLY | mount.MOUNT_ATTR_NOSUID | mount.MOUNT_ATTR_NOEXEC
 
 
-def hide(root_fd: int, spec: Spec, kernel_views: Mapping[str, int]) -> None:
+def hide(hands: Here | Helped, root_fd: int, spec: Spec, kernel_views: Mapping[str, int]) -> None:
     """Make readonly_paths read-only, then put something empty over masked_paths; missing ones are fine."""
-    for path in spec.readonly_paths:
-        _with(root_fd, path, kernel_views, _make_readonly)
-    for path in spec.masked_paths:
-        _with(root_fd, path, kernel_views, _mask)
+    with contextlib.ExitStack() as stack:
+        places = _found(stack, root_fd, spec.readonly_paths, kernel_views)
+        shown = [Placed(fd, fd, path) for path, fd in places.items()]
+        hands.bind(shown, mount.MOUNT_ATTR_RDONLY, recursive=True)
+        places = _found(stack, root_fd, spec.masked_paths, kernel_views)
+        empty = [Placed(_opened(stack, _empty(fd)), fd, path) for path, fd in places.items()]
+        hands.attach(empty)
 
 
-def _with(root_fd: int, path: str, kernel_views: Mapping[str, int], action: object) -> None:
-    fd = _find(root_fd, path, kernel_views)
-    if fd is None:
-        return
-    try:
-        action(fd)  # type: ignore[operator]
-    except KernelError as error:
-        error.path = path
-        raise
-    finally:
-        os.close(fd)
+def _opened(stack: contextlib.ExitStack, fd: int) -> int:
+    stack.callback(os.close, fd)
+    return fd
+
+
+def _found(
+    stack: contextlib.ExitStack, root_fd: int, paths: Iterable[str], kernel_views: Mapping[str, int]
+) -> dict[str, int]:
+    """Those of the paths that there are, opened."""
+    places = {}
+    for path in paths:
+        try:
+            fd = _find(root_fd, path, kernel_views)
+        except KernelError as error:
+            error.path = path
+            raise
+        if fd is not None:
+            places[path] = _opened(stack, fd)
+    return places
 
 
 def _find(root_fd: int, path: str, kernel_views: Mapping[str, int]) -> int | None:
@@ -57,31 +70,18 @@ def _find(root_fd: int, path: str, kernel_views: Mapping[str, int]) -> int | Non
     return inroot.find(root_fd, path)
 
 
-def _make_readonly(fd: int) -> None:
-    tree = mount.open_tree(fd, b"", recursive=True)
-    try:
-        mount.mount_setattr(tree, b"", mount.MOUNT_ATTR_RDONLY, recursive=True)
-        mount.move_mount(tree, b"", fd, b"")
-    finally:
-        os.close(tree)
-
-
-def _mask(fd: int) -> None:
-    """A directory gets an empty read-only tmpfs, anything else the host's own /dev/null (never the image's)."""
-    if stat.S_ISDIR(os.fstat(fd).st_mode):
-        fs_fd = mount.fsopen("tmpfs")
-        try:
-            for key, value in (("source", "tmpfs"), ("size", "4k"), ("mode", "555"), ("nr_inodes", "1")):
-                mount.fsconfig_set_string(fs_fd, key, value)
-            mount.fsconfig_create(fs_fd)
-            tree = mount.fsmount(fs_fd, _STRICT | mount.MOUNT_ATTR_NODEV)
-        finally:
-            os.close(fs_fd)
-    else:
+def _empty(place: int) -> int:
+    """For a directory an empty read-only tmpfs, for anything else the host's own /dev/null (never the image's)."""
+    if not stat.S_ISDIR(os.fstat(place).st_mode):
         tree = mount.open_tree(mount.AT_FDCWD, "/dev/null")
         # Not nodev: opening it shall show an empty file.
         mount.mount_setattr(tree, b"", _STRICT)
+        return tree
+    fs_fd = mount.fsopen("tmpfs")
     try:
-        mount.move_mount(tree, b"", fd, b"")
+        for key, value in (("source", "tmpfs"), ("size", "4k"), ("mode", "555"), ("nr_inodes", "1")):
+            mount.fsconfig_set_string(fs_fd, key, value)
+        mount.fsconfig_create(fs_fd)
+        return mount.fsmount(fs_fd, _STRICT | mount.MOUNT_ATTR_NODEV)
     finally:
-        os.close(tree)
+        os.close(fs_fd)

@@ -68,6 +68,9 @@ def _root_tree(spec: Spec) -> int:
     followed = spec.rootfs_propagation in ("slave", "rslave", "shared", "rshared")
     try:
         mount.mount_setattr(fd, b"", propagation=mount.MS_SLAVE if followed else mount.MS_PRIVATE, recursive=True)
+        if spec.namespace("user") is not None:
+            # A device node of an image is nothing but a name: what a container has of devices is mounted on its /dev.
+            mount.mount_setattr(fd, b"", mount.MOUNT_ATTR_NODEV, recursive=True)
     except KernelError as error:
         os.close(fd)
         error.hint = "nsrun needs Linux 5.12: take another runtime (crun, runc)" if error.errno == errno.ENOSYS else ""

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The container's own view of files: everything is mounted into its root, and the root becomes the only one.
+"""The container's own view of files: everything that is mounted into its root. config.md (Mounts), config-linux.md.
 
-Runs in the process that becomes init, in its new mount namespace. config.md (Mounts), config-linux.md.
+Runs in the process that becomes init; who attaches what it makes: mounting.py.
 """
 
 from __future__ import annotations
@@ -17,26 +17,16 @@ from .._kernel.errors import KernelError
 from . import inroot
 from .errors import RuntimeFailure
 from .mount_entry import MountEntry
+from .mounting import Helped, Here, Placed
 from .prepare import Prepared, apply_attributes
 from .spec import Spec
 
 _PROC, _SYS = "/proc", "/sys"
 
 
-def attach_root(spec: Spec, prepared: Prepared) -> int:
-    """Attach the detached root in this mount namespace; returns its descriptor. As the host's root still."""
-    kind = "slave" if spec.rootfs_propagation in ("slave", "rslave", "shared", "rshared") else "private"
-    mount.set_propagation("/", kind, recursive=True)
-    target = openat2.openat2(mount.AT_FDCWD, spec.rootfs, os.O_PATH | os.O_DIRECTORY, resolve=0)
-    try:
-        mount.move_mount(prepared.root_tree, b"", target, b"")
-    finally:
-        os.close(target)
-    return prepared.root_tree
-
-
-def mount_all(root_fd: int, spec: Spec, prepared: Prepared, own_cgroup: str | None) -> dict[str, int]:
+def mount_all(hands: Here | Helped, spec: Spec, prepared: Prepared, own_cgroup: str | None) -> dict[str, int]:
     """Every entry of ``mounts``, in order; returns descriptors of procfs and sysfs by where they are mounted."""
+    root_fd = prepared.root_tree
     seen: dict[str, int] = {}
     for index, entry in enumerate(spec.mounts):
         try:
@@ -47,7 +37,7 @@ def mount_all(root_fd: int, spec: Spec, prepared: Prepared, own_cgroup: str | No
                 fd = _file_system(entry, spec, own_cgroup)
                 target = _target(root_fd, entry, True)
             try:
-                mount.move_mount(fd, b"", target, b"")
+                hands.attach([Placed(fd, target, entry.destination)])
             finally:
                 os.close(target)
         except KernelError as error:
@@ -125,20 +115,9 @@ def make_cwd(root_fd: int, cwd: str) -> None:
             raise
 
 
-def pivot(root_fd: int) -> None:
-    """The attached root becomes "/", and the old one is gone from this namespace. pivot_root(2), NOTES."""
-    os.fchdir(root_fd)
-    mount.pivot_root(".", ".")
-    # Now the old root is stacked on the new one, and "." is the old one's place.
-    mount.umount2(".", mount.MNT_DETACH)
-    os.chdir("/")
-
-
-def finish(root_fd: int, spec: Spec) -> None:
-    """What must come last: the root's own propagation, and read-only."""
+def finish(spec: Spec) -> None:
+    """What must come last: the root's own propagation."""
     word = spec.rootfs_propagation
     if word and word not in ("slave", "rslave"):
         recursive, kind = word not in mount.PROPAGATION, word if word in mount.PROPAGATION else word[1:]
-        mount.mount_setattr(root_fd, b"", propagation=mount.PROPAGATION[kind], recursive=recursive)
-    if spec.readonly:
-        mount.mount_setattr(root_fd, b"", mount.MOUNT_ATTR_RDONLY)
+        mount.set_propagation("/", kind, recursive)
