@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,116 @@ def test_recursive_attributes_reach_the_mounts_below(nsrun: Nsrun, bundle: Bundl
         script = "echo > /data/x && echo no; (echo > /data/inner/x) 2> /dev/null && echo yes || echo no"
         assert run(nsrun, bundle.sh(script)).split() == [wanted] if option == "ro" else ["no", "no"]
     subprocess.run(["umount", str(outer / "inner")], check=True)
+
+
+#: Each word about a mount's attributes: what mountinfo then shows, and what not.
+SHOWN = {
+    "ro": ("ro", ""),
+    "rw": ("", "ro"),
+    "nosuid": ("nosuid", ""),
+    "suid": ("", "nosuid"),
+    "nodev": ("nodev", ""),
+    "dev": ("", "nodev"),
+    "noexec": ("noexec", ""),
+    "exec": ("", "noexec"),
+    "nosymfollow": ("nosymfollow", ""),
+    "symfollow": ("", "nosymfollow"),
+    "nodiratime": ("nodiratime", ""),
+    "diratime": ("", "nodiratime"),
+    "relatime": ("relatime", "noatime"),
+    "norelatime": ("", "relatime noatime"),
+    "strictatime": ("", "relatime noatime"),
+    "nostrictatime": ("relatime", "noatime"),
+    "noatime": ("noatime", "relatime"),
+    "atime": ("relatime", "noatime"),
+}
+#: Words of a propagation, given a source that is shared: what begins the optional fields.
+SPREAD = {"private": "", "slave": "master:", "shared": "shared:", "unbindable": "unbindable"}
+
+
+def listed(text: str) -> dict[str, tuple[set[str], str, set[str]]]:
+    """mountinfo by target: its own options, the optional fields, the file system's options."""
+    lines = [line.split() for line in text.splitlines()]
+    return {f[4]: (set(f[5].split(",")), " ".join(f[6 : f.index("-")]), set(f[-1].split(","))) for f in lines}
+
+
+def as_said(options: set[str], word: str) -> bool:
+    present, absent = SHOWN[word]
+    return set(present.split()) <= options and not options & set(absent.split())
+
+
+@pytest.fixture
+def sources(bundle: Bundle) -> Iterator[dict[bool, Path]]:
+    """Two trees of two mounts: one with every attribute (True), one with none, shared."""
+    made = {}
+    strict = "ro,nosuid,nodev,noexec,noatime,nodiratime,nosymfollow"
+    for full in (True, False):
+        made[full] = bundle.directory / f"source-{full}"
+        for place in (made[full], made[full] / "below"):
+            place.mkdir()
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "strictatime", "s", str(place)], check=True)
+        for place in (made[full] / "below", made[full]):
+            how = ["-o", f"remount,bind,{strict}"] if full else ["--make-shared"]
+            subprocess.run(["mount", *how, str(place)], check=True)
+    yield made
+    for place in made.values():
+        subprocess.run(["umount", "-R", str(place)], check=True)
+
+
+@USERS
+def test_every_word_of_a_bind_mount_is_what_the_kernel_then_shows(
+    nsrun: Nsrun, bundle: Bundle, sources: dict[bool, Path], user: bool
+) -> None:
+    """A word is refused or kept; and where two contradict each other the later one holds, recursive or not."""
+    if user:
+        bundle.user_namespace()
+    cases = {word: [word] for word in SHOWN} | {"r" + word: ["r" + word] for word in SHOWN}
+    cases |= {"rnodev-dev": ["rnodev", "dev"], "dev-rnodev": ["dev", "rnodev"], "defaults-ro": ["defaults", "ro"]}
+    for name, words in cases.items():
+        source = sources[words[-1].lstrip("r").startswith(("w", "suid", "dev", "exec", "sym", "dir", "at", "elat"))]
+        bundle.spec["mounts"].append(
+            {"destination": f"/w/{name}", "type": "bind", "source": str(source), "options": ["rbind", *words]}
+        )
+    for word in SPREAD:
+        if not (user and word == "shared"):
+            options = ["rbind", word]
+            entry = {"destination": f"/p/{word}", "type": "bind", "source": str(sources[False]), "options": options}
+            bundle.spec["mounts"].append(entry)
+    shown = listed(run(nsrun, bundle.sh("/bin/cat /proc/self/mountinfo")))
+    for word in SHOWN:
+        assert as_said(shown[f"/w/{word}"][0], word), word
+        assert as_said(shown[f"/w/r{word}"][0], word), "r" + word
+        assert as_said(shown[f"/w/r{word}/below"][0], word), "r" + word
+    for word in ("ro", "nodev", "noexec", "nosuid"):
+        assert word not in shown[f"/w/{word}/below"][0]
+    assert "nodev" not in shown["/w/rnodev-dev"][0] and "nodev" in shown["/w/rnodev-dev/below"][0]
+    assert "nodev" in shown["/w/dev-rnodev"][0] and "nodev" in shown["/w/dev-rnodev/below"][0]
+    for word, field in SPREAD.items():
+        if not (user and word == "shared"):
+            assert shown[f"/p/{word}"][1].startswith(field) and bool(field) == bool(shown[f"/p/{word}"][1]), word
+    known = json.loads(nsrun("features").stdout)["mountOptions"]
+    both = {*SHOWN, *SPREAD, *("r" + word for word in (*SHOWN, *SPREAD))}
+    assert set(known) - both == {"bind", "rbind", "idmap", "ridmap"}
+
+
+@USERS
+def test_every_word_of_a_new_file_system_is_what_the_kernel_then_shows(
+    nsrun: Nsrun, bundle: Bundle, user: bool
+) -> None:
+    if user:
+        bundle.user_namespace()
+    own = {"size=64k", "nr_inodes=9", "mode=700", "uid=5", "gid=6", "sync", "dirsync", "lazytime"}
+    for word in (*SHOWN, *own):
+        if not (user and word == "dev"):
+            entry = {"destination": f"/w/{word}", "type": "tmpfs", "source": "t", "options": ["nodev", word]}
+            bundle.spec["mounts"].append(entry)
+    shown = listed(run(nsrun, bundle.sh("/bin/cat /proc/self/mountinfo")))
+    for word in SHOWN:
+        if not (user and word == "dev"):
+            assert as_said(shown[f"/w/{word}"][0], word), word
+    ids = {"uid=5": f"uid={HOST_ID + 5}", "gid=6": f"gid={HOST_ID + 6}"} if user else {}
+    for word in own:
+        assert ids.get(word, word) in shown[f"/w/{word}"][2] or word in shown[f"/w/{word}"][2], word
 
 
 def test_an_idmapped_volume_belongs_to_the_containers_root(nsrun: Nsrun, bundle: Bundle, tmp_path: Path) -> None:
@@ -281,11 +393,29 @@ def test_the_old_root_cannot_be_reached(nsrun: Nsrun, bundle: Bundle) -> None:
         ({"destination": "/x", "options": ["bind", "size=1"], "source": "/run"}, "mounts[7].options: 'size=1': is not"),
         ({"destination": "/x", "type": "tmpfs", "options": ["tmpcopyup"]}, "mounts[7].options: 'tmpcopyup': is not"),
         ({"destination": "/x", "type": "tmpfs", "options": ["size=wrong"]}, "mounts[7] (tmpfs on /x): fsconfig"),
+        ({"destination": "/x", "type": "tmpfs", "options": ["nofail"]}, "mounts[7].options: 'nofail': is for mount(8)"),
+        ({"destination": "/x", "type": "bind", "options": ["sync"], "source": "/run"}, "mounts[7].options: 'sync': is"),
     ],
-    ids=["relative", "unknown-type", "no-source", "bind-data", "unsupported", "bad-option"],
+    ids=["relative", "unknown-type", "no-source", "bind-data", "unsupported", "bad-option", "fstab", "sync-of-a-bind"],
 )
 def test_bad_mounts_are_named(nsrun: Nsrun, bundle: Bundle, mount: dict[str, object], message: str) -> None:
     bundle.spec["mounts"].append(mount)
     done = nsrun("run", "--bundle", bundle.write(), bundle.id, rc=1)
     assert done.stderr.startswith("nsrun: " + message), done.stderr
     assert os.listdir(bundle.rootfs) != [] and not nsrun.root.exists()
+
+
+@pytest.mark.parametrize(
+    ("mount", "message"),
+    [
+        ({"type": "tmpfs", "options": ["dev"]}, "'dev': device nodes of a file system that a user namespace mounts"),
+        ({"type": "bind", "source": "/run", "options": ["rshared"]}, "'rshared': no mount made in a user namespace"),
+    ],
+)
+def test_what_the_kernel_does_not_do_for_a_user_namespace_is_refused(
+    nsrun: Nsrun, bundle: Bundle, mount: dict[str, object], message: str
+) -> None:
+    bundle.user_namespace()
+    bundle.spec["mounts"].append({"destination": "/x", **mount})
+    done = nsrun("run", "--bundle", bundle.write(), bundle.id, rc=1)
+    assert done.stderr.startswith("nsrun: mounts[7].options: " + message), done.stderr

@@ -35,12 +35,21 @@ _ATTRIBUTES = {
     "noatime": (mount.MOUNT_ATTR_NOATIME, mount.MOUNT_ATTR__ATIME),
     "atime": (mount.MOUNT_ATTR_RELATIME, mount.MOUNT_ATTR__ATIME),
 }
-_WITHOUT_EFFECT = ("defaults", "async", "noauto", "auto", "nofail", "noiversion", "loud")
-_UNSUPPORTED = ("remount", "sync", "dirsync", "mand", "nomand", "lazytime", "iversion", "silent", "tmpcopyup", "user")
+_WITHOUT_EFFECT = ("defaults",)
+_OF_FSTAB = "is for mount(8) and fstab, and means nothing here; leave it out"
+#: What this runtime cannot honour, and why.
+_REFUSED = {
+    **dict.fromkeys(("auto", "noauto", "nofail", "user", "nouser", "users", "owner", "group", "_netdev"), _OF_FSTAB),
+    "remount": "changes a mount that is there; each container's are new",
+    "mand": "means nothing since Linux 5.15, which has no mandatory locks",
+    "tmpcopyup": "is not supported by this runtime: a volume of ns_container begins with what the image has there",
+    **dict.fromkeys(("silent", "loud", "iversion", "noiversion"), "cannot be set by the mount API; leave it out"),
+}
 
 
 class MountEntry(NamedTuple):
-    """What to mount. ``bind`` is "", bind or rbind; the attribute pairs are (set, clear), rattributes the recursive.
+    """What to mount. ``bind`` is "", bind or rbind. ``attributes`` are (set, clear) of the mount itself, by all words
+    in their order; ``rattributes`` are those of the mounts below it, by recursive words (rro) only.
 
     ``propagation`` is a name as mount_namespaces(7) has it, recursive ones with an r before it. ``idmap`` is "",
     idmap or ridmap, ``mapping`` its own (host ID, size) instead of the user namespace's. ``data`` is what goes to the
@@ -79,7 +88,8 @@ def parse_mount(prop: str, value: Any, bundle: str) -> MountEntry:
     source = entry.get("source") or kind
     if bind:
         if words.data:
-            raise BundleError(f"{prop}.options", words.data[0], "is not a mount option for a bind mount")
+            message = "is not a mount option for a bind mount: options of a file system are set where that is mounted"
+            raise BundleError(f"{prop}.options", words.data[0], message)
         source = os.path.join(bundle, text(f"{prop}.source", entry.get("source")))
     return MountEntry(
         prop=prop,
@@ -129,9 +139,10 @@ class _Words:
         elif word in _ATTRIBUTES:
             self.attributes = _combine(self.attributes, _ATTRIBUTES[word])
         elif word[:1] == "r" and word[1:] in _ATTRIBUTES:
+            self.attributes = _combine(self.attributes, _ATTRIBUTES[word[1:]])
             self.rattributes = _combine(self.rattributes, _ATTRIBUTES[word[1:]])
-        elif word in _UNSUPPORTED:
-            raise BundleError(self.prop, word, "is not supported by this runtime yet")
+        elif word in _REFUSED:
+            raise BundleError(self.prop, word, _REFUSED[word])
         elif word not in _WITHOUT_EFFECT:
             self.data.append(word)
 

@@ -100,7 +100,7 @@ def apply_attributes(fd: int, entry: MountEntry) -> None:
     word = entry.propagation or ("rprivate" if entry.bind else "private")
     recursive, kind = word not in mount.PROPAGATION, word if word in mount.PROPAGATION else word[1:]
     mount.mount_setattr(fd, b"", propagation=mount.PROPAGATION[kind], recursive=recursive)
-    for pair, below in ((entry.attributes, False), (entry.rattributes, True)):
+    for pair, below in ((entry.rattributes, True), (entry.attributes, False)):
         if any(pair):
             mount.mount_setattr(fd, b"", *pair, recursive=below)
 

@@ -84,7 +84,7 @@ def _file_system(entry: MountEntry, spec: Spec, own_cgroup: str | None) -> int:
             else:
                 mount.fsconfig_set_flag(fs_fd, key)
         mount.fsconfig_create(fs_fd)
-        fd = mount.fsmount(fs_fd, entry.attributes[0] | entry.rattributes[0])
+        fd = mount.fsmount(fs_fd, entry.attributes[0])
     finally:
         os.close(fs_fd)
     if entry.propagation:
@@ -116,8 +116,20 @@ def make_cwd(root_fd: int, cwd: str) -> None:
 
 
 def finish(spec: Spec) -> None:
-    """What must come last: the root's own propagation."""
+    """What must come last: the root's own propagation, and what a copy of mounts does not keep (mounting.py)."""
+    root_fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     word = spec.rootfs_propagation
     if word and word not in ("slave", "rslave"):
-        recursive, kind = word not in mount.PROPAGATION, word if word in mount.PROPAGATION else word[1:]
-        mount.set_propagation("/", kind, recursive)
+        _spread(root_fd, word)
+    for entry in spec.mounts:
+        if entry.propagation in ("unbindable", "runbindable"):
+            place = inroot.find(root_fd, entry.destination)
+            if place is not None:
+                _spread(place, entry.propagation)
+                os.close(place)
+    os.close(root_fd)
+
+
+def _spread(place: int, word: str) -> None:
+    recursive, kind = word not in mount.PROPAGATION, word if word in mount.PROPAGATION else word[1:]
+    mount.mount_setattr(place, b"", propagation=mount.PROPAGATION[kind], recursive=recursive)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._kernel.mount import MOUNT_ATTR_NODEV
 from .errors import BundleError
 
 if TYPE_CHECKING:
+    from .mount_entry import MountEntry
     from .spec import Spec
 
 #: Parameters that belong to an IPC namespace, namespaces(7); sysctl names with dots.
@@ -34,6 +36,9 @@ def check(spec: Spec) -> None:
         raise BundleError("linux.timeOffsets", dict(spec.time_offsets), "needs a new time namespace")
     for name in spec.sysctl:
         _check_sysctl(spec, name)
+    if spec.namespace("user") is not None:
+        for entry in spec.mounts:
+            _check_mount(entry)
 
 
 def _check_user_namespace(spec: Spec) -> None:
@@ -43,6 +48,17 @@ def _check_user_namespace(spec: Spec) -> None:
             raise BundleError("linux.uidMappings", [], "a new user namespace needs uidMappings and gidMappings")
     elif maps and spec.namespace("user") is None:
         raise BundleError("linux.uidMappings", list(maps), "needs a user namespace")
+
+
+def _check_mount(entry: MountEntry) -> None:
+    """What the kernel does not do for a user namespace, mount_namespaces(7)."""
+    prop = f"{entry.prop}.options"
+    if entry.propagation in ("shared", "rshared"):
+        message = "no mount made in a user namespace reaches the host; use rslave for the host's to arrive"
+        raise BundleError(prop, entry.propagation, message)
+    if not entry.bind and entry.attributes[1] & MOUNT_ATTR_NODEV:
+        message = "device nodes of a file system that a user namespace mounts never work; bind the device instead"
+        raise BundleError(prop, "dev", message)
 
 
 def _check_sysctl(spec: Spec, name: str) -> None:
