@@ -468,3 +468,65 @@ def test_the_root_of_a_user_namespace_cannot_undo_its_mounts(
     done = nsrun("run", "--bundle", given.sh(f"{script} echo escaped").write(), given.id, rc=None)
     assert done.stdout.endswith("escaped\n") is not guarded, (done.stdout, done.stderr)
     assert not guarded or re.search(said, done.stderr), done.stderr
+
+
+# Devices where nothing but the cgroup's program stands between the container and the host.
+
+
+@pytest.fixture
+def minor() -> int:
+    """Of a device that opens without doing anything, and that no container has: tun, fuse or loop-control."""
+    lines = [line.split() for line in Path("/proc/misc").read_text().splitlines()]
+    numbers = {name: int(number) for number, name in lines}
+    return next(numbers[name] for name in ("tun", "fuse", "loop-control") if name in numbers)
+
+
+@GUARDED
+def test_a_device_node_that_the_container_makes_does_not_open(
+    nsrun: Nsrun, bundle: Bundle, altered: Callable[[str], None], minor: int, guarded: bool
+) -> None:
+    """CAP_MKNOD without a user namespace: with cgroup v1 the device controller stood there."""
+    may_mount(bundle)
+    if not guarded:
+        altered("from barekernel._kernel import cgroup_devices\ncgroup_devices.restrict = lambda cgroup, code: None\n")
+    script = f"/bin/busybox mknod /dev/made c 10 {minor} && : < /dev/made && echo escaped"
+    done = nsrun("run", "--bundle", bundle.sh(script).write(), bundle.id, rc=None)
+    assert (done.stdout == "escaped\n") is not guarded, done.stderr
+    assert not guarded or "/dev/made: Operation not permitted" in done.stderr
+
+
+def test_a_process_that_joins_is_held_to_the_same_devices(nsrun: Nsrun, bundle: Bundle, minor: int) -> None:
+    may_mount(bundle)
+    nsrun.detach(bundle.sh("exec sleep 1000"))
+    script = f"/bin/busybox mknod /dev/made c 10 {minor} && : < /dev/null && : < /dev/made"
+    done = nsrun("exec", bundle.id, "/bin/sh", "-c", script, rc=None)
+    assert "/dev/made: Operation not permitted" in done.stderr and "null" not in done.stderr
+    nsrun("delete", "--force", bundle.id)
+
+
+@USERS
+def test_devices_that_are_given_open(nsrun: Nsrun, bundle: Bundle, minor: int, user: bool) -> None:
+    """By linux.devices, by a bind mount of the node, and by rules; and rules take them away again."""
+    source = bundle.directory / "node"
+    os.mknod(source, stat.S_IFCHR | 0o666, os.makedev(10, minor))
+    source.chmod(0o666)
+    if user:
+        bundle.user_namespace()
+    node = {"path": "/dev/given", "type": "c", "major": 10, "minor": minor}
+    bound = {"destination": "/dev/given", "type": "bind", "source": str(source), "options": ["bind"]}
+    rule = {"allow": True, "type": "c", "major": 10, "minor": minor, "access": "r"}
+    linux, mounts = bundle.spec["linux"], bundle.spec["mounts"]
+    for devices, more, rules, opened in (
+        ([node], [], [], True),
+        ([], [bound], [], True),
+        ([node], [], [{"allow": False}], False),
+        ([node], [], [{"allow": False}, rule], True),
+        ([], [bound], [rule, {**rule, "allow": False}], False),
+    ):
+        if user and devices:
+            continue  # in a user namespace only the host's own of the same path can be given
+        linux.update(devices=devices, resources={"devices": rules})
+        bundle.spec["mounts"] = [*mounts, *more]
+        script = ": < /dev/given && echo opened"
+        done = nsrun("run", "--bundle", bundle.sh(script).write(), bundle.id, rc=None)
+        assert (done.stdout == "opened\n") is opened, (devices, more, rules, done.stderr)

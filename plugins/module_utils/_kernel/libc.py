@@ -31,8 +31,24 @@ NR_mount_setattr = 442
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
 _PER_MACHINE = {
-    "x86_64": {"pivot_root": 155, "setns": 308, "seccomp": 317, "keyctl": 250, "rt_sigaction": 13, "renameat2": 316},
-    "aarch64": {"pivot_root": 41, "setns": 268, "seccomp": 277, "keyctl": 219, "rt_sigaction": 134, "renameat2": 276},
+    "x86_64": {
+        "pivot_root": 155,
+        "setns": 308,
+        "seccomp": 317,
+        "keyctl": 250,
+        "rt_sigaction": 13,
+        "renameat2": 316,
+        "bpf": 321,
+    },
+    "aarch64": {
+        "pivot_root": 41,
+        "setns": 268,
+        "seccomp": 277,
+        "keyctl": 219,
+        "rt_sigaction": 134,
+        "renameat2": 276,
+        "bpf": 280,
+    },
 }
 
 

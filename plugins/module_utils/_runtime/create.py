@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from .._kernel import clone, files, process
 from .._kernel.errors import KernelError
-from . import cgroups, clock, mounting, resources, seccomp_filter, spec, state
+from . import cgroups, clock, device_rules, mounting, resources, seccomp_filter, spec, state
 from . import init as init_
 from .channel import Channel
 from .errors import BundleError, RuntimeFailure
@@ -49,10 +49,12 @@ def create(request: Request) -> Container:
     wanted = request.spec or spec.load(bundle)
     _process_of(wanted)
     written = resources.control_files(wanted.resources)
+    ruled = device_rules.given(wanted.resources)
     program = seccomp_filter.program(wanted.seccomp) if wanted.seccomp else None
     cgroup_path = request.cgroup or cgroups.path_for(wanted.cgroups_path, request.id)
-    if cgroup_path is None and written:
-        raise BundleError("linux.resources", sorted(written), "no cgroup2 file system is mounted on this host")
+    if cgroup_path is None and (written or ruled):
+        named = [*sorted(written), *(["devices"] if ruled else [])]
+        raise BundleError("linux.resources", named, "no cgroup2 file system is mounted on this host")
     directory = state.reserve(request.root, request.id)
     made: str | None = None
     try:
@@ -203,6 +205,9 @@ def _complete(
     start_time = process.start_time(pid)
     if start_time is None or process.has_ended(pidfd):  # then it was somebody else's
         raise RuntimeFailure("the container's init was killed before it was ready")
+    if cgroup_path is not None:
+        # Not before: init has just made device nodes and opened a terminal. Its program does not run yet.
+        device_rules.restrict(cgroup_path, wanted, plan.prepared.devices)
     container = Container(
         root=request.root,
         id=request.id,

@@ -15,10 +15,13 @@ import os
 import stat
 
 from .._kernel import mount
+from .._kernel.cgroup_devices import BLOCK, CHARACTER
 from .._kernel.errors import KernelError
 from .errors import BundleError
 from .mount_entry import MountEntry
 from .spec import Spec
+
+_DEVICES = {stat.S_IFCHR: CHARACTER, stat.S_IFBLK: BLOCK}
 
 
 class Prepared:
@@ -29,6 +32,8 @@ class Prepared:
         self.binds: dict[int, int] = {}
         self.bind_is_directory: dict[int, bool] = {}
         self.namespaces: dict[str, int] = {}
+        #: Kind and number of the devices among the bind mounts, as cgroup_devices has them.
+        self.devices: list[tuple[int, int, int]] = []
 
     def close(self) -> None:
         """Close what is open."""
@@ -48,8 +53,12 @@ def prepare(spec: Spec) -> Prepared:
         prepared.root_tree = _root_tree(spec)
         for index, entry in enumerate(spec.mounts):
             if entry.bind:
-                fd, is_directory = _bind_tree(entry, spec, prepared)
-                prepared.binds[index], prepared.bind_is_directory[index] = fd, is_directory
+                prepared.binds[index] = fd = _bind_tree(entry, spec, prepared)
+                found = os.fstat(fd)
+                prepared.bind_is_directory[index] = stat.S_ISDIR(found.st_mode)
+                kind = _DEVICES.get(stat.S_IFMT(found.st_mode))
+                if kind is not None:
+                    prepared.devices.append((kind, os.major(found.st_rdev), os.minor(found.st_rdev)))
     except BaseException:
         prepared.close()
         raise
@@ -78,8 +87,8 @@ def _root_tree(spec: Spec) -> int:
     return fd
 
 
-def _bind_tree(entry: MountEntry, spec: Spec, prepared: Prepared) -> tuple[int, bool]:
-    """A detached copy of the source with all that the entry's options say, and whether it is a directory."""
+def _bind_tree(entry: MountEntry, spec: Spec, prepared: Prepared) -> int:
+    """A detached copy of the source with all that the entry's options say."""
     recursive = entry.bind == "rbind"
     try:
         fd = mount.open_tree(mount.AT_FDCWD, entry.source, recursive=recursive)
@@ -89,7 +98,7 @@ def _bind_tree(entry: MountEntry, spec: Spec, prepared: Prepared) -> tuple[int, 
         apply_attributes(fd, entry)
         if entry.idmap:
             _map_ids(fd, entry, spec, prepared)
-        return fd, stat.S_ISDIR(os.fstat(fd).st_mode)
+        return fd
     except BaseException:
         os.close(fd)
         raise

@@ -32,8 +32,6 @@ def control_files(resources: Mapping[str, Any]) -> dict[str, str]:
             value = (resources.get(group) or {}).get(key)
             if value:
                 raise BundleError(f"linux.resources.{group}.{key}", value, "does not exist in cgroup v2")
-    if resources.get("devices"):
-        raise BundleError("linux.resources.devices", resources["devices"], "device rules are not supported yet")
     if resources.get("network"):
         raise BundleError("linux.resources.network", resources["network"], "does not exist in cgroup v2")
     written: dict[str, str] = {}
