@@ -162,12 +162,19 @@ options:
         type: bool
         default: false
       propagation:
-        description: Propagation of mounts below it, see mount_namespaces(7). Unset, V(rprivate).
+        description:
+          - Propagation of mounts below it, see mount_namespaces(7). Unset, V(rprivate).
+          - V(rslave) lets later mounts of the host below a V(bind) source arrive. That works only where the mount that
+            holds the source is shared on the host, as systemd makes all of them. Mounts made in a container never
+            reach the host.
         type: str
-        choices: [private, rprivate, slave, rslave, shared, rshared]
+        choices: [private, rprivate, slave, rslave]
       options:
         description:
-          - More mount options, as mount(8) spells them.
+          - More mount options, as mount(8) spells them. Of two that contradict each other, also of those that are the
+            default (C(nosuid) and C(nodev)), the last one counts. An option without effect is an error.
+          - C(dev) of a V(bind) of a directory also lets the container open the devices in it. A V(tmpfs) in a user
+            namespace cannot have working devices.
           - V(idmap) shows a V(bind) of the host with the container's user IDs; a V(volume) is always shown so.
         type: list
         elements: str

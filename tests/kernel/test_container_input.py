@@ -122,6 +122,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"mounts": [{"type": "tmpfs", "target": "/x", "options": ["mode=99"]}]}, "mounts[0].options: 'mode=99'"),
     ({"mounts": [{"type": "tmpfs", "target": "/x", "options": ["nope=1"]}]}, "mounts[0].options: 'nope=1'"),
     ({"mounts": [{"source": "/srv", "target": "/x", "options": ["size=1m"]}]}, "mounts[0].options: 'size=1m'"),
+    (
+        {"mounts": [{"source": "/srv", "target": "/x", "propagation": "rslave"}]},
+        "mounts[0].propagation: 'rslave': the mount at / that holds /srv is private on this host",
+    ),
+    ({"mounts": [{"source": "/srv", "target": "/x", "options": ["slave"]}]}, "mounts[0].options: 'slave': the mount"),
     ({"mounts": [{"source": "/srv", "target": "/x"}, {"source": "/etc", "target": "/x/"}]}, "mounts[1].target: '/x/'"),
     ({"sysctls": {"net.ipv4.nope": 1}}, "sysctls.net.ipv4.nope: '1': the kernel has no such parameter"),
     ({"sysctls": {"net.ipv4.tcp_mem": "1 2 3"}}, "sysctls.net.ipv4.tcp_mem: '1 2 3': the kernel has no such"),

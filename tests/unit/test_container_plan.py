@@ -706,3 +706,22 @@ def test_what_boot_needs_has_come_with_what_was_made_before(
     assume: dict[str, Any], with_systemd: bool, expected: bool
 ) -> None:
     assert assumed_boot(assume, with_systemd) is expected
+
+
+@pytest.mark.parametrize("user", ["private", "host"])
+def test_capabilities_that_a_user_namespace_makes_void_are_named(user: str) -> None:
+    which = container(cap_add=["SYS_TIME", "NET_ADMIN", "mknod"], namespaces={"user": user})
+    found = [warning for warning in plan_container(which, nothing()).warnings if warning.startswith("cap_add")]
+    assert [warning.partition(": without effect")[0] for warning in found] == (
+        ["cap_add: MKNOD, SYS_TIME"] if user == "private" else []
+    )
+
+
+def test_devices_on_a_tmpfs_of_a_user_namespace_are_refused() -> None:
+    mounts = [{"type": "tmpfs", "source": None, "target": "/x", "options": ["nodev", "dev"]}]
+    with pytest.raises(OptionError, match=r"mounts\[0\].options: 'dev': device nodes on a tmpfs of a user namespace"):
+        plan_container(container(mounts=mounts), nothing())
+    mounts[0]["options"] = ["dev", "nodev"]
+    assert plan_container(container(mounts=mounts), nothing()).actions
+    mounts[0]["options"] = ["dev"]
+    assert plan_container(container(mounts=mounts, namespaces={"user": "host"}), nothing()).actions

@@ -32,6 +32,7 @@ from .container_operations import ClearRuntime, InterruptContainer, StartContain
 from .container_resolve import image_of, resolve
 from .container_spec import Container, Resolved
 from .container_start import check_start
+from .container_userns import void_capabilities
 from .container_view import changes, view
 from .container_volumes import half_made_volumes, missing_volumes, own_volumes
 from .files import MakeDirectory, RemoveFile, RemoveTree, ReplaceFile, SetAside, WriteFile
@@ -256,10 +257,12 @@ def _limits_wanted(resolved: Resolved, observed: ContainerObserved) -> dict[str,
 
 
 def _warnings(container: Container, resolved: Resolved, observed: ContainerObserved, starts: bool) -> tuple[str, ...]:
+    void = void_capabilities(container, resolved.idmap is not None)
     return (
         *identity.resolver_warnings(container, resolved, observed.host),
         *_without_user_namespace(container, observed),
         *_not_again(container, observed, starts),
+        *([void] if void else []),
     )
 
 

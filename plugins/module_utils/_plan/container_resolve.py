@@ -15,6 +15,7 @@ from .bundle import process_args
 from .container_namespaces import namespaces_of
 from .container_observed import ContainerObserved, Host
 from .container_spec import FIRST_ID, ID_RANGE, LAST_ID, Attachment, Container, Resolved
+from .container_userns import check_mounts
 from .errors import OptionError, Refused
 from .ipam import allocate
 from .limits import controllers_of, limits_to_files
@@ -41,6 +42,7 @@ def resolve(container: Container, observed: ContainerObserved) -> Resolved:
             _neighbour_record(host, value, namespace)
     _check_names(container, host)
     idmap = _idmap(container, host, record)
+    check_mounts(container, idmap is not None)
     user = (0, 0, ()) if isinstance(observed.user, str) else observed.user
     outside = outside_of(user, idmap[1] if idmap else None)
     if outside:

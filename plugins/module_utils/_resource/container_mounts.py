@@ -14,7 +14,8 @@ from .._plan.container_spec import ContainerMount
 from .._plan.names import container_name
 from .base import OptionError
 
-_PROPAGATION = ("private", "rprivate", "slave", "rslave", "shared", "rshared")
+_PROPAGATION = ("private", "rprivate", "slave", "rslave")
+_NEVER_SHARED = "what is mounted in a container never reaches the host; rslave lets mounts of the host arrive in it"
 
 
 def parse_mounts(listed: Sequence[Mapping[str, Any]], runtime: str) -> tuple[ContainerMount, ...]:
@@ -39,6 +40,8 @@ def _mount(entry: Mapping[str, Any], option: str) -> ContainerMount:
         raise OptionError(f"{option}.source", source, "a bind mount's source is an absolute path on the host")
     if kind == "volume":
         container_name(source or "", f"{option}.source")
+    if entry.get("propagation") in ("shared", "rshared"):
+        raise OptionError(f"{option}.propagation", entry["propagation"], _NEVER_SHARED)
     if entry.get("propagation") and entry["propagation"] not in _PROPAGATION:
         raise OptionError(f"{option}.propagation", entry["propagation"], "must be one of " + ", ".join(_PROPAGATION))
     return ContainerMount(
@@ -66,6 +69,11 @@ def _check_words(mount: ContainerMount, option: str) -> None:
     from .._runtime.mount_entry import parse_mount
 
     kind = "tmpfs" if mount.kind == "tmpfs" else "bind"
+    for word in mount.options:
+        if word in ("shared", "rshared"):
+            raise OptionError(f"{option}.options", word, _NEVER_SHARED)
+        if word in ("bind", "rbind") and kind == "tmpfs":
+            raise OptionError(f"{option}.options", word, "is for the types bind and volume")
     try:
         parse_mount(option, {"destination": "/x", "type": kind, "source": "/x", "options": list(mount.options)}, "/")
     except BundleError as error:

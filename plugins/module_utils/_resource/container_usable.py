@@ -20,7 +20,7 @@ from .._kernel import locations
 from .._kernel.errors import KernelError
 from .._plan.bundle import capabilities
 from .._plan.container_observed import Unusable
-from .._plan.container_spec import FIRST_ID, ID_RANGE, Container, netns_name
+from .._plan.container_spec import FIRST_ID, ID_RANGE, Container, ContainerMount, netns_name
 from .._plan.container_volumes import volumes_of
 from .._plan.errors import Refused
 from .._runtime.defaults import default_mounts
@@ -30,6 +30,7 @@ from .container_program import program, sizes
 _LOCKS = 10
 #: Where systemd looks for programs too, systemd.exec(5).
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PROPAGATIONS = ("private", "rprivate", "slave", "rslave", "unbindable", "runbindable")
 
 
 def unusable(
@@ -67,6 +68,29 @@ def _sources(container: Container) -> Iterator[Unusable]:
                 missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
                 why = "is not on this host: create it first" if missing else f"{error.strerror}"
                 yield Unusable(f"mounts[{index}].source", mount.source, why)
+                continue
+            yield from _follows(index, mount)
+
+
+def _follows(index: int, mount: ContainerMount) -> Iterator[Unusable]:
+    """A slave of a mount that is not shared would be private, without an error (mount_namespaces(7))."""
+    words = [word for word in (mount.propagation, *mount.options) if word in _PROPAGATIONS]
+    if not words or words[-1] not in ("slave", "rslave"):
+        return
+    from .._kernel import mount as mounting  # here, as the next one: few containers ask for it
+    from .._kernel.mountinfo import read_mountinfo
+
+    fd = os.open(mount.source or "", os.O_PATH | os.O_CLOEXEC)
+    try:
+        mount_id = mounting.mount_id(fd)
+    finally:
+        os.close(fd)
+    holds = next((entry for entry in read_mountinfo() if entry.mount_id == mount_id), None)
+    if holds is not None and not any(word.startswith(("shared:", "master:")) for word in holds.propagation):
+        where = os.fsdecode(holds.target)
+        why = f"the mount at {where} that holds {mount.source} is private on this host, so nothing would arrive: "
+        option = "propagation" if mount.propagation == words[-1] else "options"
+        yield Unusable(f"mounts[{index}].{option}", words[-1], f"{why}mount --make-shared {where}, or leave it out")
 
 
 def _tmpfs(container: Container) -> Iterator[Unusable]:

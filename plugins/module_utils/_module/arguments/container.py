@@ -97,10 +97,7 @@ def _mount() -> dict[str, dict[str, Any]]:
         "source": {"type": "str"},
         "target": {"type": "str", "required": True},
         "read_only": {"type": "bool", "default": False},
-        "propagation": {
-            "type": "str",
-            "choices": ["private", "rprivate", "slave", "rslave", "shared", "rshared"],
-        },
+        "propagation": {"type": "str", "choices": ["private", "rprivate", "slave", "rslave"]},
         "options": {"type": "list", "elements": "str"},
     }
 
