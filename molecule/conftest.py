@@ -82,6 +82,12 @@ def what_an_administrator_did(host, name, hybrid, siblings, answers):
     return everywhere(host, answers, "administrator.py", last)[name]
 
 
+@pytest.fixture(name="joined", scope="module")
+def what_came_of_joining(host, name, siblings, answers):
+    """Commands that joined the container web while that was killed and started again."""
+    return everywhere(host, answers, "joining.py", dict.fromkeys(siblings, ("60",)))[name]
+
+
 def everywhere(host, answers, program, arguments):
     """What a program prints in each of these machines ({name: its arguments}), in which it runs at the same time.
 
