@@ -33,7 +33,7 @@ ASK = ["sh", "-c", "readlink /proc/self/ns/mnt"]
 
 
 def run(*command):
-    return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
 
 
 def active():

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel import capabilities, libc
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import defaults, seal
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import capabilities, idmap, libc, process
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime import defaults, seal, spec
 
-from .nsrun import Bundle, Nsrun, bundle, nsrun, program, run
+from .nsrun import HOST_ID, Bundle, Nsrun, bundle, nsrun, program, run
 
 __all__ = ["bundle", "nsrun", "program"]
 
@@ -259,11 +259,20 @@ os.execv("/bin/sh", ["sh", "-c", f'''
 """
 
 
-@pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "guard-removed"])
+@pytest.mark.parametrize(
+    ("guarded", "mapped"), [(True, False), (False, False), (True, True)], ids=["guarded", "guard-removed", "maps-root"]
+)
 def test_the_hosts_interpreter_cannot_be_overwritten(
-    nsrun: Nsrun, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guarded: bool
+    nsrun: Nsrun, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guarded: bool, mapped: bool
 ) -> None:
-    """CVE-2019-5736: an image whose program is /proc/self/exe, on an interpreter that is only a copy for this test."""
+    """CVE-2019-5736: an image whose program is /proc/self/exe, on an interpreter that is only a copy for this test.
+
+    A user namespace that maps the host's root is no guard by itself.
+    """
+    if mapped:
+        bundle.namespace("user")
+        maps = [{"containerID": 0, "hostID": 0, "size": 65536}]
+        bundle.spec["linux"]["uidMappings"] = bundle.spec["linux"]["gidMappings"] = maps
     interpreter = tmp_path / "python3"
     shutil.copy("/usr/bin/python3", interpreter)
     original = interpreter.read_bytes()
@@ -292,6 +301,29 @@ def test_the_hosts_interpreter_cannot_be_overwritten(
     nsrun("delete", "--force", bundle.id)
     assert overwritten is not guarded, said.read_text()
     assert ("Read-only file system" in said.read_text()) is guarded
+
+
+def ids_of(bundle: Bundle) -> seal.Ids | None:
+    return seal.ids_of(spec.load(bundle.write()))
+
+
+def test_whose_user_namespace_is_a_guard(nsrun: Nsrun, bundle: Bundle) -> None:
+    """One that maps neither the host's root nor the owner of the interpreter, whoever made it."""
+    assert seal.needed(ids_of(bundle))
+    far, near = idmap.user_namespace(HOST_ID, 65536), idmap.user_namespace(0, 65536)
+    try:
+        for fd, needed in ((far, False), (near, True)):
+            assert seal.needed(ids_of(bundle.namespace("user", f"/proc/{os.getpid()}/fd/{fd}"))) is needed
+        assert seal.needed(ids_of(bundle.namespace("user", "/run/no-namespace")))
+        assert seal.needed(seal.Ids(((HOST_ID, 65536),), ((0, 1),)))  # its group
+        assert not seal.needed(ids_of(bundle.user_namespace()))
+        made = nsrun.detach(bundle.sh("exec sleep 1000"))["pid"]
+        assert not seal.needed(seal.ids_of_process(made, process.start_time(made)))
+        assert seal.needed(seal.ids_of_process(made, 1))
+    finally:
+        os.close(far)
+        os.close(near)
+        nsrun("delete", "--force", bundle.id, rc=None)
 
 
 @pytest.mark.parametrize("way", ["_through_overlay", "_in_memory"])

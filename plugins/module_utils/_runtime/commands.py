@@ -205,10 +205,9 @@ def features(_root: str, _arguments: Sequence[str]) -> int:
 def _load(options: Options) -> Spec:
     """The bundle's config.json; and first of all this process becomes one that may enter such a container."""
     wanted = load(os.path.realpath(options.value("bundle", ".") or "."))
-    if wanted.namespace("user") is None:
-        from . import seal
+    from . import seal
 
-        seal.ensure()
+    seal.ensure_for(seal.ids_of(wanted))
     return wanted
 
 

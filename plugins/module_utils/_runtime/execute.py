@@ -55,12 +55,11 @@ def base_process(container: Container) -> dict[str, Any]:
 
 
 def seal_for(container: Container) -> None:
-    """Begin again from a safe copy of the interpreter, if the container has no user namespace (seal.py)."""
-    listed = state.read_config(container).get("linux", {}).get("namespaces", [])
-    if "user" not in {entry.get("type") for entry in listed}:
-        from . import seal
+    """Begin again from a safe copy of the interpreter, if the container could write to this one (seal.py)."""
+    from . import seal
 
-        seal.ensure()
+    own = "user" in {found.kind for found in spec.namespaces(state.read_config(container))}
+    seal.ensure_for(seal.ids_of_process(container.pid, container.start_time) if own else None)
 
 
 def start(container: Container, request: Request) -> int:

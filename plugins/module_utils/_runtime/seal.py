@@ -5,8 +5,9 @@
 """The interpreter that enters a container must not be one that the container can write to (CVE-2019-5736).
 
 What a container executes as /proc/self/exe at the right moment is the runtime's own program: for us, the host's Python.
-A user namespace takes away the right to write to it. Without one, the runtime starts itself again from a copy that
-nobody can write to: the same file through a read-only overlay that is mounted nowhere, or else a sealed memfd.
+A user namespace takes away the right to write to it, unless it maps the owner of that file, the host's root. Where that
+is so, or not known, the runtime starts itself again from a copy that nobody can write to: the same file through a
+read-only overlay that is mounted nowhere, or else a sealed memfd.
 """
 
 from __future__ import annotations
@@ -14,15 +15,101 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
+from collections.abc import Iterable
+from typing import NamedTuple
 
-from .._kernel import mount
+from .._kernel import clone, mount, process
 from .._kernel.errors import KernelError
+from . import credentials
 from .errors import RuntimeFailure
+from .spec import Spec
 
 #: Only to end a loop should the check below ever fail: it is not what tells whether we are safe.
 _ALREADY = "NSRUN_SEALED"
 _F_ADD_SEALS = 1033
 _SEALS = 0x1 | 0x2 | 0x4 | 0x8  # seal, shrink, grow, write; fcntl(2)
+
+
+class Ids(NamedTuple):
+    """The host's IDs that a user namespace maps: (first, count)."""
+
+    uids: tuple[tuple[int, int], ...]
+    gids: tuple[tuple[int, int], ...]
+
+
+def ids_of(wanted: Spec) -> Ids | None:
+    """What the user namespace of a container that is to be made maps; None where it has none, or that is not known."""
+    user = wanted.namespace("user")
+    if user is None:
+        return None
+    if user.path is not None:
+        return ids_at(user.path)
+    return Ids(*(tuple((m.host_id, m.size) for m in maps) for maps in (wanted.uid_mappings, wanted.gid_mappings)))
+
+
+def ensure_for(ids: Ids | None) -> None:
+    """ensure() where one of these IDs may write to our interpreter; None: the IDs are all, or not known."""
+    if needed(ids):
+        ensure()
+
+
+def needed(ids: Ids | None) -> bool:
+    """Whether one of these IDs is that of the interpreter's owner, or of the host's root."""
+    if ids is None:
+        return True
+    owner = os.stat(os.path.realpath(sys.executable))
+    return _holds(ids.uids, (0, owner.st_uid)) or _holds(ids.gids, (0, owner.st_gid))
+
+
+def _holds(ranges: Iterable[tuple[int, int]], ids: Iterable[int]) -> bool:
+    return any(first <= number < first + count for first, count in ranges for number in ids)
+
+
+def ids_of_process(pid: int, started: int | None) -> Ids | None:
+    """What exactly that process's user namespace maps, user_namespaces(7); None where the process has ended."""
+    try:
+        with process.entry(pid, started) as entry:
+            return Ids(_map(entry, "uid_map"), _map(entry, "gid_map"))
+    except (OSError, ValueError):
+        return None
+
+
+def _map(entry: int, name: str) -> tuple[tuple[int, int], ...]:
+    with open(os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=entry), encoding="ascii") as handle:
+        return tuple((int(outside), int(count)) for _inside, outside, count in map(str.split, handle))
+
+
+def ids_at(path: str) -> Ids | None:
+    """What the user namespace at a path maps; None where there is none.
+
+    Only a process in it can be asked, so a child enters and waits there; from outside its map is told in our IDs.
+    """
+    entered_read, entered_write = os.pipe()
+    hold_read, hold_write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(hold_write)
+        _enter_and_wait(path, entered_write, hold_read)
+    os.close(entered_write)
+    os.close(hold_read)
+    try:
+        return ids_of_process(pid, process.start_time(pid)) if os.read(entered_read, 1) else None
+    finally:
+        os.close(hold_write)
+        os.close(entered_read)
+        os.waitpid(pid, 0)
+
+
+def _enter_and_wait(path: str, entered: int, hold: int) -> None:
+    """Never returns."""
+    try:
+        credentials.not_inspectable()
+        clone.setns(os.open(path, os.O_RDONLY | os.O_CLOEXEC), clone.CLONE_NEWUSER)
+        os.write(entered, b"1")
+        os.close(entered)
+        os.read(hold, 1)
+    finally:
+        os._exit(0)
 
 
 def ensure() -> None:

@@ -45,12 +45,12 @@ def supervise(_root: str, arguments: Sequence[str]) -> int:
 def _seal(wanted: Launch) -> None:
     """A bundle that cannot be read is reported where its other mistakes are.
 
-    One that joins the user namespace of another's process does not have its path yet, and needs no seal.
+    One that joins the user namespace of another's process does not have its path yet: what that maps is not known.
     """
     if wanted.runtime == engine.EMBEDDED:
         with contextlib.suppress(BundleError):
-            if spec.load(wanted.bundle).namespace("user") is None:
-                seal.ensure()
+            loaded = spec.load(wanted.bundle)
+            seal.ensure_for(None if "user" in wanted.namespaces else seal.ids_of(loaded))
 
 
 def _daemon(path: str, launch: Launch, writer: int) -> None:
