@@ -9,6 +9,7 @@ from __future__ import annotations
 import array
 import json
 import os
+import pty
 import select
 import signal
 import socket
@@ -444,3 +445,76 @@ def test_a_runtime_killed_while_it_creates_leaves_what_delete_clears(nsrun: Nsru
     assert "does not exist" in nsrun("state", bundle.id, rc=1).stderr
     nsrun("delete", "--force", bundle.id)
     run(nsrun, bundle.sh("true"))
+
+
+class Typist:
+    """A terminal of the test's own, which nsrun has as standard input, output and error, and what is typed into it."""
+
+    def __init__(self, nsrun: Nsrun, *words: str) -> None:
+        self.master, self.terminal = pty.openpty()
+        self.device = os.fstat(self.terminal).st_rdev
+        command = [nsrun.program, "--root", str(nsrun.root), *words]
+        fds = dict.fromkeys(("stdin", "stdout", "stderr"), self.terminal)
+        self.running = subprocess.Popen(command, start_new_session=True, **fds)  # type: ignore[call-overload]
+        self.said = b""
+
+    def until(self, what: bytes) -> None:
+        while what not in self.said:
+            assert select.select([self.master], [], [], 60)[0], self.said
+            self.said += os.read(self.master, 1000)
+
+    def ends(self) -> int:
+        """Its exit status; a terminal that is full would hold it, so what it says is read meanwhile."""
+        while self.running.poll() is None:
+            if select.select([self.master], [], [], 0.05)[0]:
+                self.said += os.read(self.master, 1000)
+        while select.select([self.master], [], [], 0)[0]:
+            self.said += os.read(self.master, 1000)
+        os.close(self.master)
+        os.close(self.terminal)
+        return self.running.returncode
+
+
+def terminals_of(pid: int) -> list[int]:
+    """What a process has open of character devices but /dev/null."""
+    found = [os.stat(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")]
+    return [each.st_rdev for each in found if each.st_rdev not in (0, os.makedev(1, 3))]
+
+
+@pytest.mark.parametrize("user", [False, True], ids=["root", "user"])
+def test_what_stays_behind_has_not_the_callers_terminal(nsrun: Nsrun, bundle: Bundle, user: bool) -> None:
+    """It could read what is typed there later. What is typed meanwhile, and what it says, comes through."""
+    init = nsrun.detach(bundle.sh("exec sleep 1000"))["pid"]
+    script = "sleep 1000 & read line; echo again >/dev/stdout; echo got $line; echo bad >&2; exit 3"
+    typist = Typist(nsrun, "exec", *(["--user", "1000:1000"] if user else []), bundle.id, "/bin/sh", "-c", script)
+    os.write(typist.master, b"hello\n")
+    assert typist.ends() == 3
+    assert b"got hello" in typist.said and b"bad" in typist.said and b"again" in typist.said
+    [left] = [pid for pid in json.loads(nsrun("ps", "--format", "json", bundle.id).stdout) if pid != init]
+    assert terminals_of(left) == []
+    nsrun("delete", "--force", bundle.id)
+
+
+def test_input_ends_with_the_terminals_and_signals_arrive(nsrun: Nsrun, sleeping: str) -> None:
+    typist = Typist(
+        nsrun, "exec", sleeping, "/bin/sh", "-c", "trap 'exit 7' INT; cat; echo end; while :; do sleep 0.05; done"
+    )
+    os.write(typist.master, b"line\n\x04")  # ^D
+    typist.until(b"end")
+    typist.running.send_signal(signal.SIGINT)
+    assert typist.ends() == 7
+    assert typist.said.count(b"line") == 2  # the terminal's echo, and cat's
+
+
+@pytest.mark.parametrize("command", ["exec", "run", "create"])
+def test_what_is_detached_has_not_the_callers_terminal(nsrun: Nsrun, bundle: Bundle, command: str) -> None:
+    if command == "exec":
+        nsrun.detach(bundle.sh("exec sleep 1000"))
+        words = ["exec", "--detach", "--pid-file", f"{bundle.directory}/pid", bundle.id, "sleep", "1000"]
+    else:
+        detach = ["--detach"] if command == "run" else []
+        bundle.sh("exec sleep 1000")
+        words = [command, *detach, "--pid-file", f"{bundle.directory}/pid", "--bundle", bundle.write(), bundle.id]
+    assert Typist(nsrun, *words).ends() == 0
+    assert terminals_of(int((bundle.directory / "pid").read_text())) == []
+    nsrun("delete", "--force", bundle.id)

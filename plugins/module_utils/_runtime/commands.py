@@ -13,7 +13,8 @@ from . import create as create_
 from . import descriptors, end, pipes, signals, state
 from .errors import RuntimeFailure
 from .options import FLAG, LIST, VALUE, Options, parse
-from .spec import Spec, load
+from .spec import Process, Spec, load
+from .standard import Standard
 
 #: More than any caller has open; each is looked at.
 _MOST_FDS = 65536
@@ -47,7 +48,7 @@ def create(root: str, arguments: Sequence[str]) -> int:
     """create [options] ID"""
     options = parse(arguments, _CREATE, {"b": "bundle"})
     wanted = _load(options)
-    container = _create(root, options, wanted, _console_socket(options))
+    container = _create(root, options, wanted, _console_socket(options), _standard(wanted.process, stays=True))
     _pid_file(options, container.pid)
     return 0
 
@@ -64,19 +65,20 @@ def run(root: str, arguments: Sequence[str]) -> int:
 
     options = parse(arguments, _RUN, {"b": "bundle", "d": "detach"})
     wanted = _load(options)
+    standard = _standard(wanted.process, options.flag("detach"))
     if options.flag("detach"):
-        container = _create(root, options, wanted, _console_socket(options))
+        container = _create(root, options, wanted, _console_socket(options), standard)
         _pid_file(options, container.pid)
         _start_or_delete(container)
         return 0
     with foreground.Forwarding() as forwarding:
         ours, console_fd = _relay_pair(options)
-        container = _create(root, options, wanted, console_fd)
+        container = _create(root, options, wanted, console_fd, standard)
         forwarding.to(container.pid)
         _pid_file(options, container.pid)
         master = _master(ours)
         _start_or_delete(container)
-        status = foreground.relay(master, container.pid) if master is not None else foreground.wait(container.pid)
+        status = _in_foreground(master, container.pid, standard)
         if not options.flag("keep"):
             end.delete(container, force=True)
     return status
@@ -99,14 +101,29 @@ def exec_(root: str, arguments: Sequence[str]) -> int:
         from . import console
     with foreground.Forwarding() as forwarding:
         ours, console_fd = _relay_pair(options) if wanted.terminal else (None, None)
-        request = execute.Request(wanted, console, console_fd, _preserved(options))
+        standard = _standard(wanted, options.flag("detach"))
+        request = execute.Request(wanted, console, console_fd, _preserved(options), standard.fds)
         pid = execute.start(container, request)
         forwarding.to(pid)
         _pid_file(options, pid)
         if options.flag("detach"):
             return 0
         master = _master(ours)
-        return foreground.relay(master, pid) if master is not None else foreground.wait(pid)
+        return _in_foreground(master, pid, standard)
+
+
+def _standard(process_: Process | None, stays: bool) -> Standard:
+    return Standard(process_ is not None and process_.terminal, stays)
+
+
+def _in_foreground(master: int | None, pid: int, standard: Standard) -> int:
+    """The exit status of the child, when it has ended."""
+    from . import foreground
+
+    if master is not None:
+        return foreground.relay(master, pid)
+    standard.relay(pid)
+    return foreground.wait(pid)
 
 
 def state_(root: str, arguments: Sequence[str]) -> int:
@@ -211,10 +228,12 @@ def _load(options: Options) -> Spec:
     return wanted
 
 
-def _create(root: str, options: Options, wanted: Spec, console_fd: int | None) -> state.Container:
-    container = create_.create(_request(root, options, wanted, console_fd))
+def _create(root: str, options: Options, wanted: Spec, console_fd: int | None, standard: Standard) -> state.Container:
+    container = create_.create(_request(root, options, wanted, console_fd)._replace(stdio=standard.fds))
     if wanted.process is not None and not wanted.process.terminal:
-        pipes.give(pipes.OWN, container.pid, container.start_time, wanted.process.uid, wanted.process.gid)
+        pipes.give(
+            standard.fds or pipes.OWN, container.pid, container.start_time, wanted.process.uid, wanted.process.gid
+        )
     return container
 
 

@@ -25,12 +25,14 @@ class Request(NamedTuple):
 
     console: the module of that name where a terminal is asked for (inside the container nothing can be imported any
     more), console_fd: the socket to whoever takes the terminal. preserve_fds: further descriptors that it gets.
+    stdio: descriptors for 0, 1 and 2 instead of the runtime's own.
     """
 
     process: Process
     console: Any = None
     console_fd: int | None = None
     preserve_fds: tuple[int, ...] = ()
+    stdio: tuple[int, int, int] | None = None
 
 
 class Place(NamedTuple):
@@ -91,7 +93,8 @@ def start(container: Container, request: Request) -> int:
         try:
             limit(pid, pidfd, request.process)
             if not request.process.terminal:
-                pipes.give(pipes.OWN, pid, process.start_time(pid), request.process.uid, request.process.gid)
+                user = request.process.uid, request.process.gid
+                pipes.give(request.stdio or pipes.OWN, pid, process.start_time(pid), *user)
             ours.send("go")
             kind, value = ours.receive()
         except BaseException:
@@ -162,7 +165,7 @@ def _stage(request: Request, channel: Channel, place: Place, program: bytes | No
     credentials.not_inspectable()
     credentials.import_nothing_more()
     kept = descriptors.given(channel.fileno(), place.runtime, request.console_fd, *request.preserve_fds)
-    kept += descriptors.given(place.cgroup_namespace)
+    kept += descriptors.given(place.cgroup_namespace, *(request.stdio or ()))
     descriptors.close_all_but((*kept, *descriptors.given(place.pidfd, place.cgroup_fd)))
     clone.setns(place.pidfd, place.kinds)
     pid, pidfd = clone.clone3(clone.CLONE_PARENT, place.cgroup_fd)
@@ -186,6 +189,9 @@ def _become_program(request: Request, channel: Channel, place: Place, program: b
     process.end_with(place.runtime)  # whatever may hold us on the way to the program
     if request.process.terminal:
         _take_terminal(request)
+    elif request.stdio is not None:
+        for number, fd in enumerate(request.stdio):
+            os.dup2(fd, number)
     # From here on paths are the container's to choose.
     descriptors.close_all_but((channel.fileno(), *request.preserve_fds))
     credentials.enter_cwd(request.process.cwd)
