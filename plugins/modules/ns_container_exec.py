@@ -99,13 +99,23 @@ rc:
   returned: when the command ran
   type: int
 stdout:
-  description: What it wrote to its standard output.
+  description:
+    - What it wrote to its standard output.
+    - Of more than 8 MiB the first and the last 4 MiB, and between them a line that says how many bytes were left out.
   returned: when the command ran
   type: str
+stdout_omitted:
+  description: Bytes of its standard output that were left out; V(0) where all of it is in RV(stdout).
+  returned: when the command ran
+  type: int
 stderr:
-  description: What it wrote to its standard error.
+  description: What it wrote to its standard error; of more than 8 MiB as RV(stdout).
   returned: when the command ran
   type: str
+stderr_omitted:
+  description: Bytes of its standard error that were left out.
+  returned: when the command ran
+  type: int
 actions:
   description: The command, or nothing where it needed not run.
   returned: always

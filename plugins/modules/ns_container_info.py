@@ -145,7 +145,7 @@ containers:
           description: What it ended with; null where it could not be run, or was killed as its time was over.
           type: int
         output:
-          description: What it wrote, or why it could not be run.
+          description: What it wrote, or why it could not be run; of more than 16 KiB the beginning and the end.
           type: str
     changed_files:
       description: What differs from the image, in order of the paths.

@@ -45,7 +45,10 @@ def test_after_it_ran_nothing_is_left_to_do() -> None:
     assert plan_exec(replace(TRUE, done=True), RUNNING).operations == ()
 
 
-@pytest.mark.parametrize(("status", "words"), [(None, "no container"), ("exited", "exited; start it")])
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(None, "no container"), ("exited", "exited; start it"), ("restarting", "restarting; it ended")],
+)
 def test_without_a_running_container_it_is_refused(status: str | None, words: str) -> None:
     with pytest.raises(Refused, match=words):
         plan_exec(TRUE, ExecObserved(status))

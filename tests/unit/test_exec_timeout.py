@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from pathlib import Path
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import process
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import control, exchange
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime import bounded, control, exchange
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.errors import RuntimeFailure
 
 from tests import waiting
@@ -42,8 +43,33 @@ def test_it_is_killed_although_its_pid_comes_late(tmp_path: Path) -> None:
 
 def test_much_goes_in_and_comes_out() -> None:
     sent = bytes(range(256)) * 20000
-    done = control._within(60, ["sh", "-c", "cat; printf end >&2; exit 3", "runtime"], "web", sent, ())
+    done = control._within(60, ["sh", "-c", "cat; printf end >&2; exit 3", "runtime"], "web", sent, (), 2**30)
+    assert (done.stdout_omitted, done.stderr_omitted) == (0, 0)
     assert (done.rc, done.stdout, done.stderr) == (3, sent, b"end")
+
+
+def test_of_much_the_beginning_and_the_end_are_kept() -> None:
+    """In no more memory than that takes: a command may write without end."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    many = "echo first; head -c 200000000 /dev/zero; echo last; echo few >&2"
+    done = control._within(60, ["sh", "-c", many, "runtime"], "web", b"", (), 1000)
+    assert (done.stdout[:6], done.stdout[-5:]) == (b"first\n", b"last\n")
+    assert done.stdout_omitted == 200000000 + 11 - 1000
+    assert b"\0\n[199999011 bytes left out]\n\0" in done.stdout and len(done.stdout) < 1100
+    assert (done.stderr, done.stderr_omitted) == (b"few\n", 0)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20000  # KiB
+
+
+@pytest.mark.parametrize("size", [0, 1, 9, 10, 11, 25, 100])
+@pytest.mark.parametrize("step", [1, 3, 100])
+def test_what_fits_is_whole_however_it_comes(size: int, step: int) -> None:
+    data = bytes(range(size))
+    taken = bounded.Bounded(10)
+    for begin in range(0, size, step):
+        taken.feed(data[begin : begin + step])
+    left_out = b"\n[%d bytes left out]\n" % (size - 10)
+    assert bytes(taken) == (data if size <= 10 else data[:5] + left_out + data[-5:])
+    assert bytes(taken) == bytes(taken) and taken.omitted == max(0, size - 10)
 
 
 def test_input_that_nobody_reads_is_no_failure() -> None:
@@ -51,11 +77,8 @@ def test_input_that_nobody_reads_is_no_failure() -> None:
     assert (done.rc, done.stdout) == (0, b"done\n")
 
 
-@pytest.mark.parametrize(("name", "value"), [("DRAIN", 60), ("MOST", 2**40)])
-def test_who_writes_on_after_its_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, name: str, value: int) -> None:
+def test_who_writes_on_after_its_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchange, "DRAIN", 0.2)
-    monkeypatch.setattr(exchange, "MOST", 100)
-    monkeypatch.setattr(exchange, name, value)
     command = ["sh", "-c", f"({FOR_EVER}) & echo done >&2", "runtime"]
     done = control._within(60, command, "web", b"", ())
     assert (done.rc, done.stderr) == (0, b"done\n")

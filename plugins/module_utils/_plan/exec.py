@@ -13,10 +13,21 @@ from typing import Any
 from .errors import Refused
 from .operation import Operation, Plan
 
+#: Bytes of a command's standard output, and of its standard error, that are kept: they are held in memory.
+OUTPUT_MOST = 8 * 1024 * 1024
+#: What to do about a container that does not run, by its status.
+_ADVICE = {
+    "restarting": "it ended, and is started again after a pause; its log says why it ended",
+    "created": "it has not begun yet; try again",
+}
+
 
 @dataclass(frozen=True)
 class Exec:
-    """A command as asked for. ``done`` is what is asked of the second look: nothing more."""
+    """A command as asked for. ``done`` is what is asked of the second look: nothing more.
+
+    ``most``: bytes of each of its outputs that are kept.
+    """
 
     name: str
     argv: tuple[str, ...]
@@ -29,6 +40,7 @@ class Exec:
     timeout: float | None = None
     strip: bool = True
     done: bool = False
+    most: int = OUTPUT_MOST
 
 
 @dataclass(frozen=True)
@@ -48,7 +60,7 @@ class ExecObserved:
 
 @dataclass(frozen=True)
 class RunCommand(Operation):
-    """Run it and return what it left: rc, stdout and stderr."""
+    """Run it and return what it left: rc, stdout and stderr, and how many bytes of each were left out."""
 
     name: str
     process: Mapping[str, Any]
@@ -56,16 +68,18 @@ class RunCommand(Operation):
     timeout: float | None
     runtime: str
     strip: bool
+    most: int
 
     def describe(self) -> str:
         return f"run {' '.join(self.process['args'])} in container {self.name}"
 
     def execute(self, kernel: Any) -> Any:
-        done = kernel.runtime.exec_(self.name, self.process, self.stdin, self.timeout, self.runtime)
+        done = kernel.runtime.exec_(self.name, self.process, self.stdin, self.timeout, self.runtime, self.most)
         out, err = (raw.decode("utf-8", "surrogateescape") for raw in (done.stdout, done.stderr))
         if self.strip:
             out, err = out.rstrip("\r\n"), err.rstrip("\r\n")
-        return {"rc": done.rc, "stdout": out, "stderr": err}
+        omitted = {"stdout_omitted": done.stdout_omitted, "stderr_omitted": done.stderr_omitted}
+        return {"rc": done.rc, "stdout": out, "stderr": err, **omitted}
 
 
 def plan_exec(wanted: Exec, observed: ExecObserved) -> Plan:
@@ -75,11 +89,13 @@ def plan_exec(wanted: Exec, observed: ExecObserved) -> Plan:
     if observed.status is None:
         raise Refused(f"name: '{wanted.name}': no container of that name is declared on this host")
     if observed.status != "running":
-        raise Refused(f"name: '{wanted.name}': the container is {observed.status}; start it with ns_container")
+        advice = _ADVICE.get(observed.status, "start it with ns_container")
+        raise Refused(f"name: '{wanted.name}': the container is {observed.status}; {advice}")
     if observed.created or not observed.to_remove:
         return Plan()
     process = _process(wanted, observed)
-    command = RunCommand(wanted.name, process, wanted.stdin, wanted.timeout, observed.runtime, wanted.strip)
+    how = (wanted.stdin, wanted.timeout, observed.runtime, wanted.strip, wanted.most)
+    command = RunCommand(wanted.name, process, *how)
     return Plan((command,), {}, {"command": list(wanted.argv)})
 
 

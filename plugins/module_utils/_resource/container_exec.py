@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import Any
 
 from .._image.user import NoSuchUser, parse_user
 from .._kernel import files, locations, process_root
+from .._kernel.errors import KernelError
 from .._plan.container_spec import LONGEST
 from .._plan.exec import Exec, ExecObserved, plan_exec
 from .._plan.names import container_name
@@ -61,6 +63,14 @@ class ExecResource(Resource[Exec, ExecObserved]):
         return ()
 
     def observe(self, desired: Exec) -> ExecObserved:
+        while True:
+            try:
+                return self._look(desired)
+            except KernelError as error:
+                if error.errno != errno.ESRCH:
+                    raise  # it ended while it was looked into: then it is looked at again
+
+    def _look(self, desired: Exec) -> ExecObserved:
         directory = f"{locations.CONTAINERS}/{desired.name}"
         config = files.read_json(f"{directory}/bundle/config.json")
         if config is None:

@@ -14,6 +14,9 @@ from .._runtime.errors import RuntimeFailure
 from .base import Refused
 from .container_exec import ExecResource
 
+#: Bytes of what it writes that are told of: more than a check has to say.
+_MOST = 16 * 1024
+
 
 def health(name: str, launch: Mapping[str, Any]) -> dict[str, Any] | None:
     """``healthy``, ``exit_code`` and ``output``; None where the image has no check. Raises KernelError."""
@@ -21,7 +24,7 @@ def health(name: str, launch: Mapping[str, Any]) -> dict[str, Any] | None:
     if not check:
         return None
     resource = ExecResource()
-    wanted = Exec(name, tuple(check["argv"]), timeout=check["timeout"])
+    wanted = Exec(name, tuple(check["argv"]), timeout=check["timeout"], most=_MOST)
     try:
         [command] = plan_exec(wanted, resource.observe(wanted)).operations
         answer = command.execute(resource.kernel())

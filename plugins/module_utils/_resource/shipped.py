@@ -165,6 +165,7 @@ SHIPPED = (
     "_resource.restoring",
     "_resource.shipped",
     "_runtime",
+    "_runtime.bounded",
     "_runtime.build_cgroup",
     "_runtime.cgroups",
     "_runtime.channel",
@@ -388,6 +389,7 @@ def _resource() -> None:
 
 def _runtime() -> None:
     from .._runtime import (  # noqa: F401
+        bounded,
         build_cgroup,
         cgroups,
         channel,

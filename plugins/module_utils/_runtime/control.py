@@ -27,7 +27,7 @@ from .._kernel.errors import KernelError
 from . import launch as launch_
 from . import record, unit
 from .errors import RuntimeFailure
-from .exchange import exchange
+from .exchange import MOST, exchange
 
 NSRUN = locations.LIBRARY + "/nsrun"
 #: Seconds that a runtime has to say which process it started, after the time of that is over.
@@ -77,11 +77,13 @@ class Supervised:
 
 @dataclass(frozen=True)
 class Executed:
-    """What a command in a container left: 0-255, 128+N for signal N; output as bytes."""
+    """What a command in a container left: 0-255, 128+N for signal N; output as bytes, and how many were left out."""
 
     rc: int
     stdout: bytes
     stderr: bytes
+    stdout_omitted: int = 0
+    stderr_omitted: int = 0
 
 
 def observe(name: str) -> Supervised:
@@ -244,10 +246,16 @@ def _stop_empty_slice() -> None:
 
 
 def exec_(
-    name: str, process_: Mapping[str, Any], stdin: bytes = b"", timeout: float | None = None, runtime: str = "nsrun"
+    name: str,
+    process_: Mapping[str, Any],
+    stdin: bytes = b"",
+    timeout: float | None = None,
+    runtime: str = "nsrun",
+    most: int = MOST,
 ) -> Executed:
     """Run a command in the running container; process_ is the runtime-spec's ``process`` object.
 
+    Of its standard output and of its standard error ``most`` bytes are kept each, of the beginning and of the end.
     Raises RuntimeFailure when it could not be started, or did not end within ``timeout`` seconds: then it is killed.
     """
     program = NSRUN if runtime == "nsrun" else runtime
@@ -257,7 +265,7 @@ def exec_(
         os.lseek(request, 0, os.SEEK_SET)
         command = [program, "--root", record.RUNTIME_ROOT, "--log", f"/proc/self/fd/{log}", "--log-format", "json"]
         command += ["exec", "--process", f"/proc/self/fd/{request}"]
-        done = _within(timeout, command, name, stdin, (request, log))
+        done = _within(timeout, command, name, stdin, (request, log), most)
         failure = _logged_error(os.pread(log, 65536, 0))
     finally:
         os.close(request)
@@ -267,20 +275,27 @@ def exec_(
     return done
 
 
-def _within(timeout: float | None, command: list[str], name: str, stdin: bytes, fds: tuple[int, ...]) -> Executed:
+def _within(
+    timeout: float | None,
+    command: list[str],
+    name: str,
+    stdin: bytes,
+    fds: tuple[int, ...],
+    most: int = MOST,
+) -> Executed:
     """The runtime's exec; when its time is over, the command it started is killed, and what that started with it."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with tempfile.TemporaryDirectory(prefix="barekernel-") as directory:
         command = [*command, "--pid-file", f"{directory}/pid", name]
         with subprocess.Popen(command, pass_fds=fds, **pipes) as running:  # type: ignore[call-overload]
             try:
-                stdout, stderr = exchange(running, stdin, timeout)
+                stdout, stderr = exchange(running, stdin, timeout, most)
             except subprocess.TimeoutExpired:
                 _kill(_pid_of_command(f"{directory}/pid", running), running)
                 raise RuntimeFailure(f"it did not end within {timeout:g} seconds and was killed") from None
             finally:
                 running.kill()  # one that has ended is none; of an error Popen would wait for its end
-    return Executed(running.returncode, stdout, stderr)
+    return Executed(running.returncode, bytes(stdout), bytes(stderr), stdout.omitted, stderr.omitted)
 
 
 def _kill(pid: int, runtime: subprocess.Popen[bytes]) -> None:

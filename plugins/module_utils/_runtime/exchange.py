@@ -12,39 +12,42 @@ import subprocess
 import time
 
 from .._kernel import process
+from .bounded import Bounded
 
 #: Seconds after its end in which others may still write: the rest of a pipeline, a program that hands its output on.
 DRAIN = 1.0
-#: Bytes that are taken of them: who writes without end has DRAIN seconds to fill our memory.
-MOST = 64 * 1024 * 1024
+#: Bytes of each of its two outputs that are kept, unless told otherwise.
+MOST = 1024 * 1024
 #: The most that a pipe holds (/proc/sys/fs/pipe-max-size): one read takes all that the program itself has written.
 _ALL = 1024 * 1024
 
 
-def exchange(running: subprocess.Popen[bytes], stdin: bytes, timeout: float | None) -> tuple[bytes, bytes]:
-    """Feed a program and return its standard output and error; the three are pipes of its Popen.
+def exchange(
+    running: subprocess.Popen[bytes], stdin: bytes, timeout: float | None, most: int
+) -> tuple[Bounded, Bounded]:
+    """Feed a program and return its standard output and error, ``most`` bytes of each; the three are its pipes.
 
     Raises subprocess.TimeoutExpired where it has not ended after ``timeout`` seconds (None: as long as it likes).
     """
     pidfd = process.pidfd_open(running.pid)
     try:
-        pipes = _Pipes(running, stdin)
+        pipes = _Pipes(running, stdin, most)
         if not pipes.copy_until(pidfd, timeout):
             raise subprocess.TimeoutExpired(running.args, timeout or 0)
         pipes.drain()
         running.wait()
-        return bytes(pipes.stdout), bytes(pipes.stderr)
+        return pipes.stdout, pipes.stderr
     finally:
         os.close(pidfd)
 
 
 class _Pipes:
-    def __init__(self, running: subprocess.Popen[bytes], stdin: bytes) -> None:
+    def __init__(self, running: subprocess.Popen[bytes], stdin: bytes, most: int) -> None:
         if running.stdin is None or running.stdout is None or running.stderr is None:
             raise ValueError("all three must be pipes")
         self.input = running.stdin
         self.left = memoryview(stdin)
-        self.stdout, self.stderr = bytearray(), bytearray()
+        self.stdout, self.stderr = Bounded(most), Bounded(most)
         self.outputs = {running.stdout.fileno(): self.stdout, running.stderr.fileno(): self.stderr}
         self.poll = select.poll()
         for fd in self.outputs:
@@ -67,16 +70,15 @@ class _Pipes:
                 return False
 
     def drain(self) -> None:
-        """What is in the pipes, and what comes until their ends, for DRAIN seconds and MOST bytes."""
+        """What is in the pipes, and what comes until their ends, for DRAIN seconds."""
         if not self.input.closed:
             self._close_input()
         deadline = time.monotonic() + DRAIN
-        most = len(self.stdout) + len(self.stderr) + MOST
         while self.outputs:
             left = max(0.0, deadline - time.monotonic())
             ready = [fd for fd, _event in self.poll.poll(left * 1000)]
             self._move(ready)
-            if not ready or left == 0 or len(self.stdout) + len(self.stderr) > most:
+            if not ready or left == 0:
                 return
 
     def _move(self, ready: list[int]) -> None:
@@ -88,7 +90,7 @@ class _Pipes:
 
     def _take(self, fd: int) -> None:
         data = os.read(fd, _ALL)
-        self.outputs[fd].extend(data)
+        self.outputs[fd].feed(data)
         if not data:
             self.poll.unregister(fd)
             del self.outputs[fd]

@@ -9,15 +9,19 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import tempfile
+import select
 from collections.abc import Sequence
 from typing import Any
 
-from .._kernel import files
+from .._kernel import files, process
 from . import build_cgroup, create, defaults, end, state
+from .bounded import Bounded
 from .errors import NoSuchContainer
 
 _ID = "build"
+#: Bytes of a command's output that are kept: a failure is told with less.
+OUTPUT_MOST = 64 * 1024
+_CHUNK = 65536
 #: Where the kernel shows itself to the command.
 _MOUNT_POINTS = ("/proc", "/dev")
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -33,7 +37,8 @@ def run(
 ) -> tuple[int, bytes]:
     """Run it in the mount ``root``, whose IDs ``idmap`` has shifted already. Returns its exit status and its output.
 
-    It has a container's namespaces, capabilities, seccomp policy and masks; with ``network`` the host's network.
+    It has a container's namespaces, capabilities, seccomp policy and masks; with ``network`` the host's network. Of its
+    output the first and last OUTPUT_MOST / 2 bytes are kept.
     Nothing that it starts outlives it. ``directory`` is a place for what the runtime keeps meanwhile.
     Raises RuntimeFailure where it could not be started, KernelError.
     """
@@ -41,21 +46,45 @@ def run(
     files.make_directory(bundle, 0o700)
     document = _config(root, argv, env, idmap, network)
     files.write_atomically(f"{bundle}/config.json", json.dumps(document), 0o600)
-    with tempfile.TemporaryFile() as output, open("/dev/null", "rb") as nothing:
-        if idmap:
-            os.fchown(output.fileno(), idmap[0], idmap[0])  # so that it can be opened as /dev/stdout
-        fds = (nothing.fileno(), output.fileno(), output.fileno())
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    output = Bounded(OUTPUT_MOST)
+    with open(reader, "rb", buffering=0) as said, open("/dev/null", "rb") as nothing:
         try:
-            cgroup = build_cgroup.path()
-            wanted = create.Request(kept, _ID, bundle, stdio=fds, die_with_parent=True, cgroup=cgroup)
-            container = create.create(wanted)
+            with open(writer, "wb", buffering=0):
+                if idmap:
+                    os.fchown(writer, idmap[0], idmap[0])  # so that it can be opened as /dev/stdout
+                fds = (nothing.fileno(), writer, writer)
+                cgroup = build_cgroup.path()
+                wanted = create.Request(kept, _ID, bundle, stdio=fds, die_with_parent=True, cgroup=cgroup)
+                container = create.create(wanted)
             create.start(container)
-            status = os.waitstatus_to_exitcode(os.waitpid(container.pid, 0)[1])
+            status = _take_until_it_ends(said, container.pid, output)
         finally:
             with contextlib.suppress(NoSuchContainer):
                 end.delete(state.read(kept, _ID), force=True)
-        output.seek(0)
-        return status if status >= 0 else 128 - status, output.read()
+        while data := said.read(_CHUNK):  # nobody is left who could write
+            output.feed(data)
+    return status if status >= 0 else 128 - status, bytes(output)
+
+
+def _take_until_it_ends(said: Any, pid: int, output: Bounded) -> int:
+    """The exit status of that child of ours, negative the signal that ended it."""
+    pidfd = process.pidfd_open(pid)
+    poll = select.poll()
+    for fd in (said.fileno(), pidfd):
+        poll.register(fd, select.POLLIN)
+    try:
+        while True:
+            ready = [fd for fd, _event in poll.poll()]
+            if said.fileno() in ready:
+                data = said.read(_CHUNK)
+                output.feed(data)
+                if not data:
+                    poll.unregister(said.fileno())
+            if pidfd in ready:
+                return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    finally:
+        os.close(pidfd)
 
 
 def _config(
