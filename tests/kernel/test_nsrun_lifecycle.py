@@ -10,6 +10,7 @@ import array
 import json
 import os
 import pty
+import re
 import select
 import signal
 import socket
@@ -20,7 +21,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import capabilities, cgroup
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.cgroup_state import find_hierarchy
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import defaults
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime import cli, commands, defaults, usage
 
 from tests import waiting
 
@@ -389,6 +390,83 @@ def test_a_create_container_hook_is_in_the_namespaces_of_the_container(
         bundle.user_namespace()
     inside = run(nsrun, bundle.sh(show.replace("/usr", ""))).split()
     assert told.read_text().split() == [*inside, "0", "1"]
+
+
+# the command line
+
+
+def test_every_command_has_help_that_names_its_options(nsrun: Nsrun, bundle: Bundle) -> None:
+    """And takes what it names; help for another is not meant."""
+    assert set(usage.TEXTS) == set(cli.COMMANDS)
+    for name in cli.COMMANDS:
+        said = nsrun(name, "--help").stdout
+        assert said.startswith(f"usage: nsrun {name}"), said
+        for short, option, value in re.findall(r"^ *(-\w)?,? *--([\w-]+)( [A-Z]+)?", said, re.MULTILINE):
+            for word in filter(None, (short, f"--{option}")):
+                given = nsrun(name, word, *(["0"] if value else []), *["a"] * 9, rc=None)
+                assert "is not known" not in given.stderr and "needs a value" not in given.stderr, (name, word)
+    assert nsrun("state", "x", "--help").stdout.startswith("usage: nsrun state")
+    for table, name in ((commands._CREATE, "create"), (commands._RUN, "run"), (commands._EXEC, "exec")):
+        assert all(f"--{option} " in usage.of_command(name) for option in table)
+    nsrun.detach(bundle.sh("exec sleep 1000"))
+    assert nsrun("exec", bundle.id, "/bin/echo", "--help", "-h").stdout == "--help -h\n"
+    nsrun("delete", "--force", bundle.id)
+
+
+def test_exec_needs_a_command(nsrun: Nsrun, bundle: Bundle) -> None:
+    """Without one a second copy of the service would run."""
+    nsrun.detach(bundle.sh("echo ran >> /tmp/ran; exec sleep 1000"))
+    ran = bundle.rootfs / "tmp" / "ran"
+    waiting.until("it ran", lambda: ran.exists() and ran.read_text())
+    assert "exec needs a command after the container's id" in nsrun("exec", bundle.id, rc=64).stderr
+    assert ran.read_text() == "ran\n"
+    nsrun("delete", "--force", bundle.id)
+
+
+def test_short_flags_in_one_word(nsrun: Nsrun, sleeping: str) -> None:
+    say = ["/bin/sh", "-c", "[ -t 0 ]; echo $? $(id -u)"]
+    assert nsrun("exec", "-it", sleeping, *say, stdin=b"").stdout == "0 0\r\n"
+    assert nsrun("exec", "-itu", "7:8", sleeping, *say, stdin=b"").stdout == "0 7\r\n"
+    for wrong in ("-ix", "-ui", "-"):
+        assert nsrun("exec", wrong, sleeping, *say, rc=None).returncode != 0
+
+
+PASSWD = "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65533::/:/bin/sh\nweb:x:33:33::/srv:/bin/sh\n"
+GROUPS = "root:x:0:\nwww:x:44:\nmore:x:50:web,other\n"
+
+
+@USERS
+def test_exec_as_a_user_of_the_containers_own_files(nsrun: Nsrun, bundle: Bundle, user: bool) -> None:
+    etc = bundle.rootfs / "etc"
+    etc.mkdir()
+    (etc / "passwd").write_text(PASSWD)
+    (etc / "group").write_text(GROUPS)
+    if user:
+        bundle.user_namespace()
+    bundle.spec["process"]["user"] = {"uid": 33, "gid": 33}
+    for name in ("effective", "permitted"):
+        bundle.spec["process"]["capabilities"][name] = []
+    nsrun.detach(bundle.sh("exec sleep 1000"))
+    who = ["/bin/sh", "-c", "echo $(id -u) $(id -G) $(/bin/busybox grep CapEff /proc/self/status)"]
+    bounding = capabilities.mask(defaults.CAPABILITIES)
+    for given, expected, held in (
+        ("nobody", "65534 65533", 0),
+        ("web", "33 33 50", 0),
+        ("web:www", "33 44", 0),
+        ("33", "33 0", 0),
+        ("root", "0 0", bounding),
+    ):
+        assert nsrun("exec", "--user", given, bundle.id, *who).stdout == f"{expected} CapEff: {held:016x}\n", given
+    for given, says in (
+        ("nobdy", "user nobdy is not in"),
+        ("web:x", "group x is not in"),
+        ("9" * 20 + ":a", "is no ID"),
+    ):
+        assert says in nsrun("exec", "--user", given, bundle.id, *who, rc=64).stderr
+    (etc / "passwd").unlink()
+    os.mkfifo(etc / "passwd")
+    assert "user nobody is not in" in nsrun("exec", "--user", "nobody", bundle.id, *who, rc=64).stderr
+    nsrun("delete", "--force", bundle.id)
 
 
 # terminals

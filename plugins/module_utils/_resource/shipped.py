@@ -66,8 +66,10 @@ SHIPPED = (
     "_kernel.overlay_by_mount",
     "_kernel.overlay_options",
     "_kernel.overlay_state",
+    "_kernel.passwd",
     "_kernel.process",
     "_kernel.process_holders",
+    "_kernel.process_root",
     "_kernel.pyroute2_parts",
     "_kernel.seccomp",
     "_kernel.sockets",
@@ -216,6 +218,7 @@ SHIPPED = (
     "_runtime.supervision",
     "_runtime.supervisor",
     "_runtime.unit",
+    "_runtime.usage",
 )
 
 
@@ -279,8 +282,10 @@ def _kernel() -> None:
         overlay_by_mount,
         overlay_options,
         overlay_state,
+        passwd,
         process,
         process_holders,
+        process_root,
         pyroute2_parts,
         seccomp,
         sockets,
@@ -440,4 +445,5 @@ def _runtime() -> None:
         supervision,
         supervisor,
         unit,
+        usage,
     )

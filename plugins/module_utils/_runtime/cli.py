@@ -12,7 +12,7 @@ from .._kernel import terminal
 from .._kernel.errors import KernelError
 from . import descriptors, state
 from .errors import RuntimeFailure
-from .options import FLAG, VALUE, parse
+from .options import FLAG, VALUE, HelpAsked, parse
 
 #: command -> (module, function). Each is imported only when it is called.
 COMMANDS = {
@@ -48,6 +48,8 @@ _USAGE = """usage: nsrun [--root DIR] [--log FILE] [--log-format text|json] COMM
 
 OCI runtime:   create start run exec state kill delete pause resume list ps spec features
 supervision:   supervise launch stop settle (each with the path of a launch.json)
+
+nsrun COMMAND --help says more of a command.
 """
 VERSION = "0.1.0"
 
@@ -68,6 +70,11 @@ def main(arguments: Sequence[str]) -> int:
             raise RuntimeFailure("only the cgroup manager cgroupfs is supported")
         root = os.path.abspath(options.value("root", state.DEFAULT_ROOT) or state.DEFAULT_ROOT)
         return _run(root, options.arguments)
+    except HelpAsked:
+        from .usage import of_command
+
+        sys.stdout.write(of_command(options.arguments[0]))
+        return 0
     except (RuntimeFailure, KernelError) as error:
         _report(str(error), *log)
         return error.status if isinstance(error, RuntimeFailure) else 1

@@ -34,6 +34,7 @@ _EXEC = {
     "env": LIST,
     "cwd": VALUE,
     "tty": FLAG,
+    "interactive": FLAG,
     "detach": FLAG,
     "pid-file": VALUE,
     "console-socket": VALUE,
@@ -88,14 +89,17 @@ def exec_(root: str, arguments: Sequence[str]) -> int:
     """exec [options] ID COMMAND [ARGUMENT...]: the status is the command's."""
     from . import execute, foreground
 
-    short = {"p": "process", "u": "user", "g": "additional-gids", "e": "env", "t": "tty", "d": "detach", "c": "cap"}
+    short = {"p": "process", "u": "user", "g": "additional-gids", "e": "env", "c": "cap"}
+    short.update(t="tty", i="interactive", d="detach")
     options = parse(arguments, _EXEC, short, stop_at_first=True)
     if not options.arguments:
-        raise RuntimeFailure("exec needs the container's id", 64)
+        raise RuntimeFailure("exec needs the container's id and a command", 64)
+    if len(options.arguments) == 1 and options.value("process") is None:
+        raise RuntimeFailure("exec needs a command after the container's id; a shell is often there as sh", 64)
     container = state.read(root, options.arguments[0])
     execute.seal_for(container)
     document = _process_document(options)
-    wanted = execute.process_from(container, document, options.arguments[1:], _process_changes(options))
+    wanted = execute.process_from(container, document, options.arguments[1:], _process_changes(options, container))
     console: Any = None
     if wanted.terminal:
         from . import console
@@ -211,8 +215,9 @@ def spec(_root: str, arguments: Sequence[str]) -> int:
     return 0
 
 
-def features(_root: str, _arguments: Sequence[str]) -> int:
+def features(_root: str, arguments: Sequence[str]) -> int:
     """features: what this runtime does, features.md of the runtime-spec."""
+    parse(arguments, {}, {})
     from .features import features as document
 
     _print(document())
@@ -324,17 +329,20 @@ def _process_document(options: Options) -> Any:
         raise RuntimeFailure(f"--process {path}: {error}", 64) from None
 
 
-def _process_changes(options: Options) -> dict[str, Any]:
+def _process_changes(options: Options, container: state.Container) -> dict[str, Any]:
     """What the options of exec change in the container's own process."""
+    from . import execute
+
     changes: dict[str, Any] = {"env": options.list("env")}
     user = options.value("user")
     if user is not None:
-        uid, _colon, gid = user.partition(":")
-        if not uid.isdigit() or not (gid or "0").isdigit():
-            raise RuntimeFailure(f"--user {user}: must be UID or UID:GID, in numbers", 64)
-        changes["user"] = {"uid": int(uid), "gid": int(gid or 0)}
-        if options.list("additional-gids"):
-            changes["user"]["additionalGids"] = [int(g) for g in options.list("additional-gids")]
+        uid, gid, groups = _user(user, container)
+        given = options.list("additional-gids")
+        if not all(group.isascii() and group.isdigit() for group in given):
+            raise RuntimeFailure(f"--additional-gids {given[0]}: must be a group ID", 64)
+        held = execute.capabilities_of(container, uid)
+        changes.update({"capabilities": held} if held else {})
+        changes["user"] = {"uid": uid, "gid": gid, "additionalGids": [int(g) for g in given] or list(groups)}
     if options.value("cwd") is not None:
         changes["cwd"] = options.value("cwd")
     if options.flag("tty"):
@@ -344,6 +352,19 @@ def _process_changes(options: Options) -> dict[str, Any]:
     if options.list("cap"):
         raise RuntimeFailure("--cap is not supported: give the sets with --process", 64)
     return changes
+
+
+def _user(user: str, container: state.Container) -> tuple[int, int, tuple[int, ...]]:
+    """UID, GID and further groups: numbers as they stand (as runc takes them), names by the container's own files."""
+    uid, _colon, gid = user.partition(":")
+    if uid.isascii() and uid.isdigit() and (not gid or (gid.isascii() and gid.isdigit())):
+        return int(uid), int(gid or 0), ()
+    from .._kernel import passwd, process_root
+
+    try:
+        return passwd.parse_user(user, lambda path: process_root.read_file(container.pid, container.start_time, path))
+    except passwd.NoSuchUser as error:
+        raise RuntimeFailure(f"--user {user}: {error}", 64) from None
 
 
 def _print(document: Any) -> None:

@@ -56,6 +56,15 @@ def base_process(container: Container) -> dict[str, Any]:
     return wanted
 
 
+def capabilities_of(container: Container, uid: int) -> dict[str, Any]:
+    """``process.capabilities`` for a user of the container: root has what the container may have at all, whoever its
+    own process is. Empty where that has none."""
+    sets = dict(base_process(container).get("capabilities") or {})
+    if uid == 0 and sets:
+        sets.update(effective=sets.get("bounding") or [], permitted=sets.get("bounding") or [])
+    return sets
+
+
 def seal_for(container: Container) -> None:
     """Begin again from a safe copy of the interpreter, if the container could write to this one (seal.py)."""
     from . import seal

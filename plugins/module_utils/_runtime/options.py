@@ -27,13 +27,19 @@ class Options:
         return self.values.get(name, [])
 
 
+class HelpAsked(Exception):
+    """--help was among the options."""
+
+
 def parse(
     arguments: Sequence[str], known: Mapping[str, str], short: Mapping[str, str], stop_at_first: bool = False
 ) -> Options:
-    """Options in the forms --name value, --name=value, -n value (one hyphen before a long name too, as runc allows).
+    """Options in the forms --name value, --name=value, -n value, -abn value (a and b being flags).
+
+    One hyphen before a long name is understood too, as by runc.
 
     known: long name -> FLAG, VALUE or LIST. stop_at_first: everything after the first argument is not looked at.
-    Raises RuntimeFailure for what is not known.
+    Raises RuntimeFailure for what is not known, HelpAsked.
     """
     found, rest = Options(), list(arguments)
     while rest:
@@ -48,7 +54,12 @@ def parse(
                 break
             continue
         name, equals, given = word.lstrip("-").partition("=")
+        if not word.startswith("--") and _are_short(name, known, short):
+            rest[:0] = [f"-{letter}" for letter in name[1:]]
+            name, equals = name[0], ""
         name = short.get(name, name)
+        if name in ("help", "h") and "help" not in known:
+            raise HelpAsked
         kind = known.get(name)
         if kind is None:
             raise RuntimeFailure(f"option {word!r} is not known", 64)
@@ -61,3 +72,9 @@ def parse(
             given = rest.pop(0)
         found.values.setdefault(name, []).append(given)
     return found
+
+
+def _are_short(name: str, known: Mapping[str, str], short: Mapping[str, str]) -> bool:
+    """Whether these letters are options each, of which only the last may take a value."""
+    kinds = [known.get(short.get(letter, letter)) for letter in name]
+    return len(name) > 1 and name not in known and None not in kinds and set(kinds[:-1]) == {FLAG}

@@ -196,6 +196,7 @@ def _asked_to_stop(wanted: Launch, signal: str | None) -> bool:
 
 
 def _only_path(arguments: Sequence[str]) -> str:
-    if len(arguments) != 1:
+    given = parse(arguments, {}, {}).arguments
+    if len(given) != 1:
         raise RuntimeFailure("needs exactly one launch.json", 64)
-    return os.path.abspath(arguments[0])
+    return os.path.abspath(given[0])
