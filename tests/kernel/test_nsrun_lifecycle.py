@@ -457,11 +457,8 @@ def test_exec_as_a_user_of_the_containers_own_files(nsrun: Nsrun, bundle: Bundle
         ("root", "0 0", bounding),
     ):
         assert nsrun("exec", "--user", given, bundle.id, *who).stdout == f"{expected} CapEff: {held:016x}\n", given
-    for given, says in (
-        ("nobdy", "user nobdy is not in"),
-        ("web:x", "group x is not in"),
-        ("9" * 20 + ":a", "is no ID"),
-    ):
+    wrong = {"nobdy": "user nobdy is not in", "web:x": "group x is not in", "9" * 20 + ":a": "is no ID"}
+    for given, says in wrong.items():
         assert says in nsrun("exec", "--user", given, bundle.id, *who, rc=64).stderr
     (etc / "passwd").unlink()
     os.mkfifo(etc / "passwd")
