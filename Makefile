@@ -28,8 +28,8 @@ help: ## list what can be done
 
 # For users
 
-site: root $(VENV)/.collection ## set up and run playbooks/site.yml on this machine (ARGS='--check --diff' shows what it would do)
-	@ansible-playbook playbooks/site.yml $(ARGS)
+site: root $(VENV)/.collection ## set up and run playbooks/example.yml on this machine (ARGS='--check --diff' shows what it would do)
+	@ansible-playbook playbooks/example.yml $(ARGS)
 
 teardown: root $(VENV)/.collection ## remove all that site made (images too with ARGS='-e purge_images=true')
 	@ansible-playbook playbooks/teardown.yml $(ARGS)

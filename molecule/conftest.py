@@ -119,6 +119,12 @@ def recorded_actions(name):
     return lambda mode: recorded(f"actions-{mode}.json", name)
 
 
+@pytest.fixture(name="warned", scope="module")
+def fixture_warned(name):
+    """What the last run warned its user of on this machine."""
+    return [entry["msg"] for entry in recorded("warned-apply.json", name)]
+
+
 @pytest.fixture(name="told", scope="module")
 def recorded_words(name):
     """What the last run told its user of this machine, by the task's name."""

@@ -48,19 +48,23 @@ options:
   command:
     description:
       - Program and leading arguments, in place of the image's C(Entrypoint); the image's C(Cmd) is then not used.
+      - Do not put a secret here. Results and the host's list of processes show it; give it to the program with O(env).
       - Unset, the image's C(Entrypoint) is used. Applied by restart.
     type: list
     elements: str
   args:
     description:
       - Arguments, in place of the image's C(Cmd). Unset, the image's C(Cmd) is used. Applied by restart.
+      - Not for secrets, as O(command).
     type: list
     elements: str
   env:
     description:
       - Environment variables beside those of the image. A value left empty is the empty string.
       - Values are text. What YAML takes for a number or a boolean needs quotes, such as C("1.10") or C("on").
-      - Set C(no_log) on the task when values are secret. Applied by restart.
+      - Values are secret. No result, diff, error or log of Ansible shows them, only that a variable changes. In the
+        container, and to root on the host below C(/var/lib/barekernel), they are in clear text.
+      - Applied by restart.
     type: dict
   cwd:
     description: Working directory inside the container. Unset, the image's, or V(/). Applied by restart.
@@ -216,9 +220,10 @@ options:
     description:
       - What to do with a limit whose cgroup v2 controller this host does not have.
       - V(true) refuses before anything is made.
-      - V(false) leaves the limit out and names it in the result's RV(container.limits_not_enforced).
+      - V(false) leaves the limit out with a warning in every run, and names it in the diff and in the result's
+        RV(container.limits_not_enforced).
     type: bool
-    default: true
+    default: false
   rlimits:
     description:
       - Limits of setrlimit(2), as name to V(SOFT:HARD) or one number, e.g. C(nofile) to V(1024:4096).
@@ -248,7 +253,7 @@ options:
     description: More entries of C(/etc/hosts), as name to address. Unset, none. Applied live.
     type: dict
   labels:
-    description: Annotations of the container, as name to value, which is text. Applied live.
+    description: Annotations of the container, as name to value, which is text. Results show them. Applied live.
     type: dict
   stop_signal:
     description: Signal that asks the process to end. Unset, the image's, or V(SIGTERM). Applied live.
@@ -260,7 +265,8 @@ options:
   restart_policy:
     description:
       - When the process is started again by itself, with growing pauses between attempts.
-      - V(no), V(on-failure), V(on-failure:N) with at most N attempts, V(always) or V(unless-stopped).
+      - V(no), also without quotes, V(on-failure), V(on-failure:N) with at most N attempts, V(always) or
+        V(unless-stopped).
       - Applied live, from the next end of the process on.
     type: str
     default: 'no'

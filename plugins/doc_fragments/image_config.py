@@ -30,6 +30,8 @@ options:
         description:
           - Environment variables, added to the source's or in place of those of the same name.
           - Values are text. What YAML takes for a number or a boolean needs quotes.
+          - They are part of the image, for everyone who has it to read, and results show them. A secret belongs in
+            O(barekernel.containers.ns_container#module:env) of the container.
         type: dict
       workdir:
         description: The working directory, an absolute path. Unset, the source's.

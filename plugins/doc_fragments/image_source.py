@@ -38,7 +38,9 @@ options:
         description: User name for the registry. Unset, what O(registry.auth_file) holds.
         type: str
       password:
-        description: Password for the registry. It never stands on a command line.
+        description:
+          - Password for the registry. It is never passed on a command line, nor stored.
+          - It is secret. Results and logs of Ansible show asterisks wherever it would appear.
         type: str
       tls_verify:
         description: V(false) also takes plain HTTP and certificates that nobody vouches for.

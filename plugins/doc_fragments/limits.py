@@ -99,7 +99,10 @@ options:
         description: Share of all devices against sibling cgroups (C(io.weight)), 1 to 10000; 100 is the default.
         type: int
       pids:
-        description: The most processes and threads (C(pids.max)), at least 1, or V(max).
+        description:
+          - The most processes and threads (C(pids.max)), at least 1, or V(max).
+          - Unset, a container of M(barekernel.containers.ns_container) has V(4096), where the host has the controller.
+            V(max) is no limit.
         type: str
       hugetlb:
         description:

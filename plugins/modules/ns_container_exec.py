@@ -32,14 +32,18 @@ options:
     type: str
     required: true
   argv:
-    description: The command as a list of arguments. Exactly one of O(argv) and O(cmd) is needed. No shell is involved.
+    description:
+      - The command as a list of arguments. Exactly one of O(argv) and O(cmd) is needed. No shell is involved.
+      - Results show it. Give a secret to the command with O(env) or O(stdin).
     type: list
     elements: str
   cmd:
     description: The command as one string, split as a POSIX shell splits words. No shell is involved.
     type: str
   stdin:
-    description: What the command reads from its standard input. Unset, it is empty.
+    description:
+      - What the command reads from its standard input. Unset, it is empty.
+      - It is secret. No result or log of Ansible shows it, unless the command prints it.
     type: str
   stdin_add_newline:
     description: Ends O(stdin) with a newline.
@@ -53,6 +57,7 @@ options:
     description:
       - Environment variables beside those of the container. Unset, none.
       - Values are text. What YAML takes for a number or a boolean needs quotes.
+      - Values are secret. No result or log of Ansible shows them, unless the command prints them.
     type: dict
   cwd:
     description: Working directory inside the container. Unset, the container's.

@@ -66,7 +66,7 @@ class Site:
 
     @property
     def variables(self) -> Path:
-        return self.folder / "playbooks/inventory/group_vars/all.yml"
+        return self.folder / "playbooks/inventory/group_vars/example.yml"
 
     def edit(self, before: str, after: str) -> None:
         """Change a value in the inventory as a user does."""

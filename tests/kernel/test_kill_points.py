@@ -25,7 +25,7 @@ from tests.kernels import DIED, Dying, Recording
 
 from . import leaks
 
-VARIABLES = collection.CHECKOUT / "playbooks/inventory/group_vars/all.yml"
+VARIABLES = collection.CHECKOUT / "playbooks/inventory/group_vars/example.yml"
 #: What becomes of each list of the site.
 MODULES = {"image_list": "oci_image", "network_list": "bridge_network", "container_list": "ns_container"}
 

@@ -135,6 +135,11 @@ def test_a_whole_container() -> None:
     assert container.rlimits == {"nofile": "1024"}
 
 
+def test_a_bare_no_of_yaml_is_no() -> None:
+    """``restart_policy: no`` is a boolean to YAML, and its text to the module."""
+    assert container_from(params(restart_policy="False")).restart_policy == "no"
+
+
 def test_sharing_a_namespace_shares_the_user_namespace_too() -> None:
     assert container_from(params(namespaces={"pid": "container:db"})).namespaces == {
         "pid": "container:db",

@@ -132,7 +132,9 @@ def running(which: Container, host: Host = HOST) -> ContainerObserved:
         files=content,
         documents={"config": docs.config, "launch": docs.launch},
         directories=frozenset(HOME + name for name in ("", "/bundle", "/bundle/rootfs", "/log", "/upper", "/work")),
-        cgroup=replace(CGROUP, exists=True, files={"memory.max": "67108864"}, controllers=("memory",)),
+        cgroup=replace(
+            CGROUP, exists=True, files={"memory.max": "67108864", "pids.max": "4096"}, controllers=("memory", "pids")
+        ),
         network=ContainerNetwork(netns, {"lab0": veth}, ends=(host_end("web", "lab0"),)),
         leftovers=True,
     )
@@ -463,7 +465,7 @@ def test_present_restarts_only_what_runs_and_has_changed(status: str, verbs: lis
 
 def test_a_drifted_limit_is_put_back_live() -> None:
     there = running(container())
-    drifted = replace(there, cgroup=replace(there.cgroup, files={"memory.max": "max"}))
+    drifted = replace(there, cgroup=replace(there.cgroup, files={"memory.max": "max", "pids.max": "4096"}))
     plan = plan_container(container(), drifted)
     assert [(c.option, c.before, c.after) for c in plan.changes] == [("limits.memory.max", "max", "67108864")]
     assert len(plan.actions) == 1
@@ -579,7 +581,11 @@ REFUSALS = {
     "address outside": ({"networks": [{"name": "lab0", "addresses": ["10.99.0.2"]}]}, {}, "outside network lab0"),
     "gateway's address": ({"networks": [{"name": "lab0", "addresses": ["10.88.0.1"]}]}, {}, "gateway address"),
     "unknown user": ({"user": "nobody"}, {"user": "user nobody is not in the image"}, "user: 'nobody'"),
-    "limit without controller": ({"limits": {"io_weight": 50}}, {}, "io.weight cannot be set"),
+    "limit without controller": (
+        {"limits": {"io_weight": 50}, "limits_required": True},
+        {},
+        "limits: cgroup v2 on this host lacks io. io: ",
+    ),
     "a namespace of nobody": ({"namespaces": {"pid": "container:db"}}, {}, "namespaces.pid: 'container:db'"),
     "the host's processes in a user namespace": (
         {"namespaces": {"pid": "host"}},
@@ -688,8 +694,42 @@ def test_one_that_lost_what_it_shares_is_restarted_only() -> None:
 
 def test_a_limit_that_cannot_be_enforced_is_left_out_when_allowed() -> None:
     resolved = resolve(container(limits={"memory": "64M", "io_weight": 50}, limits_required=False), nothing())
-    assert resolved.files == {"memory.max": "67108864"}
+    assert resolved.files == {"memory.max": "67108864", "pids.max": "4096"}
     assert "io" in resolved.unenforced["io.weight"]
+
+
+def test_a_limit_that_is_left_out_is_told_in_every_run_and_seen_in_the_diff() -> None:
+    unlimited = container(limits={"io_weight": 50})
+    there = running(container(limits={}))
+    plan = plan_container(unlimited, there)
+    assert [(c.option, c.before, c.after) for c in plan.changes] == [
+        ("limits.io.weight", None, "default 50 (not enforced)")
+    ]
+    assert plan.before != plan.after and plan.after["limits"]["io.weight"] == "default 50 (not enforced)"
+    for planned in (plan, plan_container(unlimited, running(unlimited))):
+        assert [w for w in planned.warnings if w.startswith("limits are not enforced on this host. io: ")]
+    assert plan_container(unlimited, running(unlimited)).actions == []
+    # Of several containers Ansible shows a warning of the same text once.
+    assert not any("web" in warning for warning in plan.warnings)
+
+
+@pytest.mark.parametrize(
+    ("limits", "controllers", "pids"),
+    [
+        ({}, ("pids",), "4096"),
+        ({"pids": "max"}, ("pids",), "max"),
+        ({"pids": 20}, ("pids",), "20"),
+        ({"raw": {"pids.max": "7"}}, ("pids",), "7"),
+        ({}, ("memory",), None),  # nobody asked for a limit: it is not told that there is none
+    ],
+)
+def test_processes_are_limited_where_the_host_can(
+    limits: dict[str, Any], controllers: tuple[str, ...], pids: str | None
+) -> None:
+    there = nothing()
+    hierarchy = replace(there.cgroup.hierarchy, controllers=controllers)
+    resolved = resolve(container(limits=limits), replace(there, cgroup=replace(there.cgroup, hierarchy=hierarchy)))
+    assert (resolved.files.get("pids.max"), resolved.unenforced) == (pids, {})
 
 
 @pytest.mark.parametrize(

@@ -15,17 +15,17 @@ from ansible.plugins.callback import CallbackBase
 DOCUMENTATION = """
 name: actions
 type: notification
-short_description: Records the actions of each task, and the messages of M(ansible.builtin.debug)
+short_description: Records the actions and warnings of each task, and the messages of M(ansible.builtin.debug)
 description:
-  - Writes C(actions-MODE.json) and C(told-MODE.json) into Molecule's ephemeral directory, where MODE is C(check) or
-    C(apply). A run that changed nothing leaves what the one before it wrote.
+  - Writes C(actions-MODE.json), C(told-MODE.json) and C(warned-MODE.json) into Molecule's ephemeral directory, where
+    MODE is C(check) or C(apply). A run that changed nothing leaves what the one before it wrote.
 """
 
 
 class CallbackModule(CallbackBase):
     """A list of {host, task, item, actions, changes}, in order, of every result that has actions.
 
-    And one of {host, task, msg}, of what was told.
+    And two of {host, task, msg}, of what was told and of what was warned of.
     """
 
     CALLBACK_VERSION = 2.0
@@ -37,6 +37,7 @@ class CallbackModule(CallbackBase):
         super().__init__()
         self.seen = []
         self.told = []
+        self.warned = []
 
     def v2_runner_on_ok(self, result):
         if "results" not in result._result:
@@ -50,6 +51,7 @@ class CallbackModule(CallbackBase):
         entry = {"host": result._host.get_name(), "task": result._task.get_name()}
         if result._task.action in ("debug", "ansible.builtin.debug") and "msg" in answer:
             self.told.append({**entry, "msg": answer["msg"]})
+        self.warned += [{**entry, "msg": str(warning)} for warning in answer.get("warnings") or ()]
         if "actions" in answer:
             entry = {**entry, "changed": answer["changed"], "item": str(answer.get("_ansible_item_label", ""))}
             self.seen.append({**entry, "actions": answer["actions"], "changes": answer.get("changes", [])})
@@ -58,6 +60,6 @@ class CallbackModule(CallbackBase):
         directory = os.environ.get("MOLECULE_EPHEMERAL_DIRECTORY")
         mode = "check" if context.CLIARGS["check"] else "apply"
         if directory and any(entry["changed"] for entry in self.seen):
-            for kind, entries in (("actions", self.seen), ("told", self.told)):
+            for kind, entries in (("actions", self.seen), ("told", self.told), ("warned", self.warned)):
                 with open(os.path.join(directory, f"{kind}-{mode}.json"), "w", encoding="utf-8") as stream:
                     json.dump(entries, stream, indent=1)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 from typing import Any
@@ -17,22 +18,53 @@ from .._kernel.errors import KernelError
 from .._plan.operation import Plan
 from .._resource.base import CommandFailed, ImageError, OptionError, Refused, Resource
 from .._resource.converge import Interrupted, NotConverged, Outcome, converge, predict
+from . import secrets
 
 
 class Module(AnsibleModule):  # type: ignore[misc]
-    """An AnsibleModule whose results are always text: Ansible refuses the bytes that a path of the host may hold.
+    """An AnsibleModule whose results hold no secret and are text: Ansible refuses the bytes that a path may hold.
 
-    What Ansible prints as it is (messages, warnings) is harmless to a terminal; data stay what they are.
+    What Ansible prints as it is (messages, warnings) is harmless to a terminal; data stay what they are. Bad parameters
+    are refused while it is made; the message then says what to write instead (explain.py).
     """
 
+    def __init__(self, **arguments: Any) -> None:
+        #: The parameters as they came, until they are found good: Ansible changes them while it judges them.
+        self._given: dict[str, Any] | None = None
+        try:
+            super().__init__(**arguments)
+        except (TypeError, ValueError) as error:  # Ansible's own, of an entry that is no dictionary
+            self.fail_json(msg=str(error))
+        self._given = None
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        self._given = copy.deepcopy({n: value for n, value in self.params.items() if not n.startswith("_ansible_")})
+
     def exit_json(self, **values: Any) -> None:
-        super().exit_json(**_harmless(values))
+        super().exit_json(**self._without_secrets(values, self.params))
 
     def fail_json(self, msg: str, **values: Any) -> None:
-        super().fail_json(terminal.shown(msg), **_harmless(values))
+        if self._given:
+            from .explain import explain  # here: most parameters are good
+
+            msg = explain(self._name.rpartition(".")[2], self._given, self.argument_spec) or msg
+        params = self._given or getattr(self, "params", None) or {}
+        super().fail_json(terminal.shown(msg), **self._without_secrets(values, params))
+
+    def _without_secrets(self, values: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+        """What is returned, with the parameters as they may be shown, and with what Ansible is to search for."""
+        self.no_log_values = secrets.passwords(params, self.argument_spec)
+        invocation = {"module_args": secrets.shown(params, self.argument_spec)}
+        return _harmless({"invocation": invocation, **values})
 
     def warn(self, warning: str, *more: Any, **values: Any) -> None:
         super().warn(terminal.shown(warning), *more, **values)
+
+    def refuse(self, error: OptionError, **values: Any) -> None:
+        """Fail for a value that cannot be meant."""
+        secret = secrets.is_secret(error.option, self.argument_spec)
+        self.fail_json(msg=f"{error.option}: {error.message}" if secret else str(error), option=error.option, **values)
 
 
 #: Results that are sentences for people.
@@ -65,7 +97,7 @@ def run(resource: Resource[Any, Any], **module_arguments: Any) -> None:
         undone = {"actions_undone": error.undone} if error.undone else {}
         module.fail_json(msg=str(error), **_done(error.done), **undone)
     except OptionError as error:
-        module.fail_json(msg=str(error), option=error.option, **_done([]))
+        module.refuse(error, **_done([]))
     except CommandFailed as error:
         module.fail_json(msg=str(error), **_done(error.done), **error.values)
     except NotConverged as error:
@@ -89,7 +121,7 @@ def run_info(resource: Any, **module_arguments: Any) -> None:
     try:
         gathered = resource.gather(module.params)
     except OptionError as error:
-        module.fail_json(msg=str(error), option=error.option)
+        module.refuse(error)
     except (KernelError, ImageError, Refused) as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **gathered)

@@ -29,12 +29,13 @@ from .container_network import (
 )
 from .container_observed import ContainerObserved, Host
 from .container_operations import ClearRuntime, InterruptContainer, StartContainer, StopContainer
-from .container_resolve import image_of, resolve
+from .container_resolve import image_of, limits_left_out, resolve
 from .container_spec import Container, Resolved
 from .container_start import check_start
 from .container_userns import void_capabilities
-from .container_view import changes, view
+from .container_view import changes, shown, view
 from .container_volumes import half_made_volumes, missing_volumes, own_volumes
+from .errors import OptionError
 from .files import MakeDirectory, RemoveFile, RemoveTree, ReplaceFile, SetAside, WriteFile
 from .operation import LIVE, RECREATE, RESTART, Change, Operation, Plan
 from .units import EnableUnit, ReloadUnits, RemoveIfEmpty
@@ -66,7 +67,8 @@ def plan_container(container: Container, observed: ContainerObserved) -> Plan:
         after = {**after, "declared": {change.option: change.after for change in otherwise}}
     operations = _operations(container, resolved, docs, observed, found, starts)
     warnings = _warnings(container, resolved, observed, starts)
-    return Plan(tuple(operations), before, after if operations else before, found, warnings)
+    before, after = shown(before, after if operations else before)
+    return Plan(tuple(operations), before, after, found, warnings)
 
 
 def _operations(
@@ -199,7 +201,7 @@ def _neighbour_hosts(container: Container, resolved: Resolved | None, host: Host
 def _before(container: Container, observed: ContainerObserved) -> dict[str, Any]:
     live = {
         "state": _state(observed.supervised),
-        "limits": _limits_now(observed),
+        "limits": {**_limits_now(observed), **_left_out_before(observed)},
         "networks": networks_before(container, observed),
         "ports": ports_before(container.name, observed),
         "namespace_owner": dict.fromkeys(observed.strayed, "nothing that has its name any more"),
@@ -219,6 +221,14 @@ def _limited_now(observed: ContainerObserved) -> bool:
     return observed.supervised.running and observed.cgroup.exists
 
 
+def _left_out_before(observed: ContainerObserved) -> Mapping[str, str]:
+    """The limits of the recorded declaration that this host cannot keep."""
+    try:
+        return limits_left_out(observed.recorded.limits, observed) if observed.recorded else {}
+    except OptionError:  # no longer one of this host: it may have lost a CPU, or its swap
+        return {}
+
+
 def _launched(observed: ContainerObserved) -> Mapping[str, str]:
     return dict((observed.documents.get("launch") or {}).get("files") or {})
 
@@ -226,7 +236,7 @@ def _launched(observed: ContainerObserved) -> Mapping[str, str]:
 def _after(container: Container, resolved: Resolved, docs: Documents, observed: ContainerObserved) -> dict[str, Any]:
     live = {
         "state": _state(observed.supervised),
-        "limits": dict(resolved.files),
+        "limits": {**resolved.files, **limits_left_out(container.limits, observed)},
         "networks": networks_after(container, resolved, observed),
         "ports": ports_after(container, resolved),
         "namespace_owner": {},
@@ -263,6 +273,16 @@ def _warnings(container: Container, resolved: Resolved, observed: ContainerObser
         *_without_user_namespace(container, observed),
         *_not_again(container, observed, starts),
         *([void] if void else []),
+        *_without_limits(resolved),
+    )
+
+
+def _without_limits(resolved: Resolved) -> tuple[str, ...]:
+    """One for each controller, and without the container's name: of a text Ansible shows one for all containers."""
+    return tuple(
+        f"limits are not enforced on this host. {why}. Set limits_required (of role container: "
+        "container_limits=require) to fail instead"
+        for why in sorted(set(resolved.unenforced.values()))
     )
 
 
@@ -305,7 +325,7 @@ def _absent(container: Container, observed: ContainerObserved) -> Plan:
     if not observed.host.neighbours:
         # Those that are empty already were left by a removal that was interrupted.
         operations += [RemoveIfEmpty(path) for path in SHARED if operations or path in observed.empty]
-    before = _before(container, observed)
+    before, _gone = shown(_before(container, observed), {})
     return Plan(tuple(operations), before, {})
 
 

@@ -22,20 +22,27 @@ from .limits import controllers_of, limits_to_files
 from .network import Network
 from .user_ids import outside_of
 
+#: ``pids.max`` of a container that says nothing of it: far above what a service has, and far below where forks without
+#: end take the host's process table along. Podman's is 2048.
+DEFAULT_PIDS = "4096"
+
 
 def resolve(container: Container, observed: ContainerObserved) -> Resolved:
     """Raises OptionError for a value that this host cannot take, Refused for a clash."""
     host = observed.host
+    # First, as it says nothing of what tasks before this one would have made.
+    files, unenforced = limits(container.limits, observed)
+    if unenforced and container.limits_required:
+        reasons = sorted(set(unenforced.values()))
+        raise Refused(
+            f"limits: cgroup v2 on this host lacks {', '.join(reason.partition(':')[0] for reason in reasons)}. "
+            f"{'; '.join(reasons)}. Leave the limits out, or set limits_required (of role container: container_limits) "
+            "to do without them"
+        )
     image = image_of(container, observed)
     # Of an image that check mode takes as made nobody knows what is in it.
     if image.layers or not container.assume:
         _check_process(container, image, observed.user)
-    files, unenforced = limits(container, observed)
-    if unenforced and container.limits_required:
-        raise Refused(
-            "limits: " + "; ".join(f"{name} cannot be set: {why}" for name, why in sorted(unenforced.items())) + ". "
-            "Leave the limit out, or set limits_required to false"
-        )
     record = observed.record or {}
     for namespace, value in container.namespaces.items():
         if value.startswith("container:"):
@@ -173,13 +180,25 @@ def _free_range(name: str, taken: Iterable[tuple[int, int] | None]) -> tuple[int
     raise Refused("namespaces.user: no range of user IDs is left on this host")
 
 
-def limits(container: Container, observed: ContainerObserved) -> tuple[dict[str, str], dict[str, str]]:
-    """The control files to write, and those that cannot be, each with who holds its controller."""
-    files = limits_to_files(container.limits, observed.host.resources)
+def limits(given: Mapping[str, Any], observed: ContainerObserved) -> tuple[dict[str, str], dict[str, str]]:
+    """The control files to write for the option ``limits``, and those that cannot be, each with who has its controller.
+
+    A limit that nobody asked for is never among the latter.
+    """
+    files = limits_to_files(given, observed.host.resources)
     hierarchy = observed.cgroup.hierarchy
+    if "pids" in hierarchy.controllers:
+        files = {"pids.max": DEFAULT_PIDS, **files}
     unenforced: dict[str, str] = {}
     for name in files:
         for controller in controllers_of([name]):
             if controller not in hierarchy.controllers:
                 unenforced[name] = f"{controller}: {hierarchy.why_missing(controller)}"
     return {name: value for name, value in files.items() if name not in unenforced}, unenforced
+
+
+def limits_left_out(given: Mapping[str, Any], observed: ContainerObserved) -> dict[str, str]:
+    """The declared limits that this host cannot keep, as control files with what would be in them."""
+    _files, unenforced = limits(given, observed)
+    wanted = limits_to_files(given, observed.host.resources)
+    return {name: f"{wanted[name]} (not enforced)" for name in unenforced}

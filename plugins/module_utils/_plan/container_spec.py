@@ -66,7 +66,7 @@ class Container:
     networks: tuple[Attachment, ...] = ()
     mounts: tuple[ContainerMount, ...] = ()
     limits: Mapping[str, Any] = field(default_factory=dict)
-    limits_required: bool = True
+    limits_required: bool = False
     namespaces: Mapping[str, str] = field(default_factory=dict)
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()

@@ -19,6 +19,9 @@ from .bundle import IDENTITY_FILES
 from .container_spec import NOT_YET
 from .operation import LIVE, RECREATE, RESTART, Change, changes_between
 
+#: In place of a variable's value, which may be secret, and of one that is another than before.
+NOT_SHOWN = "(not shown)"
+_NOT_SHOWN_EITHER = "(not shown; another value)"
 #: The file; ``hostname`` is the name that the kernel tells in the container.
 _HOSTNAME_FILE = "/etc/hostname"
 #: How a changed option is applied; what is not named here needs a restart.
@@ -74,8 +77,15 @@ def view(documents: Mapping[str, Any], live: Mapping[str, Any], identity: Mappin
         "log_max_files": launch["log"]["max_files"],
         "runtime": launch["runtime"],
         "healthcheck": launch.get("healthcheck"),
-        # Whatever else the bundle says (seccomp policy, masked paths): seen as one value.
-        "bundle": _digest({**config, "annotations": None, "linux": {**linux, "resources": None}}),
+        # Whatever else the bundle says (seccomp policy, masked paths): seen as one value, made of nothing secret.
+        "bundle": _digest(
+            {
+                **config,
+                "annotations": None,
+                "process": {**process, "env": None},
+                "linux": {**linux, "resources": None},
+            }
+        ),
     }
 
 
@@ -99,9 +109,11 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change
     for change in changes_between(before, after, {name: HOW.get(name, RESTART) for name in {*before, *after}}):
         inner = (change.before, change.after)
         if change.option in ("env", "limits", "networks") and all(isinstance(value, Mapping) for value in inner):
+            shown = shown_environment if change.option == "env" else lambda *both: both
+            old, new = shown(*inner)
             found += [
-                Change(f"{change.option}.{part.option}", part.before, part.after, change.how)
-                for part in changes_between(change.before, change.after, {})
+                Change(f"{change.option}.{part.option}", old.get(part.option), new.get(part.option), change.how)
+                for part in changes_between(*inner, {})
             ]
         else:
             found.append(change)
@@ -110,3 +122,15 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change
     others = [change for change in found if change.option != "bundle"]
     explained = any(change.how != LIVE for change in others)
     return tuple(others if explained else found)
+
+
+def shown_environment(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Both without the values, so that they still differ where the values do. (Of a digest a value can be guessed.)"""
+    new = {name: NOT_SHOWN if before.get(name, value) == value else _NOT_SHOWN_EITHER for name, value in after.items()}
+    return dict.fromkeys(before, NOT_SHOWN), new
+
+
+def shown(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two views as people may see them, also in a log of the playbook: without the values of variables."""
+    old, new = shown_environment(before.get("env") or {}, after.get("env") or {})
+    return {**before, **({"env": old} if before else {})}, {**after, **({"env": new} if after else {})}

@@ -15,6 +15,7 @@ class OptionError(ValueError):
     def __init__(self, option: str, value: Any, message: str) -> None:
         super().__init__(f"{option}: {value!r}: {message}")
         self.option = option
+        self.message = message
         self.value = value
 
 

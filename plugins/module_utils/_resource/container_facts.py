@@ -21,7 +21,7 @@ def facts(container: Container, observed: ContainerObserved) -> dict[str, Any]:
     """What is known of a declared container; ``container`` is as declared (for the module: as asked for)."""
     supervised = observed.supervised
     launch: Mapping[str, Any] = observed.documents.get("launch") or {}
-    _files, unenforced = limits(container, observed)
+    _files, unenforced = limits(container.limits, observed)
     return {
         "name": container.name,
         "status": supervised.status,

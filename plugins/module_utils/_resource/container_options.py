@@ -66,7 +66,7 @@ def container_from(params: Mapping[str, Any]) -> Container:
         networks=_networks(params, namespaces),
         mounts=parse_mounts(params.get("mounts") or (), runtime),
         limits={name: value for name, value in (params.get("limits") or {}).items() if value is not None},
-        limits_required=params.get("limits_required", True),
+        limits_required=bool(params.get("limits_required")),
         namespaces=namespaces,
         cap_add=_capabilities(params, "cap_add"),
         cap_drop=_capabilities(params, "cap_drop"),
@@ -301,6 +301,7 @@ def _within(params: Mapping[str, Any], option: str, least: int, most: int, defau
 
 def _restart(params: Mapping[str, Any]) -> tuple[str, int]:
     policy = params.get("restart_policy") or "no"
+    policy = "no" if policy == "False" else policy  # YAML takes a bare no for a boolean, and Ansible makes text of it
     name, _colon, retries = policy.partition(":")
     if name not in ("no", "on-failure", "always", "unless-stopped") or (retries and name != "on-failure"):
         raise OptionError("restart_policy", policy, "must be no, on-failure, on-failure:N, always or unless-stopped")

@@ -36,8 +36,7 @@ def _process() -> dict[str, dict[str, Any]]:
     return {
         "command": {"type": "list", "elements": "str"},
         "args": {"type": "list", "elements": "str"},
-        # Values such as passwords are the task's business: it sets no_log.
-        "env": {"type": "dict"},
+        "env": {"type": "dict", "no_log": True},
         "cwd": {"type": "str"},
         "user": {"type": "str"},
         "cap_add": {"type": "list", "elements": "str"},
@@ -50,7 +49,7 @@ def _process() -> dict[str, dict[str, Any]]:
 def _resources() -> dict[str, dict[str, Any]]:
     return {
         **limits(),
-        "limits_required": {"type": "bool", "default": True},
+        "limits_required": {"type": "bool", "default": False},
         "rlimits": {"type": "dict"},
         "sysctls": {"type": "dict"},
     }
@@ -76,7 +75,8 @@ def _life() -> dict[str, dict[str, Any]]:
         "log_max_files": {"type": "int", "default": 3},
         "runtime": {"type": "str", "default": "nsrun"},
         "purge_volumes": {"type": "bool", "default": False},
-        "assume": {"type": "dict", "options": _assume()},
+        # Whole entries of the roles' lists, with what is secret in them.
+        "assume": {"type": "dict", "options": _assume(), "no_log": True},
     }
 
 
