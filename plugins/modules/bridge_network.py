@@ -60,7 +60,7 @@ EXAMPLES = r"""
     addresses: [10.88.0.1/24]
     published:
       - addresses: [10.88.0.50]
-        ports: ["8080:80", "127.0.0.1:5300:53/udp", "9000-9009:9000-9009"]
+        ports: ["2222:22", "127.0.0.1:5300:53/udp", "9000-9009:9000-9009"]
 
 - name: A network that is routed, not translated
   barekernel.containers.bridge_network:
@@ -70,9 +70,9 @@ EXAMPLES = r"""
     isolate: false
     mtu: 9000
 
-- name: No network
+- name: Remove a network that no container is on any more
   barekernel.containers.bridge_network:
-    name: lab0
+    name: routed
     state: absent
 """
 

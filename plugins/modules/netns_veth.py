@@ -77,12 +77,16 @@ EXAMPLES = r"""
       - interface: probe0
         addresses: [10.99.0.1/30, fd99::1/64]
 
-- name: A port of a bridge for a service that runs in a namespace of its own
+- name: Find the process of a service that has a network namespace of its own (PrivateNetwork= of its unit)
+  ansible.builtin.command: systemctl show --property MainPID --value db.service
+  register: service
+  changed_when: false
+
+- name: A port of a bridge for it
   barekernel.containers.netns_veth:
     name: db
     ends:
-      - pid: "{{ service.pid }}"
-        pid_start_time: "{{ service.start_time }}"
+      - pid: "{{ service.stdout }}"
         interface: eth0
         mac: 02:00:00:00:db:01
         addresses: [10.88.0.20/24]

@@ -35,8 +35,7 @@ EXAMPLES = r"""
 - name: A web server with a published port and limits
   barekernel.containers.ns_container:
     name: web
-    image: busybox
-    command: [httpd, -f, -p, "80", -h, /srv]
+    image: example/web:1.0
     networks:
       - name: lab0
         ports: ["8080:80"]
@@ -44,7 +43,8 @@ EXAMPLES = r"""
       - type: volume
         source: pages
         target: /srv
-        read_only: true
+    env:
+      TOKEN: "{{ token_of_web }}"
     limits:
       memory: 64M
       cpu: 0.5

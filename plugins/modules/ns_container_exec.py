@@ -83,12 +83,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Make the database once
+- name: Make a directory for what is uploaded, once
   barekernel.containers.ns_container_exec:
-    name: db
-    argv: [initdb, -D, /var/lib/db]
-    user: postgres
-    creates: /var/lib/db/PG_VERSION
+    name: web
+    argv: [mkdir, -m, "0750", /srv/uploads]
+    creates: /srv/uploads
 
 - name: Ask the web server from a neighbour
   barekernel.containers.ns_container_exec:

@@ -49,7 +49,7 @@ EXAMPLES = r"""
     name: web
     log_lines: 20
 
-- name: Wait until it is healthy, as its image sees it
+- name: Wait until it is healthy, by the health check of its image (config.healthcheck of oci_image)
   barekernel.containers.ns_container_info:
     name: web
     check_health: true

@@ -104,7 +104,7 @@ EXAMPLES = r"""
     name: debian
     debootstrap:
       suite: bookworm
-      packages: [iproute2, curl]
+      packages: [iproute2, wget]
     config:
       cmd: [bash]
 
@@ -113,9 +113,12 @@ EXAMPLES = r"""
     name: busybox
     build:
       directories:
+        - path: /srv
         - path: /tmp
           mode: "1777"
+        - path: /usr/bin
         - path: /usr/sbin
+        - path: /sbin
       copy:
         - src: /bin/busybox
           dest: /bin/busybox
@@ -124,6 +127,17 @@ EXAMPLES = r"""
         - /bin/busybox --install -s
     config:
       cmd: [sh]
+
+- name: The same with the command and the health check of a web server
+  barekernel.containers.oci_image:
+    name: example/web:1.0
+    image: busybox
+    config:
+      cmd: [sh, -c, "echo Hello >/srv/index.html; exec httpd -f -p 80 -h /srv"]
+      exposed_ports: [80/tcp]
+      healthcheck:
+        test: [CMD-SHELL, "wget -qO /dev/null http://127.0.0.1/"]
+        timeout: 5s
 
 - name: An application on top of it
   barekernel.containers.oci_image:

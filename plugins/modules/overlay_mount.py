@@ -34,8 +34,8 @@ EXAMPLES = r"""
   barekernel.containers.overlay_mount:
     path: /srv/build
     lowerdirs: [/srv/base]
-    upperdir: /var/lib/build/upper
-    workdir: /var/lib/build/work
+    upperdir: /srv/build-upper
+    workdir: /srv/build-work
 
 - name: Three layers, read-only, back after each boot
   barekernel.containers.overlay_mount:
@@ -64,8 +64,8 @@ EXAMPLES = r"""
 - name: Unmount, and remove the upper layer with all files in it
   barekernel.containers.overlay_mount:
     path: /srv/build
-    upperdir: /var/lib/build/upper
-    workdir: /var/lib/build/work
+    upperdir: /srv/build-upper
+    workdir: /srv/build-work
     state: absent
     purge: true
 """
