@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -450,38 +451,123 @@ def test_a_recycled_pid_is_not_believed(declared: Declared) -> None:
 # systemd's way, with a parent that plays systemd (the VM tests ask systemd itself).
 
 
-def test_launch_hands_init_to_its_own_parent_and_says_so(declared: Declared) -> None:
-    """ExecStart of the unit: the parent of the launcher becomes the parent of init, and hears MAINPID."""
+class Systemd:
+    """Hears what a unit's processes tell, as systemd does; what each message brought along stays open."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self.listener = listener
+        listener.settimeout(60)
+
+    def heard(self) -> tuple[dict[str, str], list[int]]:
+        """The next message, and the descriptors that came with it."""
+        text, fds, _flags, _address = socket.recv_fds(self.listener, 1000, 4)
+        return dict(line.split("=") for line in text.decode().split("\n")), fds
+
+    def asked(self) -> int:
+        """What is to be closed when all that was told before has had its effect."""
+        told, fds = self.heard()
+        assert told == {"BARRIER": "1"} and len(fds) == 1
+        return fds[0]
+
+    def acted(self) -> None:
+        os.close(self.asked())
+
+
+@pytest.fixture
+def systemd(declared: Declared, monkeypatch: pytest.MonkeyPatch) -> Iterator[Systemd]:
+    """In whose unit the container is launched."""
     declared.document["cgroup"] = f"{os.path.dirname(declared.document['cgroup'])}/unit/container"
-    os.makedirs(os.path.dirname(declared.document["cgroup"]))
-    declared.write("trap 'exit 6' TERM; /bin/sleep 1000 & echo to the journal; wait")
+    above = os.path.dirname(declared.document["cgroup"])
+    os.makedirs(above)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind("/run/notify-test")
-        environment = {**os.environ, "NOTIFY_SOCKET": "/run/notify-test"}
-        command = [control.NSRUN, "launch", launch.path_of(NAME)]
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as launcher:
-            assert launcher.stdout is not None
-            assert launcher.stdout.readline() == "to the journal\n"
-            said = dict(line.split("=") for line in listener.recv(1000).decode().split("\n"))
-            assert launcher.wait() == 0
-            pid = int(said["MAINPID"])
-            assert said["READY"] == "1"
-            assert int(process.stat_fields(pid)[1]) == os.getpid()
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-            assert set(cgroup.processes(declared.document["cgroup"], recursive=True)) == {pid, *map(int, children)}
-            assert len(children) == 1
-            assert control.observe(NAME).pid == pid
-            os.kill(pid, signal.SIGTERM)
-            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 6
+        monkeypatch.setenv("NOTIFY_SOCKET", "/run/notify-test")
+        yield Systemd(listener)
     os.unlink("/run/notify-test")
-    told = {**os.environ, "SERVICE_RESULT": "exit-code", "EXIT_CODE": "exited", "EXIT_STATUS": "6"}
-    subprocess.run([control.NSRUN, "settle", launch.path_of(NAME)], env=told, check=True)
-    seen = control.observe(NAME)
-    assert (seen.status, seen.exit_code, seen.signal) == ("exited", 6, None)
     assert leftovers(declared) == []
-    unit = os.path.dirname(declared.document["cgroup"])
-    for path in (unit, os.path.dirname(unit)):  # systemd removes the unit's own
+    for path in (above, os.path.dirname(above)):  # systemd removes the unit's own
         os.rmdir(path)
+
+
+@contextlib.contextmanager
+def launching() -> Iterator[subprocess.Popen[str]]:
+    """ExecStart of the unit; nothing of it stays when the test fails."""
+    command = [control.NSRUN, "launch", launch.path_of(NAME)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as launcher:
+        try:
+            yield launcher
+        finally:
+            launcher.kill()
+
+
+def settled(result: str, how: str, what: str) -> control.Supervised:
+    told = {**os.environ, "SERVICE_RESULT": result, "EXIT_CODE": how, "EXIT_STATUS": what}
+    subprocess.run([control.NSRUN, "settle", launch.path_of(NAME)], env=told, check=True)
+    return control.observe(NAME)
+
+
+def test_launch_hands_init_to_its_own_parent_and_says_so(declared: Declared, systemd: Systemd) -> None:
+    """ExecStart of the unit: the parent of the launcher becomes the parent of init, and hears MAINPID."""
+    declared.write("trap 'exit 6' TERM; /bin/sleep 1000 & echo to the journal; wait")
+    with launching() as launcher:
+        said, _fds = systemd.heard()
+        systemd.acted()
+        assert launcher.stdout is not None
+        assert launcher.stdout.readline() == "to the journal\n"
+        assert launcher.wait() == 0
+        pid = int(said["MAINPID"])
+        assert said["READY"] == "1"
+        assert int(process.stat_fields(pid)[1]) == os.getpid()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        assert set(cgroup.processes(declared.document["cgroup"], recursive=True)) == {pid, *map(int, children)}
+        assert len(children) == 1
+        seen = control.observe(NAME)
+        assert (seen.status, seen.pid) == ("running", pid)
+        os.kill(pid, signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 6
+    seen = settled("exit-code", "exited", "6")
+    assert (seen.status, seen.exit_code, seen.signal) == ("exited", 6, None)
+
+
+def test_a_program_that_ends_at_once_runs_when_systemd_knows_it(declared: Declared, systemd: Systemd) -> None:
+    """Else systemd finds a zombie, refuses it as main process, and takes the launcher's status for the container's."""
+    declared.write("echo ran >/ran; exit 3")
+    ran = declared.directory / "upper" / "ran"
+    with launching() as launcher:
+        pid = int(systemd.heard()[0]["MAINPID"])
+        assert not select.select([launcher.stderr], [], [], 0.5)[0]
+        seen = control.observe(NAME)
+        assert (seen.status, seen.pid) == ("created", pid) and not ran.exists()
+        systemd.acted()
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 3
+        assert launcher.wait() == 0 and ran.exists()
+    seen = settled("exit-code", "exited", "3")
+    assert (seen.status, seen.exit_code, seen.error) == ("exited", 3, "")
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_why_a_program_cannot_run_outlives_the_launcher(declared: Declared, systemd: Systemd, lives: bool) -> None:
+    """systemd ends the rest of a unit with its main process; the launcher may not have spoken by then."""
+    (declared.lower / "bin" / "broken").write_text("#!/missing\n")
+    (declared.lower / "bin" / "broken").chmod(0o755)
+    declared.bundle.spec["process"]["args"] = ["/bin/broken"]
+    declared.write()
+    with launching() as launcher:
+        pid = int(systemd.heard()[0]["MAINPID"])
+        if lives:
+            systemd.acted()
+            assert launcher.wait() == 1
+        else:
+            fd = systemd.asked()
+            launcher.send_signal(signal.SIGSTOP)
+            os.close(fd)
+            (fifo,) = Path(f"{record.RUNTIME_ROOT}/{NAME}").glob("exec.fifo")
+            fifo.write_bytes(b"\0")
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 127
+        launcher.kill()
+    seen = settled("exit-code", "exited", "127")
+    assert (seen.status, seen.exit_code) == ("exited", 127)
+    assert "/bin/broken" in seen.error
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,19 @@ def test_the_unit() -> None:
     assert not [line for line in lines if line.startswith(("Memory", "CPU", "IO"))]
 
 
+def test_what_a_unit_needs_is_mounted_first() -> None:
+    paths = ["/data", "/data/sub dir", '/odd/a"b\\c%d', "/srv/caf\udce9/x", "/srv/new\nline", "/", "/a/../b/./c//"]
+    wanted = launch.Launch("web", "/b", "/c")
+    lines = unit.unit_text(wanted, mounts=paths).splitlines()
+    assert [line for line in lines if line.startswith("RequiresMountsFor=")] == [
+        'RequiresMountsFor="/b/c"',
+        'RequiresMountsFor="/data/sub dir"',
+        'RequiresMountsFor="/odd/a\\"b\\\\c%%d"',
+        'RequiresMountsFor="/srv"',
+    ]
+    assert lines.index('RequiresMountsFor="/srv"') < lines.index("[Service]")
+
+
 @pytest.mark.parametrize("policy", launch.RESTART_POLICIES)
 def test_every_policy_has_a_word_of_systemds(policy: str) -> None:
     words = {"no": "no", "on-failure": "on-failure", "always": "always", "unless-stopped": "always"}

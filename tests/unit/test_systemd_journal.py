@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,45 @@ from ansible_collections.barekernel.containers.plugins.module_utils._kernel impo
 MESSAGES = ["plain", "line separator\u2028here", "next line\u0085here", "file separator\x1chere", "", "\u00fc"]
 
 
-def test_each_message_is_one_whatever_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    entries = [{"MESSAGE": message} for message in MESSAGES]
-    entries.append({"MESSAGE": list(b"not \xff UTF-8")})
-    printed = tmp_path / "printed"
-    printed.write_bytes("".join(f"{json.dumps(entry, ensure_ascii=False)}\n" for entry in entries).encode())
-    journalctl = tmp_path / "journalctl"
-    journalctl.write_text(f"#!/bin/sh\nexec cat {printed}\n")
-    journalctl.chmod(0o755)
+#: journalctl leaves out what is long unless it is told otherwise, and prints a field that was given twice as a list.
+JOURNALCTL = """#!/usr/bin/env python3
+import json, sys
+told = {word.partition("=")[0]: word.partition("=")[2] for word in sys.argv[1:]}
+entries = json.load(open(sys.argv[0] + ".json"))[-int(told["--lines"]) :]
+for entry in entries:
+    for field, value in entry.items():
+        if len(value) >= 4096 and "--all" not in told:
+            entry[field] = None
+    shown = {field: value for field, value in entry.items() if field in told["--output-fields"].split(",")}
+    print(json.dumps({"__CURSOR": "s=1", **shown}, ensure_ascii=False))
+"""
+
+
+@pytest.fixture
+def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """The unit's messages as read, after these entries were printed."""
+    (tmp_path / "journalctl").write_text(JOURNALCTL)
+    (tmp_path / "journalctl").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert systemd.journal("barekernel-web.service", 10) == [*MESSAGES, "not \udcff UTF-8"]
+    monkeypatch.setenv("PYTHONUTF8", "1")
+
+    def read(entries: list[dict[str, object]], count: int = 10) -> list[str]:
+        (tmp_path / "journalctl.json").write_text(json.dumps(entries))
+        return systemd.journal("barekernel-web.service", count)
+
+    return read
+
+
+def test_each_message_is_one_whatever_is_in_it(journal: Callable[..., list[str]]) -> None:
+    entries = [{"MESSAGE": message, "_PID": "1"} for message in MESSAGES]
+    assert journal([*entries, {"MESSAGE": list(b"not \xff UTF-8")}]) == [*MESSAGES, "not \udcff UTF-8"]
+    assert journal([*entries, {"_PID": "1"}], 2) == [MESSAGES[-1], ""]
+
+
+def test_a_long_message_is_whole(journal: Callable[..., list[str]]) -> None:
+    text, raw = "x" * 5000, b"\xff" * 5000
+    assert journal([{"MESSAGE": text}, {"MESSAGE": list(raw)}]) == [text, raw.decode("utf-8", "surrogateescape")]
+
+
+def test_a_message_that_was_given_twice_has_both(journal: Callable[..., list[str]]) -> None:
+    assert journal([{"MESSAGE": ["one", list(b"\xfftwo")]}]) == ["one\n\udcfftwo"]

@@ -46,7 +46,9 @@ def journal(unit: str, count: int, since: int = 0) -> list[str]:
     What systemd itself says of the unit is left out, and what is older than ``since`` (microseconds since the epoch).
     Raises KernelError.
     """
-    command = ["journalctl", "--no-pager", "--quiet", "--output=json", f"--lines={count}", f"_SYSTEMD_UNIT={unit}"]
+    # Without --all a message of 4096 bytes or more is null.
+    command = ["journalctl", "--no-pager", "--quiet", "--output=json", "--output-fields=MESSAGE", "--all"]
+    command += [f"--lines={count}", f"_SYSTEMD_UNIT={unit}"]
     try:
         done = subprocess.run(command, capture_output=True, check=False)
     except OSError as error:
@@ -57,8 +59,10 @@ def journal(unit: str, count: int, since: int = 0) -> list[str]:
 
 
 def _message(entry: dict[str, Any]) -> str:
-    """MESSAGE, which is a list of byte values where it is not UTF-8 (systemd's JSON user format)."""
+    """MESSAGE, which is a list of byte values where it is not UTF-8, and a list of values where it was given twice."""
     text = entry.get("MESSAGE")
+    if isinstance(text, list) and not all(isinstance(value, int) for value in text):
+        return "\n".join(_message({"MESSAGE": value}) for value in text)
     return bytes(text).decode("utf-8", "surrogateescape") if isinstance(text, list) else str(text or "")
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._kernel import locations
+from .._kernel.unit_files import requires_mounts_for
 from .errors import OptionError
 from .files import MakeDirectory, RemoveFile, WriteFile
 from .operation import Operation
@@ -34,6 +35,8 @@ class Service:
     root: str
     after: tuple[str, ...]
     what: str
+    #: Where the directory of our state is; two paths where it is a link.
+    state: tuple[str, ...] = (locations.STATE,)
 
     @property
     def unit(self) -> str:
@@ -46,12 +49,14 @@ class Service:
     @property
     def text(self) -> str:
         """Type=notify, as restore says that it is up before it waits for others (_resource/restoring.py)."""
+        mounts = "\n".join(requires_mounts_for(self.state))
         return f"""\
 # Written by barekernel.containers; removed with the last thing it brings back.
 [Unit]
 Description={self.description}
 After={" ".join(self.after)}
 Wants=network-pre.target
+{mounts}
 ConditionPathExists={self.root}/restore
 
 [Service]

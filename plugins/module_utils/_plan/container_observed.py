@@ -41,6 +41,7 @@ class Host:
     ``no_idmap`` says why a container cannot have a user namespace with idmapped layers; empty where it can.
     ``elements`` is what our nftables table should hold of networks, and of other containers where it is damaged;
     ``localnet`` are the live values of route_localnet on the bridges, by network.
+    ``places`` are the paths that the container needs, as they are named and where links lead.
     """
 
     resolv_conf: str
@@ -58,6 +59,7 @@ class Host:
     holders: Mapping[int, str] = field(default_factory=dict)
     elements: tuple[Element, ...] = ()
     localnet: Mapping[str, str | None] = field(default_factory=dict)
+    places: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,13 @@ def directory_of(name: str, volume: ContainerMount) -> str:
     return f"{own_volumes(name)}/{hashlib.sha256(source.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
 
 
+def places_of(container: Container) -> list[str]:
+    """What a container needs of the host's file systems: its image, its own directory, what it mounts of the host's."""
+    shared = [directory_of(container.name, mount) for mount in container.mounts if mount.kind == "volume"]
+    bound = [mount.source for mount in container.mounts if mount.kind == "bind" and mount.source]
+    return [locations.IMAGES, f"{locations.CONTAINERS}/{container.name}", *shared, *bound]
+
+
 def own_volumes(name: str) -> str:
     """The directory of the volumes that go with the container."""
     return f"{locations.CONTAINERS}/{name}/volumes"

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from .._kernel import overlay_options
 from .._kernel.mount import MOUNT_DATA_MAX
+from .._kernel.unit_files import requires_mounts_for, specifiers
 from .paths import show_path
 
 DIRECTORY = "/etc/systemd/system"
@@ -81,15 +82,15 @@ def mount_unit(
     lines = [
         MARK,
         "[Unit]",
-        f"Description=Overlay on {_specifiers(show_path(path))}",
+        f"Description=Overlay on {specifiers(show_path(path))}",
         "Documentation=https://docs.kernel.org/filesystems/overlayfs.html",
-        *(f"RequiresMountsFor={_quoted(show_path(layer))}" for layer in layers),
+        *requires_mounts_for(show_path(layer) for layer in layers),
         "",
         "[Mount]",
         f"What={source}",
-        f"Where={_specifiers(show_path(path))}",
+        f"Where={specifiers(show_path(path))}",
         "Type=overlay",
-        f"Options={_specifiers(os.fsdecode(data))}",
+        f"Options={specifiers(os.fsdecode(data))}",
         "# Newer versions of mount(8) would pass each option by fsconfig(2), which takes 255 bytes.",
         "Environment=LIBMOUNT_FORCE_MOUNT2=always",
         "",
@@ -110,12 +111,3 @@ def _expressible(path: bytes) -> None:
         raise Inexpressible(f"{shown} holds a double quote, which mount(8) takes for itself")
     if shown != shown.strip() or shown.endswith("\\"):
         raise Inexpressible(f"{shown!r} ends with what systemd strips from the end of a line")
-
-
-def _specifiers(text: str) -> str:
-    return text.replace("%", "%%")
-
-
-def _quoted(text: str) -> str:
-    """One word of a list, systemd.syntax(7)."""
-    return '"' + _specifiers(text).replace("\\", "\\\\").replace('"', '\\"') + '"'

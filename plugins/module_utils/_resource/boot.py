@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Generic
@@ -99,8 +99,15 @@ class BootableResource(Resource[Desired, Observed]):
             enabled=systemd.starts_at_boot(self.service.unit),
             declared=frozenset(self.declared()),
             records={} if text is None else {path: text},
-            service=self.service,
+            service=replace(self.service, state=places([locations.STATE])),
         )
+
+
+def places(paths: Iterable[str]) -> tuple[str, ...]:
+    """The paths as they are named, and where links lead: of both systemd is to make the mounts."""
+    named = list(paths)
+    real = [os.path.realpath(path.encode("utf-8", "surrogateescape")) for path in named]
+    return tuple(dict.fromkeys([*named, *(path.decode("utf-8", "surrogateescape") for path in real)]))
 
 
 def recorded(directory: str) -> list[str]:

@@ -25,12 +25,13 @@ from .._plan.container_declared import dropped, meant, options_of
 from .._plan.container_documents import cgroup_path, directory
 from .._plan.container_observed import ContainerObserved, Host, Neighbour
 from .._plan.container_spec import Container
+from .._plan.container_volumes import places_of
 from .._plan.limits import limits_to_files
 from .._plan.operation import Plan
 from .._runtime import control, unit
 from . import container_network
 from .base import CommandFailed, OptionError, Refused
-from .boot import Boot, Restorable
+from .boot import Boot, Restorable, places
 from .container_facts import facts
 from .container_joined import strayed
 from .container_options import container_from, container_of
@@ -187,6 +188,7 @@ def _host(container: Container, before: Mapping[str, Any]) -> Host:
         listeners=listeners,
         holders=holders,
         volumes=frozenset(_listed(locations.VOLUMES)),
+        places=places(places_of(container)) if systemd.running() else (),
     )
     if not container.assume:
         return host

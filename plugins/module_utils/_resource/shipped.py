@@ -78,6 +78,7 @@ SHIPPED = (
     "_kernel.systemd",
     "_kernel.terminal",
     "_kernel.tree",
+    "_kernel.unit_files",
     "_kernel.userns",
     "_plan",
     "_plan.addresses",
@@ -294,6 +295,7 @@ def _kernel() -> None:
         systemd,
         terminal,
         tree,
+        unit_files,
         userns,
     )
 

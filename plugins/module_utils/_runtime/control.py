@@ -46,7 +46,8 @@ class Supervised:
     never started) or exited (by itself, and is not tried again). Times are RFC 3339 in UTC. ``signal`` is the name of
     what ended it. ``restarts`` counts since it was started on request. ``error`` is why the last start failed.
     ``unwatched``: it counts as exited, as its supervisor was killed, but its process lives until somebody ends it.
-    ``ending``: its process is gone, and whoever watches it has not said yet how it ended and what comes next.
+    ``ending``: its process is gone, and whoever watches it has not said yet how it ended and what comes next; or its
+    launcher has not said yet that its program runs.
     """
 
     name: str
@@ -90,9 +91,10 @@ def observe(name: str) -> Supervised:
     """The live state. Raises KernelError for a damaged state file.
 
     Between the end of a process and the word of whoever watches it are milliseconds, in which nobody can tell whether
-    it failed or will be started again: they are waited for.
+    it failed or will be started again: they are waited for. So are those before a program that systemd counts as
+    running.
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + unit.SETTLE
     while (found := _observe(name)).ending and time.monotonic() < deadline:
         time.sleep(0.01)
     return found
@@ -118,7 +120,7 @@ def _observe(name: str) -> Supervised:
     managed = by_systemd(name)
     if state is None:
         return Supervised(name, "stopped", by_systemd=managed)
-    status, error, ending = state.status, state.error, False
+    status, error, ending = state.status, state.error, managed and state.status == record.CREATED
     if managed and not alive:
         return _observe_unit(name, state)
     unwatched = alive and not watched and not managed and state.supervisor is not None
@@ -170,10 +172,12 @@ def _observe_unit(name: str, state: record.State) -> Supervised:
     """A container under systemd whose process has ended: what comes next is systemd's to know."""
     unit_state = systemd.properties(unit.unit_name(name), "ActiveState", "NRestarts")
     status = state.status
-    ending = status == record.RUNNING and unit_state.get("ActiveState") not in ("inactive", "failed")
-    if unit_state.get("ActiveState") in ("activating", "deactivating"):
+    active = unit_state.get("ActiveState")
+    unsaid = status in (record.CREATED, record.RUNNING)
+    ending = active == "deactivating" or (unsaid and active not in ("inactive", "failed"))
+    if active == "activating":
         status = record.RESTARTING
-    elif unit_state.get("ActiveState") == "failed" or status == record.RUNNING:
+    elif active == "failed" or unsaid:
         status = record.EXITED
     return Supervised(
         name,
@@ -186,7 +190,8 @@ def _observe_unit(name: str, state: record.State) -> Supervised:
         oom_killed=state.oom_killed,
         restarts=int(unit_state.get("NRestarts") or 0),
         error=state.error,
-        ending=ending,
+        # Where something was said meanwhile, it belongs to what the unit is now.
+        ending=ending or record.read(name) != state,
     )
 
 
@@ -204,6 +209,9 @@ def start(name: str) -> None:
             # The launcher left its own words; systemd only knows that it failed.
             state = record.read(name)
             raise RuntimeFailure(state.error if state and state.error else str(error)) from None
+        # The unit is active before the program runs, as whether it can run at all its status alone would not tell.
+        if failure := observe(name).error:
+            raise RuntimeFailure(failure)
         return
     _nsrun("supervise", launch_.path_of(name))
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import subprocess
 import tempfile
+from collections.abc import Callable
 
 from .._kernel import cgroup, files, mount, process
 from .._kernel.errors import KernelError
@@ -61,20 +62,30 @@ def make_cgroup(launch: Launch) -> None:
 
 
 def start(
-    launch: Launch, stdio: tuple[int, int, int] | None, clone_parent: bool, die_with_parent: bool
+    launch: Launch,
+    stdio: tuple[int, int, int] | None,
+    clone_parent: bool,
+    die_with_parent: bool,
+    created: Callable[[int, int], None] = lambda _pid, _start_time: None,
 ) -> tuple[int, int]:
     """Create and start; returns init's PID and start time, which both hold also when it has ended since.
 
+    created: is called with both when init waits for the start and nothing of the program has run.
     Nothing is left when it fails. Raises RuntimeFailure, KernelError.
     """
     with joined.bundle(launch) as bundle:
         if launch.runtime != EMBEDDED:
-            return _start_foreign(launch, bundle, stdio)
-        return _start_embedded(launch, bundle, stdio, clone_parent, die_with_parent)
+            return _start_foreign(launch, bundle, stdio, created)
+        return _start_embedded(launch, bundle, stdio, clone_parent, die_with_parent, created)
 
 
 def _start_embedded(
-    launch: Launch, bundle: str, stdio: tuple[int, int, int] | None, clone_parent: bool, die_with_parent: bool
+    launch: Launch,
+    bundle: str,
+    stdio: tuple[int, int, int] | None,
+    clone_parent: bool,
+    die_with_parent: bool,
+    created: Callable[[int, int], None],
 ) -> tuple[int, int]:
     request = create.Request(
         root=record.RUNTIME_ROOT,
@@ -88,6 +99,7 @@ def _start_embedded(
     container = create.create(request)
     try:
         _give_pipes(launch, stdio, container.pid, container.start_time)
+        created(container.pid, container.start_time)
         create.start(container)
     except BaseException:
         end.delete(container, force=True)
@@ -97,7 +109,9 @@ def _start_embedded(
     return container.pid, container.start_time
 
 
-def _start_foreign(launch: Launch, bundle: str, stdio: tuple[int, int, int] | None) -> tuple[int, int]:
+def _start_foreign(
+    launch: Launch, bundle: str, stdio: tuple[int, int, int] | None, created: Callable[[int, int], None]
+) -> tuple[int, int]:
     with tempfile.TemporaryDirectory(prefix="barekernel-") as directory:
         pid_file = f"{directory}/pid"
         _foreign(launch, "create", "--bundle", bundle, "--pid-file", pid_file, launch.id, stdio=stdio)
@@ -105,8 +119,9 @@ def _start_foreign(launch: Launch, bundle: str, stdio: tuple[int, int, int] | No
     try:
         started = _start_time_in(launch.cgroup, pid)
         _give_pipes(launch, stdio, pid, started)
+        created(pid, started)
         _foreign(launch, "start", launch.id)
-    except RuntimeFailure:
+    except BaseException:
         _foreign(launch, "delete", "--force", launch.id, check=False)
         raise
     return pid, started
@@ -152,6 +167,13 @@ def _foreign(launch: Launch, *words: str, stdio: tuple[int, int, int] | None = N
             log.seek(0)
             said = log.read().decode("utf-8", "replace").strip()
             raise RuntimeFailure(f"{launch.runtime} {words[0]}: {said or f'exited with {done.returncode}'}")
+
+
+def refusal(launch: Launch) -> str:
+    """Why init could not run its program, in its own words; empty where it could, or its runtime keeps none."""
+    if launch.runtime != EMBEDDED:
+        return ""
+    return files.read_text(f"{record.RUNTIME_ROOT}/{launch.id}/{state.EXEC_ERROR}") or ""
 
 
 def clear(launch: Launch) -> None:

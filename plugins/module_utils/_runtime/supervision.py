@@ -10,7 +10,7 @@ from typing import Any
 
 from .._kernel import cgroup, files, libc
 from .._kernel.errors import KernelError
-from .._kernel.notify import notify
+from .._kernel.notify import barrier, notify
 from . import cgroups, clock, descriptors, engine, record, seal, spec
 from . import launch as launch_
 from .errors import BundleError, RuntimeFailure
@@ -127,21 +127,39 @@ def launch(_root: str, arguments: Sequence[str]) -> int:
     """launch LAUNCH.json: ExecStart of the container's unit. Its init becomes systemd's own child, and we end."""
     wanted = launch_.load(_only_path(arguments))
     _seal(wanted)
+    state = State(record.EXITED)
+
+    def created(pid: int, start_time: int) -> None:
+        nonlocal state
+        # The time is before its first word, by which the lines of this start are known.
+        state = State(record.CREATED, pid=pid, start_time=start_time, started_at=clock.now())
+        record.write(wanted.id, state)
+        _hand_over(pid)
+
     try:
         engine.clear(wanted)
         _step_aside(wanted)
         engine.private_mounts()
         engine.mount_rootfs(wanted)
         engine.make_cgroup(wanted)
-        started_at = clock.now()  # before its first word, by which the lines of this start are known
-        pid, start_time = engine.start(wanted, None, clone_parent=True, die_with_parent=False)
+        engine.start(wanted, None, clone_parent=True, die_with_parent=False, created=created)
     except (RuntimeFailure, KernelError, OSError) as error:
-        record.write(wanted.id, State(record.EXITED, error=str(error), finished_at=clock.now()))
+        # What systemd has as its main process has ended then too, and ``settle`` says how.
+        finished = None if state.pid else clock.now()
+        record.write(wanted.id, state._replace(error=str(error), finished_at=finished))
         raise
-    started = State(record.RUNNING, pid=pid, start_time=start_time, started_at=started_at)
-    record.write(wanted.id, started)
-    notify(f"MAINPID={pid}\nREADY=1")
+    record.write(wanted.id, state._replace(status=record.RUNNING))
     return 0
+
+
+def _hand_over(pid: int) -> None:
+    """Make init the unit's main process, and the unit an active one. Raises OSError.
+
+    Before its program runs: systemd refuses a process that has ended, and would go on with us and our exit status; and
+    what ends while its unit is not active yet has failed, whatever its own status was.
+    """
+    notify(f"MAINPID={pid}\nREADY=1")
+    barrier()
 
 
 def _step_aside(wanted: Launch) -> None:
@@ -168,19 +186,22 @@ def settle(_root: str, arguments: Sequence[str]) -> int:
     systemd.exec(5) tells in the environment: SERVICE_RESULT, EXIT_CODE (exited, killed, dumped), EXIT_STATUS.
     """
     wanted = launch_.load(_only_path(arguments))
-    state = record.read(wanted.id)
+    refusal = engine.refusal(wanted)
     result, how, what = (os.environ.get(name, "") for name in ("SERVICE_RESULT", "EXIT_CODE", "EXIT_STATUS"))
     oom = cgroups.oom_kills(wanted.cgroup) > 0 or result == "oom-kill"
     engine.clear(wanted)
     _step_back(wanted)
-    if state is not None and state.status == record.RUNNING:
+    state = record.read(wanted.id)  # the launcher, which may have had more to say, is gone by now
+    if state is not None and state.status in (record.CREATED, record.RUNNING):
         exited = how == "exited"
         name = None if exited or not what else "SIG" + what
         code = int(what) if exited and what.isdigit() else 128 + signal_number(name) if name else None
         # Whether systemd tries again is systemd's to tell.
         status = record.STOPPED if _asked_to_stop(wanted, name) else record.EXITED
         over: dict[str, Any] = {"status": status, "pid": None, "start_time": None, "finished_at": clock.now()}
-        record.write(wanted.id, state._replace(**over, exit_code=code, signal=name, oom_killed=oom))
+        record.write(
+            wanted.id, state._replace(**over, exit_code=code, signal=name, oom_killed=oom, error=state.error or refusal)
+        )
     return 0
 
 

@@ -15,6 +15,7 @@ import re
 from collections.abc import Sequence
 
 from .._kernel import locations
+from .._kernel.unit_files import requires_mounts_for
 from .errors import BundleError
 from .launch import Launch, path_of
 
@@ -29,8 +30,8 @@ RESTART = {"no": "no", "on-failure": "on-failure", "always": "always", "unless-s
 _CLEAN_SIGNALS = ("SIGHUP", "SIGINT", "SIGTERM", "SIGPIPE")
 #: Between two tries where delays cannot grow.
 _LONE_DELAY_MS = 1000
-#: How long the clearing up after a container may take, in microseconds.
-_SETTLE_US = 60_000_000
+#: How long the clearing up after a container may take, in seconds.
+SETTLE = 60
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z")
 
 
@@ -56,6 +57,7 @@ def unit_text(
     *,
     nsrun: str = locations.LIBRARY + "/nsrun",
     after: Sequence[str] = (),
+    mounts: Sequence[str] = (),
     before_start: Sequence[str] = (),
     systemd_version: int = 252,
 ) -> str:
@@ -63,6 +65,7 @@ def unit_text(
 
     after: units that must be up first at boot (networks, mounts). They are not required: that would start them with
     the container, while whoever starts it holds the locks that they wait for.
+    mounts: paths whose mounts must be there, which systemd makes where they have units.
     before_start: command lines to run before each start.
     systemd_version decides on settings that older versions would warn about.
     """
@@ -73,6 +76,7 @@ def unit_text(
         "[Unit]",
         f"Description=Container {launch.id}",
         *([f"After={' '.join(after)}"] if after else []),
+        *requires_mounts_for(mounts),
         f"ConditionPathExists={path_of(launch.id)}",
         f"StartLimitIntervalSec={'0' if unlimited else 'infinity'}",
         *([] if unlimited else [f"StartLimitBurst={restart.max_retries + 1}"]),
@@ -88,6 +92,7 @@ def unit_text(
 def _service(launch: Launch, nsrun: str, before_start: Sequence[str], systemd_version: int) -> list[str]:
     """systemd.service(5): how it starts, ends and is started again."""
     file = path_of(launch.id)
+    longer = f"systemd-notify EXTEND_TIMEOUT_USEC={SETTLE * 1_000_000}"
     return [
         "[Service]",
         "Type=notify",
@@ -97,7 +102,7 @@ def _service(launch: Launch, nsrun: str, before_start: Sequence[str], systemd_ve
         *(f"ExecStartPre={command}" for command in before_start),
         f"ExecStart={nsrun} launch {file}",
         # TimeoutStopSec is the container's, and may be over before a Python has begun on a busy host.
-        f"ExecStopPost=/bin/sh -c 'systemd-notify EXTEND_TIMEOUT_USEC={_SETTLE_US}; exec {nsrun} settle {file}'",
+        f"ExecStopPost=/bin/sh -c '{longer}; exec {nsrun} settle {file}'",
         f"Restart={RESTART[launch.restart.policy]}",
         *_back_off(launch, systemd_version),
         *_clean_end(launch),
