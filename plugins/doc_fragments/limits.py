@@ -16,6 +16,7 @@ options:
     description:
       - Limits of the cgroup, in human units. Each is compared with what the kernel stores and applied live.
       - A limit that is not named is left as it is; V(max) (or the kernel's default, where one is named) takes it back.
+        Of a container, one that is not named any more goes back to the kernel's default.
       - Sizes are bytes, or numbers with the suffix V(K), V(M), V(G) or V(T), also written V(MB) or V(MiB); all are
         powers
         of 1024. The kernel rounds memory down to whole pages.

@@ -79,7 +79,8 @@ options:
             task is taken for it.
         type: int
       container:
-        description: Name of a container of this collection on the same host.
+        description:
+          - Name of a container of this collection on the same host. It must exist, in check mode too.
         type: str
       mac:
         description:

@@ -82,7 +82,7 @@ def of_a_trial(path: Any) -> bool:
     """Whether that is written in namespaces made for a question, or makes them."""
     if re.fullmatch(r"/proc/[0-9]+/[ug]id_map", str(path)):
         return True
-    return str(path).startswith("/proc/sys/net/") and os.readlink("/proc/self/ns/net") != HOST_NETNS
+    return str(path).startswith("/proc/sys/") and os.readlink("/proc/self/ns/net") != HOST_NETNS
 
 
 def refuse_changes(event: str, arguments: tuple[Any, ...]) -> None:

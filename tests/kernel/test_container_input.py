@@ -431,3 +431,18 @@ def test_a_file_that_was_replaced_on_the_host_is_noticed(web: dict[str, Any], tm
     # Of one that is gone for good nothing could be mounted again: what runs goes on.
     file.unlink()
     assert apply("ns_container", **given).plan.actions == []
+
+
+def test_a_limit_that_is_not_declared_any_more_goes_back_also_after_a_kill(web: dict[str, Any]) -> None:
+    """Nothing forgets a limit before the kernel has its default again."""
+    raw = {"cgroup.max.depth": 3, "cgroup.max.descendants": 7}
+    apply("ns_container", **BASE, limits={"raw": raw})
+    plan = predict(ContainerResource(), ContainerResource().desired(parameters("ns_container", BASE))).plan
+    [goes, *_others] = [n for n, action in enumerate(plan.actions) if "cgroup.max.depth" in action]
+    assert goes < plan.actions.index(f"write {HOME}/launch.json")
+    apply("ns_container", **BASE, limits={"raw": {"cgroup.max.depth": 3}})
+    cgroup = Path(info(NAME)["cgroup"])
+    assert [(cgroup / name).read_text() for name in raw] == ["3\n", "max\n"]
+    apply("ns_container", **BASE)
+    assert [(cgroup / name).read_text() for name in raw] == ["max\n", "max\n"]
+    assert info(NAME)["pid"] == web["pid"]

@@ -291,7 +291,7 @@ def test_an_end_by_path_and_at_a_container():
         task(first, {"netns": "bk-bktest"})
     with pytest.raises(OptionError, match="name: 'bk-other': is the network namespace of a container"):
         task(ends=[], namespaces=[{"name": "bk-other"}])
-    with pytest.raises(OptionError, match="container: 'nobody': .*is the container there"):
+    with pytest.raises(OptionError, match="container: 'nobody': .*make the container first, .*In check mode"):
         task(first, {"container": "nobody"})
     with pytest.raises(OptionError, match="path: '/run/nothing': there is no network namespace"):
         task({"netns": None, "path": "/run/nothing"})
@@ -613,6 +613,19 @@ def test_two_runs_at_once_make_one_pair():
         ({"sysctls": {"net.ipv4.nope": 1}}, {}, "ends[0].sysctls.net.ipv4.nope"),
         ({"sysctls": {"net.ipv4.ip_forward": "abc"}}, {}, "ends[0].sysctls.net.ipv4.ip_forward"),
         ({"sysctls": {"net.ipv4.conf.bktest1.nope": 1}}, {}, "ends[0].sysctls.net.ipv4.conf.bktest1.nope"),
+        ({"sysctls": {"net.core.somaxconn": -1}}, {}, "ends[0].sysctls.net.core.somaxconn"),
+        ({"sysctls": {"net.ipv4.ip_local_port_range": "9 1"}}, {}, "ends[0].sysctls.net.ipv4.ip_local_port_range"),
+        ({"sysctls": {"net.ipv4.ping_group_range": "5 1"}}, {}, "ends[0].sysctls.net.ipv4.ping_group_range"),
+        ({"sysctls": {"net.ipv4.tcp_congestion_control": "x"}}, {}, "ends[0].sysctls.net.ipv4.tcp_congestion_control"),
+        (
+            {"sysctls": {"net.ipv4.conf.bktest1.rp_filter": 9**20}},
+            {},
+            "ends[0].sysctls.net.ipv4.conf.bktest1.rp_filter",
+        ),
+        ({}, {"sysctls": {"net.ipv6.conf.bktest0.mtu": 5}}, "ends[1].sysctls.net.ipv6.conf.bktest0.mtu"),
+        ({"addresses": ["127.0.0.1/8"]}, {}, "ends[0].addresses"),
+        ({"addresses": ["::1/128"]}, {}, "ends[0].addresses"),
+        ({"routes": [{"to": "default", "via": "10.99.0.255"}]}, {}, "ends[0].routes[0].via"),
         ({"addresses": ["10.99.0.2"]}, {}, "ends[0].addresses"),
         ({"addresses": ["10.99.0.1/24"]}, {"addresses": ["10.99.0.1/24"]}, "ends[1].addresses"),
         ({}, {"addresses": ["10.99.9.1/24"]}, "ends[1].addresses"),

@@ -492,6 +492,15 @@ def test_when_the_new_mount_fails_the_old_one_comes_back(place, options):
     assert apply(**place.writable(**options)).plan.actions == []
 
 
+def test_when_the_first_mount_fails_its_directories_go(place):
+    before = sorted(os.listdir(place.raw("")))
+    with pytest.raises(Interrupted) as interrupted:
+        converge(RESOURCE, desired(**place.writable(path=place("new/view"))), FirstMountFails())
+    assert interrupted.value.done == [] and len(interrupted.value.undone) > 3
+    assert sorted(os.listdir(place.raw(""))) == before
+    apply(**place.writable(path=place("new/view")))
+
+
 def test_when_a_step_after_the_new_mount_fails_the_old_one_does_not_come_back(place, units):
     apply(**place.writable())
     mount.mount_setattr(mount.AT_FDCWD, units, mount.MOUNT_ATTR_RDONLY)

@@ -84,7 +84,7 @@ def without(*paths: bytes) -> dict[bytes, Directory]:
         pytest.param(
             WANTED,
             replace(NOTHING, directories=without(b"/t", b"/rw", b"/rw/u", b"/rw/w")),
-            ["MakeDirectory"] * 4 + ["WriteRecord", "MountOverlay"],
+            ["MakeNewDirectory"] * 4 + ["WriteRecord", "MountOverlay"],
             id="directories missing",
         ),
         pytest.param(replace(WANTED, flags=frozenset({"ro"})), running(), ["SetFlags"], id="flags"),

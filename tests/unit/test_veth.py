@@ -254,10 +254,10 @@ def test_what_many_interfaces_may_have(address):
 )
 def test_values_of_sysctls_are_checked_by_their_kind(name, shown, given, accepted):
     if accepted:
-        check_sysctls("sysctls", ((name, given),), {name: shown})
+        check_sysctls("sysctls", ((name, given),), {name: shown}, {})
         return
     with pytest.raises(OptionError, match=f"sysctls.{name}: '{given}': give .*on this host it is {shown}"):
-        check_sysctls("sysctls", ((name, given),), {name: shown})
+        check_sysctls("sysctls", ((name, given),), {name: shown}, {})
 
 
 @pytest.mark.parametrize(

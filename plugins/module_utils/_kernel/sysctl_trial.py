@@ -10,14 +10,21 @@ import contextlib
 import json
 import os
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from .clone import CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWUSER, CLONE_NEWUTS, unshare
-from .errors import KernelError
-from .sysctl import path_of
+from .sysctl import path_of, read
 
 
-def refused(wanted: Iterable[tuple[str, str, str]], idmap: tuple[int, int] | None) -> dict[str, str]:
-    """Key -> what the kernel says, for each value that it does not take. Nothing of the host is changed.
+class Answer(NamedTuple):
+    """``error`` is what the kernel says, empty where it takes the value; ``shown`` what it then shows, or nothing."""
+
+    error: str
+    shown: str
+
+
+def tried(wanted: Iterable[tuple[str, str, str]], idmap: tuple[int, int] | None) -> dict[str, Answer]:
+    """Key -> the kernel's answer to a value. Nothing of the host is changed.
 
     ``wanted`` are keys of the caller's, each with the parameter to set and its value. A child writes them in order, in
     network, IPC and UTS namespaces of its own; with ``idmap`` (first host ID, size) as root of a user namespace that
@@ -43,7 +50,7 @@ def refused(wanted: Iterable[tuple[str, str, str]], idmap: tuple[int, int] | Non
     finally:
         os.close(ready_reader)
         os.waitpid(pid, 0)
-    return dict(json.loads(answer)) if answer else {}
+    return {key: Answer(*said) for key, said in json.loads(answer or b"{}").items()}
 
 
 def _map(pid: int, idmap: tuple[int, int]) -> bool:
@@ -75,18 +82,16 @@ def _child(wanted: list[tuple[str, str, str]], in_user_namespace: bool, ready: i
     os._exit(0)
 
 
-def _written(wanted: list[tuple[str, str, str]]) -> dict[str, str]:
-    found = {}
+def _written(wanted: list[tuple[str, str, str]]) -> dict[str, Answer]:
+    answers = {}
     for key, name, value in wanted:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
+            fd = os.open(path_of(name), os.O_WRONLY | os.O_CLOEXEC)
             try:
-                fd = os.open(path_of(name), os.O_WRONLY | os.O_CLOEXEC)
-                try:
-                    os.write(fd, value.encode("utf-8", "surrogateescape") + b"\n")
-                finally:
-                    os.close(fd)
-            except FileNotFoundError:
-                raise
-            except (OSError, KernelError) as error:
-                found[key] = error.strerror or str(error)
-    return found
+                os.write(fd, value.encode("utf-8", "surrogateescape") + b"\n")
+                answers[key] = Answer("", read(name) or "")
+            except OSError as error:
+                answers[key] = Answer(error.strerror or str(error), "")
+            finally:
+                os.close(fd)
+    return answers

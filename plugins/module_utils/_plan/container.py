@@ -92,11 +92,12 @@ def _operations(
     image = image_of(container, observed)
     operations += half_made_volumes(observed, own_volumes(container.name))
     operations += missing_volumes(container, image.config, image.lowerdirs, observed)
+    if _limited_now(observed) and not why:
+        # Before what is written of them: a limit that a killed run did not take back is one that is still to go.
+        operations += plan_limits(observed.cgroup, _limits_wanted(resolved, observed))
     operations += _writes(docs, observed, goes_back)
     operations += plan_network(container, resolved, observed)
     operations += _unit_operations(container, docs, observed, goes_back)
-    if _limited_now(observed) and not why:
-        operations += plan_limits(observed.cgroup, _limits_wanted(resolved, observed))
     if starts or container.state == "present" and why:
         check_start(container, resolved, observed)
         check_running(container, docs.launch.get("namespaces") or {}, observed.host)

@@ -37,6 +37,14 @@ class MakeDirectory(Operation):
 
 
 @dataclass(frozen=True)
+class MakeNewDirectory(MakeDirectory):
+    """MakeDirectory that is taken back while nobody has put anything in it."""
+
+    def undo(self, kernel: Any) -> None:
+        kernel.files.remove_if_empty(self.path)
+
+
+@dataclass(frozen=True)
 class RemoveDirectory(Operation):
     """Remove an empty directory."""
 

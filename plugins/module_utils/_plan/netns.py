@@ -54,9 +54,10 @@ class NetnsDesired:
 class NetnsObserved:
     """What is behind the name (None: nothing) and inside.
 
-    ``sysctls`` are the live values of those asked for, None for one that the kernel does not have; ``samples`` as in
-    PlaceObserved. ``links`` are the interfaces other than loopback and the kernel's own tunnel devices; ``processes``
-    are PIDs. ``container`` is the container whose network namespace this is, where that is asked and there is one.
+    ``sysctls`` are the live values of those asked for, None for one that the kernel does not have; ``samples`` and
+    ``refused`` as in PlaceObserved. ``links`` are the interfaces other than loopback and the kernel's own tunnel
+    devices; ``processes`` are PIDs. ``container`` is the container whose network namespace this is, where that is asked
+    and there is one.
     """
 
     named: NamedNetns | None = None
@@ -65,6 +66,7 @@ class NetnsObserved:
     links: tuple[str, ...] = ()
     processes: tuple[int, ...] = ()
     samples: Mapping[str, str | None] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
     container: str = ""
 
     @property
@@ -105,7 +107,7 @@ def plan_netns(desired: NetnsDesired, observed: NetnsObserved, option: str = "na
     """Have the namespace, which ``option`` declares. Raises Refused for a name that is not ours and for another owner,
     as nothing can change one, and OptionError for sysctls."""
     named = observed.named
-    check_sysctls(f"{option}.sysctls", desired.sysctls, observed.samples)
+    check_sysctls(f"{option}.sysctls", desired.sysctls, observed.samples, observed.refused)
     if named is None or (named.identity is None and named.ours):
         sysctls = plan_sysctls(desired.ref, desired.sysctls, {})
         return [CreateNetns(desired.name, desired.idmap), *sysctls]

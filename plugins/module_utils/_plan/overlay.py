@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .._kernel.overlay_state import Layers, LiveOverlay
 from .errors import OptionError, Refused
-from .files import MakeDirectory, RemoveFile, WriteFile
+from .files import MakeNewDirectory, RemoveFile, WriteFile
 from .operation import LIVE, RECREATE, Operation, Plan, changes_between
 from .overlay_checks import check_absent, check_layers, check_target, left_alone
 from .overlay_operations import (
@@ -154,8 +154,8 @@ def _make_directories(desired: Desired, observed: Observed) -> list[Operation]:
             continue
         for parent in reversed(ancestors(path)):
             if not observed.directory(parent).exists:
-                operations.setdefault(parent, MakeDirectory(parent, mark=True))
-        operations[path] = MakeDirectory(path, owner.mode, owner.uid, owner.gid, mark=True)
+                operations.setdefault(parent, MakeNewDirectory(parent, mark=True))
+        operations[path] = MakeNewDirectory(path, owner.mode, owner.uid, owner.gid, mark=True)
     return list(operations.values())
 
 

@@ -91,10 +91,12 @@ def sample_of(name: str) -> str | None:
     return dotted.replace(f".{interface.replace('.', '/')}.", f".{like}.", 1)
 
 
-def check_sysctls(option: str, wanted: tuple[tuple[str, str], ...], samples: Mapping[str, str | None]) -> None:
-    """Raises OptionError for what the kernel has no parameter for, and for words where it has numbers.
+def check_sysctls(
+    option: str, wanted: tuple[tuple[str, str], ...], samples: Mapping[str, str | None], refused: Mapping[str, str]
+) -> None:
+    """Raises OptionError for what the kernel has no parameter for or does not take, and for words where it has numbers.
 
-    ``samples`` are live values by sample_of(name).
+    ``samples`` are live values by sample_of(name), ``refused`` what the kernel said to values that it was asked about.
     """
     for name, value in wanted:
         sample = sample_of(name)
@@ -107,6 +109,9 @@ def check_sysctls(option: str, wanted: tuple[tuple[str, str], ...], samples: Map
             how_many = len(shown.split())
             words = "a number" if how_many == 1 else f"{how_many} numbers"
             raise OptionError(f"{option}.{name}", value, f"give {words}: on this host it is {shown}")
+    for name, value in wanted:
+        if name in refused:
+            raise OptionError(f"{option}.{name}", value, refused[name])
 
 
 def _dotted(name: str) -> str:

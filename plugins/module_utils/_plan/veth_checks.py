@@ -81,11 +81,12 @@ def _check_sysctls(option: str, end: VethEnd, place: PlaceObserved) -> None:
             raise OptionError(f"{option}.sysctls.{name}", value, words)
         if interface not in (None, end.interface):
             raise OptionError(f"{option}.sysctls.{name}", value, f"belongs to another interface, not {end.interface}")
-    check_sysctls(f"{option}.sysctls", end.sysctls, place.samples)
+    check_sysctls(f"{option}.sysctls", end.sysctls, place.samples, place.refused)
 
 
 def _check_ip(option: str, end: VethEnd, wanted: EndState) -> None:
     interfaces = [ipaddress.ip_interface(a) for a in wanted.addresses]
+    broadcasts = {i.network.broadcast_address for i in interfaces if i.version == 4 and i.network.prefixlen < 31}
     if wanted.mtu < IPV6_MIN_MTU and any(i.version == 6 for i in interfaces):
         words = f"IPv6 needs at least {IPV6_MIN_MTU}: give it that, or remove the IPv6 addresses"
         raise OptionError(f"{option}.mtu", wanted.mtu, words)
@@ -99,6 +100,9 @@ def _check_ip(option: str, end: VethEnd, wanted: EndState) -> None:
             raise OptionError(f"{option}.routes[{number}].source", route.source, words)
         if route.via is None or route.onlink:
             continue
+        if ipaddress.ip_address(route.via) in broadcasts:
+            words = "is the broadcast address of the interface's network: name a host of it"
+            raise OptionError(f"{option}.routes[{number}].via", route.via, words)
         if not reaches(reached, route.via):
             words = "is in no network of the interface's addresses: correct it, or say onlink if it is meant"
             raise OptionError(f"{option}.routes[{number}].via", route.via, words)

@@ -123,7 +123,8 @@ class PlaceObserved:
 
     ``samples`` are those of the sysctls' like (sysctls.sample_of) there, or on the host for a namespace that is yet to
     be made. ``taken`` maps IPs that are to come to the interface that has them and is no end of the pair; ``routed``
-    does the same with routes."""
+    does the same with routes. ``refused`` is what the kernel says to sysctls that are to be set and it does not take.
+    """
 
     exists: bool = True
     is_host: bool = False
@@ -133,6 +134,7 @@ class PlaceObserved:
     samples: Mapping[str, str | None] = field(default_factory=dict)
     taken: Mapping[str, str] = field(default_factory=dict)
     routed: Mapping[RouteKey, str] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

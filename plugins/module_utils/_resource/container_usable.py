@@ -176,10 +176,11 @@ def _tried_sysctls(container: Container, own_ids: bool) -> Iterator[Unusable]:
     from .._plan.sysctls import sample_of
 
     # As root of a container, with as many IDs as one has; whose they are on the host makes no difference.
-    tried = [(name, sample_of(name) or name, value) for name, value in container.sysctls.items()]
-    for name, said in sysctl_trial.refused(tried, (FIRST_ID, ID_RANGE) if own_ids else None).items():
-        whom = " in a user namespace" if own_ids else ""
-        yield Unusable(f"sysctls.{name}", container.sysctls[name], f"the kernel does not take it{whom} ({said})")
+    wanted = [(name, sample_of(name) or name, value) for name, value in container.sysctls.items()]
+    for name, answer in sysctl_trial.tried(wanted, (FIRST_ID, ID_RANGE) if own_ids else None).items():
+        if answer.error:
+            why = f"the kernel does not take it{' in a user namespace' if own_ids else ''} ({answer.error})"
+            yield Unusable(f"sysctls.{name}", container.sysctls[name], why)
 
 
 def _rlimits(container: Container) -> Iterator[Unusable]:

@@ -132,7 +132,10 @@ def _plan_present(desired: Desired, observed: Observed) -> Plan:
         will_be = {ns.name for ns in desired.namespaces}
         for n, (end, place) in enumerate(zip(desired.veth.ends, observed.veth.places)):
             if not place.exists and end.netns.kind == "name" and end.netns.value not in will_be:
-                words = f"there is no {end.netns}: is the container there, with a network of its own?"
+                words = (
+                    f"there is no {end.netns}: make the container first, with a network namespace of its own. In check "
+                    "mode, one that a task before this one would only make is not there either: skip this task then"
+                )
                 raise OptionError(f"ends[{n}].container", container_of(end.netns), words)
         operations += plan_veth(desired.veth, observed.veth)
         wanted = wanted_states(desired.veth, observed.veth)

@@ -10,7 +10,7 @@ import errno
 import ipaddress
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from .._plan.addresses import Owners
 from .._plan.links import birth_name, veth_alias
 from .._plan.netns import NetnsDesired, NetnsObserved
 from .._plan.qdisc import KINDS, same_qdisc
+from .._plan.sysctl_values import same_value
 from .._plan.sysctls import sample_of
 from .._plan.veth_state import EndState, PlaceObserved, VethDesired, VethEnd, VethObserved
 
@@ -83,12 +84,14 @@ def observe_netns(desired: NetnsDesired, contents: bool = False) -> NetnsObserve
     """A named namespace; with ``contents`` also what else is in it, which removal asks. Raises KernelError."""
     named = netns.observe(desired.name)
     if named is None or named.identity is None:
-        return NetnsObserved(named, samples=_samples(desired.sysctls, HOST))
+        samples = _samples(desired.sysctls, HOST)
+        return NetnsObserved(named, samples=samples, refused=_refused(desired.sysctls, {}))
     loopback = netlink_links.link("lo", desired.ref)
     values = sysctl.read_many(tuple(name for name, _value in desired.sysctls), desired.ref)
     up = loopback is not None and loopback.up
     if not contents:
-        return NetnsObserved(named, up, values, samples=_samples(desired.sysctls, desired.ref))
+        samples = _samples(desired.sysctls, desired.ref)
+        return NetnsObserved(named, up, values, samples=samples, refused=_refused(desired.sysctls, values))
     others = tuple(li.name for li in netlink_links.links(desired.ref) if li.name not in {"lo", *_TUNNEL_DEVICES})
     return NetnsObserved(named, up, values, others, tuple(netns.processes_in(named.identity)))
 
@@ -205,15 +208,17 @@ def _place(
     dumps: Dumps,
 ) -> PlaceObserved:
     if identity is None:
-        return PlaceObserved(exists=False, samples=_samples(end.sysctls, HOST))
+        return PlaceObserved(exists=False, samples=_samples(end.sysctls, HOST), refused=_refused(end.sysctls, {}))
     there = netlink_links.link(end.interface, end.netns)
     mine = own is not None and there is not None and (own.alias, own.index) == (there.alias, there.index)
+    values = sysctl.read_many(tuple(name for name, _value in end.sysctls), end.netns)
     return PlaceObserved(
         exists=True,
         is_host=identity == home,
         clash=None if mine else there,
         bridge=netlink_links.link(end.bridge, end.netns) if end.bridge else None,
-        sysctls=sysctl.read_many(tuple(name for name, _value in end.sysctls), end.netns),
+        sysctls=values,
+        refused=_refused(end.sysctls, values),
         samples=_samples(end.sysctls, end.netns),
         taken=_taken(end, identity, found, dumps),
         routed=_routed(end, identity, found),
@@ -224,6 +229,23 @@ def _samples(wanted: tuple[tuple[str, str], ...], ref: NetnsRef) -> dict[str, st
     """See sysctls.check_sysctls()."""
     names = tuple(sample for sample in (sample_of(name) for name, _value in wanted) if sample is not None)
     return sysctl.read_many(names, ref) if names else {}
+
+
+def _refused(wanted: tuple[tuple[str, str], ...], values: Mapping[str, str | None]) -> dict[str, str]:
+    """What the kernel says, in a namespace made for the question, to those that are to be set and it does not take."""
+    news = {name: value for name, value in wanted if not same_value(name, value, values.get(name))}
+    if not news:
+        return {}
+    from .._kernel import sysctl_trial  # here: most tasks set none
+
+    found = {}
+    asked = [(name, sample_of(name) or name, value) for name, value in news.items()]
+    for name, answer in sysctl_trial.tried(asked, None).items():
+        if answer.error:
+            found[name] = f"the kernel does not take it ({answer.error})"
+        elif answer.shown and not same_value(name, news[name], answer.shown):
+            found[name] = f"the kernel makes {answer.shown!r} of it: write that"
+    return found
 
 
 def _taken(

@@ -21,6 +21,9 @@ from .._plan.qdisc import parse_impairment
 from .._plan.sysctls import parse_sysctls
 from .._plan.veth_state import VethEnd
 
+#: What the kernel gives lo when it is set up.
+_OF_LOOPBACK = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
+
 #: What the name of a container's namespace begins with.
 PLACES = ("netns", "path", "pid", "container")
 
@@ -140,6 +143,8 @@ def parse_addresses(option: str, given: Sequence[str] | None) -> tuple[str, ...]
             raise OptionError(option, text, "write an address with its prefix length, like 10.88.0.2/24")
         if interface.ip.is_multicast or interface.ip.is_unspecified:
             raise OptionError(option, text, "is not an address that an interface can have")
+        if interface.ip in _OF_LOOPBACK:
+            raise OptionError(option, text, "is the address of lo in every namespace: choose another one")
         if interface.ip in found:
             raise OptionError(option, text, f"is the same address as {found[interface.ip]}")
         found[interface.ip] = f"{interface.ip}/{interface.network.prefixlen}"
