@@ -22,8 +22,7 @@ from .._plan.sysctls import parse_sysctls
 from .._plan.veth_state import VethEnd
 
 #: What the kernel gives lo when it is set up.
-_OF_LOOPBACK = (ipaddress.ip_address("127.0.0.1"), ipaddress.ip_address("::1"))
-
+_OF_LOOPBACK = (ip_address("127.0.0.1"), ip_address("::1"))
 #: What the name of a container's namespace begins with.
 PLACES = ("netns", "path", "pid", "container")
 
