@@ -23,7 +23,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible import constants as C
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import callback_loader
@@ -50,15 +50,21 @@ class ActionModule(ActionBase):
     """The action of oci_image."""
 
     TRANSFERS_FILES = False
+    _supports_async = True
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super().run(tmp, task_vars)
         task_vars = task_vars or {}
         arguments = dict(self._task.args)
         if arguments.get("state", "present") == "absent":
-            result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
+            result.update(self._module(arguments, task_vars))
             return result
         handing = self._handing(arguments, task_vars)
+        if handing is not None and self._task.async_val:
+            raise AnsibleActionFail(
+                "async: with seed or remote_src: false the controller brings this host what it lacks of the image, and "
+                "has to wait for that; leave async out, or let the host read the source itself"
+            )
         answer = self._watched(arguments, task_vars)
         if handing is not None and "wanted" in answer:
             arguments["handed_over"] = handing.over(answer["wanted"])
@@ -73,14 +79,18 @@ class ActionModule(ActionBase):
     def _watched(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
         """The module's result; what it is doing is shown meanwhile."""
         if not self._shown(task_vars):
-            return dict(self._execute_module(module_args=arguments, task_vars=task_vars))
+            return self._module(arguments, task_vars)
         arguments = {"progress_file": f"{DIRECTORY}/{uuid.uuid4().hex}.json", **arguments}
         watcher = Watcher(self._connection, arguments["progress_file"], self._title(arguments, task_vars))
         watcher.start()
         try:
-            return dict(self._execute_module(module_args=arguments, task_vars=task_vars))
+            return self._module(arguments, task_vars)
         finally:
             watcher.stop()
+
+    def _module(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> dict[str, Any]:
+        """The result of oci_image on the host; of a task with ``async`` only that it has begun."""
+        return dict(self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val))
 
     def _handing(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> Any:
         """A HandingOver where there may be something to hand over; ``arguments`` become those for the host."""

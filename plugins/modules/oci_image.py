@@ -19,6 +19,13 @@ extends_documentation_fragment:
   - barekernel.containers.attributes
   - barekernel.containers.image_source
   - barekernel.containers.image_config
+attributes:
+  async:
+    description: Supports running in the background with the keyword C(async).
+    support: partial
+    details:
+      - Not with O(seed), O(archive.remote_src=false) or O(rootfs.remote_src=false), for which the controller brings
+        what the host lacks while the task runs. Progress is not shown.
 author:
   - barekernel.containers maintainers (@barekernel)
 options:
@@ -26,6 +33,9 @@ options:
     description:
       - Name of the image, as every engine writes it. V(debian) is V(docker.io/library/debian:latest). A name with a
         digest is given only to the image that has it, or that was chosen from the index that has it.
+      - An image that is made on the host may have any name. It is never looked for in a registry unless O(registry) is
+        its source, so C(localhost/) is not needed in front. Results and messages show C(app:latest), without what all
+        names have in full.
       - The image of that name is replaced where it differs. Containers keep the layers they were made from until they
         are made anew.
     type: str
@@ -184,7 +194,7 @@ image:
   type: dict
   contains:
     reference:
-      description: The name in full.
+      description: The name as people write it, without C(docker.io/) and C(library/), and with its tag.
       type: str
     digest:
       description: Digest of the manifest, which is what a container compares.
@@ -227,6 +237,12 @@ image:
       description: Names of the containers made from it.
       type: list
       elements: str
+source_key:
+  description:
+    - Stands for all that went into the image, or in check mode would go in; of a registry's image it is the digest of
+      the manifest. Two images with the same key are made from the same. Empty when there is none.
+  returned: success
+  type: str
 """
 
 from ..module_utils._module.arguments.image_config import image_config

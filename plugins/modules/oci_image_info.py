@@ -41,7 +41,7 @@ images:
   elements: dict
   contains:
     reference:
-      description: The name in full.
+      description: The name as people write it, without C(docker.io/) and C(library/), and with its tag.
       type: str
     damage:
       description:

@@ -245,7 +245,7 @@ class FromHost(Giver):
     def _predicted(self) -> str:
         arguments = {name: value for name, value in self._arguments.items() if name in ("name", "registry", "pull")}
         result = self.host.module("oci_image", arguments, predict=True)
-        return str(json.loads(result["diff"]["after"])["key"])
+        return str(result["source_key"])
 
     def _asked(self) -> dict[str, Any]:
         result = self.host.module("oci_image_blobs", {"name": self._arguments["name"]})

@@ -183,7 +183,7 @@ CASES: tuple[Case, ...] = (
             "build": {"copy": [{"src": "{tmp}/b", "dest": "/data"}], "directories": [{"path": "/d", "mode": "1777"}]},
             "config": {"cmd": ["/data/run"]},
         },
-        changed={"key": "recreate", "parts": "recreate", "config": "recreate"},
+        changed={"content": "recreate", "parts": "recreate", "config": "recreate"},
         remove={"name": "bktest:1", "state": "absent"},
         around=layers,
         info={"name": "bktest:1"},

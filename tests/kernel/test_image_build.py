@@ -76,7 +76,7 @@ def test_a_directory_keeps_everything(tree: Path) -> None:
     predicted = checked(**params)
     outcome = apply(**params)
     assert predicted.plan.actions == outcome.plan.actions
-    assert predicted.plan.after["key"] == outcome.facts["image"]["layers"][0]["diff_id"]
+    assert predicted.facts["source_key"] == outcome.facts["image"]["layers"][0]["diff_id"]
     assert apply(**params).plan.actions == []
     assert images.listing(image_of("tree").layers[0]) == images.listing(str(tree))
     assert os.stat(image_of("tree").layers[0] + "/sparse").st_blocks * 512 < 1 << 20
@@ -89,7 +89,10 @@ def test_the_same_directory_elsewhere_is_the_same_image(tree: Path, tmp_path: Pa
     (tmp_path / "copy/d/file").write_bytes(b"CONTENT")
     os.utime(tmp_path / "copy/d/file", ns=(1_234_567_890_123_456_789, 1_234_567_890_123_456_789))
     changed = checked(name="tree", directory={"path": str(tmp_path / "copy")})
-    assert [change.option for change in changed.plan.changes] == ["key", "parts"]
+    assert [change.option for change in changed.plan.changes] == ["content", "parts"]
+    shown = changed.plan.after["content"]
+    assert re.fullmatch(r"[0-9]+ entries of [0-9]+ bytes, the newest of [-0-9]+T[:0-9]+Z, sha256:[0-9a-f]{12}", shown)
+    assert not re.search("[0-9a-f]{13}", str([changed.plan.before, changed.plan.after]))
     assert apply(name="tree", directory={"path": str(tmp_path / "copy")}).facts["image"]["digest"] != first
     # What the name meant before is gone.
     assert len(os.listdir("/var/lib/barekernel/images/layers")) == 1
@@ -236,7 +239,7 @@ def test_steps_on_a_base_become_one_layer_with_whiteouts(tmp_path: Path) -> None
     before = images.listing(image.layers[0])
     shutil.rmtree(os.path.dirname(image.layers[0]))
     again = apply(name="app", build=build)
-    assert again.plan.actions == ["unpack 1 missing layers of image docker.io/library/app:latest again"]
+    assert again.plan.actions == ["unpack 1 missing layers of image app:latest again"]
     assert images.listing(image_of("app").layers[0]) == before
     (tmp_path / "app/run").write_text("#!/bin/sh -e\n")
     assert checked(name="app", build=build).plan.actions != []
@@ -382,7 +385,7 @@ def test_configuration_alone_keeps_the_layers() -> None:
     changed = busybox(config={"entrypoint": ["/bin/busybox"], "labels": {"a": "b"}, "exposed_ports": ["80"]})
     predicted = checked(**changed)
     second = apply(**changed)
-    assert second.plan.actions == ["configure image docker.io/library/busybox:latest"] == predicted.plan.actions
+    assert second.plan.actions == ["configure image busybox:latest"] == predicted.plan.actions
     assert [change.option for change in second.plan.changes] == ["config"]
     assert second.facts["image"]["digest"] != first["digest"]
     assert second.facts["image"]["layers"] == first["layers"]
@@ -517,7 +520,7 @@ def test_packages_become_an_image(archive: str) -> None:
     named = {change.option: (change.before, change.after) for change in checked(**more).plan.changes}
     before, after = named.pop("parts")
     assert set(after) - set(before) == {"package nothing-of-that-name"}
-    assert list(named) == ["key"]
+    assert list(named) == ["content"]
     with pytest.raises(Interrupted, match="nothing-of-that-name"):
         apply(**more)
     assert image_of("tiny") == image

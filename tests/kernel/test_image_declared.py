@@ -77,7 +77,7 @@ def test_another_reference_is_another_image(server: registry.Registry, tmp_path:
     assert apply(name="app", registry=source(server)).facts["image"]["digest"] == one.digest
     params = {"name": "app", "registry": source(server, "2")}
     predicted = checked(**params)
-    assert [change.option for change in predicted.plan.changes] == ["key", "parts"]
+    assert [change.option for change in predicted.plan.changes] == ["content", "parts"]
     outcome = apply(**params)
     assert outcome.plan.actions == predicted.plan.actions != []
     assert outcome.facts["image"]["digest"] == two.digest
@@ -113,7 +113,7 @@ def test_another_kind_of_source_is_another_image(server: registry.Registry, tmp_
     layout = pushed(server, tmp_path / "one")
     apply(name="app", build=BUILD)
     params = {"name": "app", "registry": source(server)}
-    assert [change.option for change in checked(**params).plan.changes] == ["key", "parts", "source"]
+    assert [change.option for change in checked(**params).plan.changes] == ["content", "parts", "source"]
     assert apply(**params).facts["image"]["digest"] == layout.digest
     assert apply(**params).plan.actions == []
     assert apply(name="app", build=BUILD, rebuild="never").plan.actions == []
@@ -195,7 +195,7 @@ def test_an_image_of_another_platform(server: registry.Registry, tmp_path: Path)
     loaded = {"name": "loaded", "archive": {"path": str(layout.path)}}
     for _time in range(2):
         [warning] = apply(**loaded).plan.warnings
-        assert "image docker.io/library/loaded:latest is for linux/s390x, and this host is" in warning
+        assert "image loaded:latest is for linux/s390x, and this host is" in warning
     assert apply(name="made", build=BUILD).plan.warnings == ()
 
 

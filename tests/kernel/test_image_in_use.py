@@ -80,11 +80,11 @@ def test_an_image_in_use_that_cannot_be_read_keeps_everything(running: Layout, b
     path.write_bytes(b"rotten") if how == "rotten" else path.unlink()
     [found] = ImageInfo().gather({})["images"]
     assert "damaged" in found["damage"] or "missing" in found["damage"]
-    assert (found["reference"], found["digest"]) == ("docker.io/library/app:latest", running.digest)
+    assert (found["reference"], found["digest"]) == ("app:latest", running.digest)
     assert found["used_by"] == [NAME] and ImageInfo().gather({"name": "app"})["images"] == [found]
     pruned = predict(ImagePrune(), None)
     assert pruned.plan.actions == [] and pruned.facts["freed_bytes"] == 0
-    assert any("docker.io/library/app:latest" in warning for warning in pruned.plan.warnings)
+    assert any("image app:latest" in warning for warning in pruned.plan.warnings)
     with pytest.raises(Refused, match=f"used by container {NAME}"):
         checked(name="app", state="absent")
     another_image()

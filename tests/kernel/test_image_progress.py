@@ -41,6 +41,13 @@ def made(tmp_path: Path, image: dict[str, Any], *options: str, fails: bool = Fal
         {"name": "Make it", "barekernel.containers.oci_image": image},
         {"name": "Remove it", "barekernel.containers.oci_image": {"name": image["name"], "state": "absent"}},
     ]
+    return run_play(tmp_path, tasks, *options, fails=fails, **environment)
+
+
+def run_play(
+    tmp_path: Path, tasks: list[dict[str, Any]], *options: str, fails: bool = False, **environment: str
+) -> str:
+    """The output of a play on this host."""
     playbook = tmp_path / "play.yml"
     playbook.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
     command = [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", "-c", "local", playbook, *options]
@@ -56,6 +63,37 @@ def made(tmp_path: Path, image: dict[str, Any], *options: str, fails: bool = Fal
     assert (done.returncode != 0) == fails, done.stdout + done.stderr
     assert not Path("/run/barekernel/progress").exists()
     return done.stdout + (done.stderr if fails else "")
+
+
+def test_in_the_background(tmp_path: Path) -> None:
+    """A task with ``async`` makes the image, waited for or not; where the controller has to hand over it says no."""
+    copy = [{"src": "/bin/busybox", "dest": "/bin/busybox"}]
+    module, build = "barekernel.containers.oci_image", {"copy": copy, "run": ["/bin/busybox sleep 2"]}
+    archive = {"path": str(tmp_path / "archive.tar"), "remote_src": False}
+    (tmp_path / "archive.tar").write_bytes(b"")
+    status = {"jid": "{{ begun.ansible_job_id }}"}
+    tasks = [
+        {module: {"name": "waited", "build": build}, "async": 60, "poll": 1},
+        {module: {"name": "begun", "build": build}, "async": 60, "poll": 0, "register": "begun"},
+        {
+            "ansible.builtin.async_status": status,
+            "register": "ended",
+            "until": "ended.finished",
+            "retries": 30,
+            "delay": 1,
+        },
+        {"ansible.builtin.assert": {"that": ["ended.changed", "ended.image.reference == 'begun:latest'"]}},
+        {
+            module: {"name": "handed", "archive": archive},
+            "async": 60,
+            "register": "handed",
+            "ignore_errors": True,
+        },
+        {"ansible.builtin.assert": {"that": ["handed is failed", "'leave async out' in handed.msg"]}},
+        {module: {"name": "{{ item }}", "state": "absent"}, "loop": ["waited", "begun"], "async": 60, "poll": 1},
+    ]
+    output = run_play(tmp_path, tasks)
+    assert "changed=4" in output and "failed=0" in output
 
 
 def test_what_a_build_prints_does_not_steer_the_terminal(tmp_path: Path) -> None:

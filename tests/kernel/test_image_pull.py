@@ -72,7 +72,7 @@ def test_pull(server: registry.Registry, tmp_path: Path) -> None:
     predicted, outcome = checked(**params), apply(**params)
     assert predicted.plan.actions == outcome.plan.actions
     image = outcome.facts["image"]
-    assert image["digest"] == layout.digest == predicted.plan.after["key"]
+    assert image["digest"] == layout.digest == predicted.facts["source_key"]
     assert image["config"]["Cmd"] == ["/bin/app"]
     assert [layer["diff_id"] for layer in image["layers"]] == layout.diff_ids
     assert Path(image["layers"][2]["path"], "bin/app").read_bytes() == b"app"
@@ -92,7 +92,7 @@ def test_a_moved_tag_is_pulled_only_when_asked(server: registry.Registry, tmp_pa
     server.push(moved.path, "team/app:1")
     assert apply(name="app", registry=source(server)).plan.actions == []
     predicted = checked(name="app", registry=source(server), pull="newer")
-    assert [change.option for change in predicted.plan.changes] == ["key"]
+    assert [change.option for change in predicted.plan.changes] == ["content"]
     # The two layers that both have are not transported again.
     kept = {layer["path"]: os.stat(layer["path"]).st_ino for layer in predicted.facts["image"]["layers"][:2]}
     after = apply(name="app", registry=source(server), pull="newer").facts["image"]

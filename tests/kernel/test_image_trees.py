@@ -82,7 +82,7 @@ def test_what_is_mounted_is_part_of_it_where_that_is_asked_for(root: Path) -> No
     excluded = apply(name="tree", directory=directory).facts["image"]["digest"]
     assert "proc" not in tree_of("tree")
     params = {"name": "tree", "directory": {**directory, "one_file_system": False}}
-    assert [change.option for change in checked(**params).plan.changes] == ["key", "parts"]
+    assert [change.option for change in checked(**params).plan.changes] == ["content", "parts"]
     assert apply(**params).facts["image"]["digest"] != excluded and apply(**params).plan.actions == []
     assert {"run/secret", "bound/key"} <= set(tree_of("tree"))
 

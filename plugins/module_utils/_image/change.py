@@ -52,6 +52,7 @@ class Images:
                 check_pin(reference, source, seen, digest)
                 taken = source.taken(self._store, seen, digest)
                 recorded = {"kind": source.kind, "parts": source.parts(), "key": taken.key, "stamp": taken.stamp}
+                recorded["content"] = taken.content
                 self._name(writer, reference, digest, recorded, overrides)
             except BaseException:
                 self._drop_unnamed()

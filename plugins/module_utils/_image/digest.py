@@ -48,6 +48,12 @@ def is_digest(text: str) -> bool:
     return bool(_DIGEST.fullmatch(text))
 
 
+def short(digest: str) -> str:
+    """The beginning of a digest, by which people tell two apart."""
+    algorithm, colon, digits = digest.partition(":")
+    return f"{algorithm}{colon}{digits[:12]}"
+
+
 def of_bytes(content: bytes) -> str:
     """The digest of some bytes, as descriptors write it."""
     return "sha256:" + hashlib.sha256(content).hexdigest()

@@ -58,7 +58,8 @@ class Archive(Source):
         listing = "index.json" if os.path.exists(self.path + "/oci-layout") else "manifest.json"
         content = f"{self.path}/{listing}" if directory else self.path
         try:
-            return Seen(source.key_of(digests.of_file(content), self.reference), "", stamp)
+            size = "" if directory else source.amount(1, "archive", "archives", os.stat(content).st_size)
+            return Seen(source.key_of(digests.of_file(content), self.reference), "", stamp, content=size)
         except OSError as error:
             raise KernelError.wrap(error, "read", content) from error
 

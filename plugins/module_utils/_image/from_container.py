@@ -50,7 +50,8 @@ class Container(Source):
         with cgroup.paused(self._cgroup(store)):
             written = TarWriter(None, **self._options(store, base, upper)).write_tree(upper)
         manifest, _config = self._documents(base, written)
-        return Seen(self._key(base, written.diff_id), digests.of_bytes(manifest))
+        content = source.amount(written.entries, "change", "changes", written.size)
+        return Seen(self._key(base, written.diff_id), digests.of_bytes(manifest), content=content)
 
     def obtain(self, writer: Writer, seen: Seen, policy: Policy, progress: Progress) -> str:
         base, upper = self._parts(writer.store)

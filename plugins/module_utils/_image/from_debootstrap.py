@@ -30,6 +30,8 @@ from .write import Writer
 _EPOCH = "1577836800"
 _GO = {"amd64": "amd64", "arm64": "arm64", "armhf": "arm", "armel": "arm", "i386": "386", "ppc64el": "ppc64le"}
 _KEPT_LINES = 15
+#: All there is to tell of it is what was asked for.
+_CONTENT = "packages"
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Debootstrap(Source):
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
         """The key is what was asked for: newer packages in the mirror alone do not make another image."""
         fields = (self.suite, self.mirror, self.variant, sorted(set(self.packages)), sorted(self.components))
-        return Seen(source.key_of(*fields, self.keyring, self.architecture, self.tool))
+        return Seen(source.key_of(*fields, self.keyring, self.architecture, self.tool), content=_CONTENT)
 
     def obtain(self, writer: Writer, seen: Seen, policy: Policy, progress: Progress) -> str:
         tool = self._tool()

@@ -52,11 +52,16 @@ class Steps(Source):
         """The key covers the base's digest, every step, and the content and mode of every file that is copied."""
         base = self.builds_on(store)
         parts: list[Any] = [base.digest if base else ""]
+        files = size = 0
         for step in self.steps:
             parts.append([type(step).__name__, vars(step)])
             if isinstance(step, steps.CopyFile):
-                parts.append(_content(step.src))
-        return Seen(source.key_of(*parts))
+                copied_, bytes_ = _content(step.src)
+                parts.append(copied_)
+                files, size = files + len(copied_), size + bytes_
+        told = [f"base {digests.short(base.digest)}"] if base else []
+        told += [source.amount(files, "copied name", "copied names", size)] if files else []
+        return Seen(source.key_of(*parts), content=", ".join(told))
 
     def obtain(self, writer: Writer, seen: Seen, policy: Policy, progress: Progress) -> str:
         base = self.builds_on(writer.store)
@@ -133,14 +138,18 @@ def _size(src: str) -> int:
         return sum(entry.status.st_size for entry in found if entry.fd >= 0)
 
 
-def _content(src: str) -> list[list[Any]]:
-    """Names, modes and digests of what a copy step would take.
+def _content(src: str) -> tuple[list[list[Any]], int]:
+    """Names, modes and digests of what a copy step would take, and the bytes of its files.
 
     Raises KernelError where it is not there, ImageError where it cannot be copied.
     """
     try:
         with contextlib.closing(copied.entries(src)) as found:
-            return [[entry.inside, *_facts(entry)] for entry in found]
+            listed, size = [], 0
+            for entry in found:
+                listed.append([entry.inside, *_facts(entry)])
+                size += entry.status.st_size if entry.fd >= 0 else 0
+            return listed, size
     except KernelError as error:
         hint = f"src of build.copy is a path on the host, and {src} is to be read there"
         raise KernelError.wrap(error, error.syscall, error.path, hint) from error

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -53,8 +54,8 @@ class Directory(Source):
             return Seen(str(recorded["key"]), str(recorded.get("base", "")), stamp)
         from . import read_tree
 
-        key, digest = read_tree.see(self)
-        return Seen(key, digest, stamp)
+        key, digest, content = read_tree.see(self)
+        return Seen(key, digest, stamp, content=content)
 
     def obtain(self, writer: Writer, seen: Seen, policy: Policy, progress: Progress) -> str:
         from . import read_tree
@@ -95,7 +96,8 @@ class Rootfs(Source):
 
         read_tree.refuse_no_tar(self.path)
         try:
-            return Seen(digests.of_file(self.path), "", stamp)
+            content = source.amount(1, "archive", "archives", os.stat(self.path).st_size)
+            return Seen(digests.of_file(self.path), "", stamp, content=content)
         except OSError as error:
             raise KernelError.wrap(error, "read", self.path) from error
 

@@ -15,6 +15,7 @@ from .._kernel import files, locations
 from . import digest as digests
 from . import progress, replaced
 from .errors import ImageError
+from .reference import familiar
 from .store import Image, Store, reference_of, source_of
 
 
@@ -78,7 +79,7 @@ def roots(store: Store, without: str = "") -> dict[str, str]:
         reference = reference_of(descriptor)
         if reference != without or not without:
             for digest in (descriptor["digest"], source_of(descriptor).get("base", "")):
-                found.setdefault(str(digest), f"image {reference}")
+                found.setdefault(str(digest), f"image {familiar(reference)}")
     for container, digest in container_images(store):
         found.setdefault(digest, f"the image of container {container}")
     found.pop("", None)

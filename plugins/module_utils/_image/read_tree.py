@@ -13,22 +13,27 @@ from typing import Any
 from .._kernel.errors import KernelError
 from . import digest as digests
 from . import disk, one_layer, tarstream
-from .config import LayerBlob
+from .config import LayerBlob, rfc3339
 from .errors import ImageError
 from .from_tree import Directory, Rootfs
 from .policy import Policy
 from .progress import Progress
+from .source import amount
 from .stream import LayerStream, compression_of
 from .tarwriter import TarWriter, Written
 from .unpack import refuse_cut
 from .write import Writer
 
 
-def see(source: Directory) -> tuple[str, str]:
-    """The layer's diff ID and the image's digest: all is read, nothing written. Raises KernelError, ImageError."""
+def see(source: Directory) -> tuple[str, str, str]:
+    """The layer's diff ID, the image's digest, and what to tell of the content: all is read, nothing written.
+
+    Raises KernelError, ImageError.
+    """
     written = TarWriter(None, **_options(source)).write_tree(source.path)
     manifest, _config = _of_directory(written)
-    return written.diff_id, digests.of_bytes(manifest)
+    content = amount(written.entries, "entry", "entries", written.size)
+    return written.diff_id, digests.of_bytes(manifest), f"{content}, the newest of {rfc3339(written.newest_ns)}"
 
 
 def take_directory(source: Directory, writer: Writer, policy: Policy, progress: Progress) -> str:

@@ -64,6 +64,14 @@ class Reference:
         return Reference(self.domain, self.path, "", digest)
 
 
+def familiar(name: str) -> str:
+    """A reference in full as people write it; what is none (a digest) as it is."""
+    try:
+        return parse(name).familiar
+    except BadReference:
+        return name
+
+
 def parse(text: str) -> Reference:
     """A reference in full. Raises BadReference that says which part is wrong."""
     if not isinstance(text, str) or not text:

@@ -33,7 +33,8 @@ class Seen:
 
     ``key`` stands for everything that goes into the image: as long as it is the same the image need not be made
     again. ``digest`` is that of the image it would give, where that can be told without making it, and ``stamp``
-    lets the next look be a quick one. ``carried`` is what obtain() need not fetch again.
+    lets the next look be a quick one. ``carried`` is what obtain() need not fetch again. ``content`` is what people are
+    told of the content, where there is more to tell than the key.
     """
 
     key: str
@@ -41,6 +42,12 @@ class Seen:
     stamp: str = ""
     warning: str = ""
     carried: bytes = b""
+    content: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The content for people."""
+        return shown_content(self.key, self.content)
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,17 @@ class Source:
         except (ImageError, KernelError):
             return Seen("")
         return seen if (again.key, again.stamp) == (seen.key, seen.stamp) else Seen("")
+
+
+def shown_content(key: str, content: str) -> str:
+    """What there is to tell of a content, and the beginning of its key: so that two look different that are."""
+    return ", ".join(filter(None, (content, digests.short(key))))
+
+
+def amount(count: int, kind: str, kinds: str, size: int) -> str:
+    """``1 file of 12 bytes``, ``3 files of 4.5 MB``"""
+    told = f"{size} bytes" if size < 1 << 20 else f"{size / (1 << 20):.1f} MB"
+    return f"{count} {kind if count == 1 else kinds} of {told}"
 
 
 def parts_differ(recorded: Mapping[str, Any], parts: Sequence[str]) -> bool:

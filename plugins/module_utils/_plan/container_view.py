@@ -14,6 +14,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from .._image import digest
+from .._image.reference import familiar
 from .._runtime.defaults import default_mounts
 from .bundle import IDENTITY_FILES
 from .container_spec import NOT_YET
@@ -43,6 +45,13 @@ HOW = {
 _EVERYWHERE = {m["destination"] for m in default_mounts()} | {f"/etc/{name}" for name in IDENTITY_FILES}
 
 
+def _image(made_from: str) -> str:
+    """``NAME@DIGEST`` for people."""
+    name, _at, its_digest = made_from.rpartition("@")
+    told = "made before this" if its_digest == NOT_YET else digest.short(its_digest)
+    return f"{familiar(name)}, {told}" if name else told
+
+
 def view(documents: Mapping[str, Any], live: Mapping[str, Any], identity: Mapping[str, str | None]) -> dict[str, Any]:
     """The options of one container.
 
@@ -56,7 +65,7 @@ def view(documents: Mapping[str, Any], live: Mapping[str, Any], identity: Mappin
     return {
         **live,
         **{_shown(name): (content or "").splitlines() for name, content in identity.items()},
-        "image": launch["image"].replace(f"@{NOT_YET}", ", made before this"),
+        "image": _image(launch["image"]),
         "command": process["args"],
         "env": dict(entry.partition("=")[::2] for entry in process["env"]),
         "cwd": process["cwd"],

@@ -13,7 +13,8 @@ from typing import Any
 from .._image.damage import Damage as Rotten
 from .._image.policy import Policy
 from .._image.prune import Garbage
-from .._image.source import Seen, Source
+from .._image.reference import familiar
+from .._image.source import Seen, Source, shown_content
 from .._image.store import Image
 from .errors import Refused
 from .operation import RECREATE, Change, Operation, Plan
@@ -75,7 +76,7 @@ class ObtainImage(Operation):
 
     def describe(self) -> str:
         why = f" ({self.why})" if self.why else ""
-        return f"make image {self.reference} from {self.source.describe()}{why}"
+        return f"make image {familiar(self.reference)} from {self.source.describe()}{why}"
 
     def execute(self, kernel: Any) -> None:
         kernel.images.obtain(self.reference, self.source, self.seen, self.overrides, self.policy, self.progress)
@@ -91,7 +92,7 @@ class ConfigureImage(Operation):
     overrides: Mapping[str, Any]
 
     def describe(self) -> str:
-        return f"configure image {self.reference}"
+        return f"configure image {familiar(self.reference)}"
 
     def execute(self, kernel: Any) -> None:
         kernel.images.configure(self.reference, self.base, self.source, self.overrides)
@@ -106,7 +107,7 @@ class RestoreLayers(Operation):
     missing: tuple[str, ...]
 
     def describe(self) -> str:
-        return f"unpack {len(self.missing)} missing layers of image {self.reference} again"
+        return f"unpack {len(self.missing)} missing layers of image {familiar(self.reference)} again"
 
     def execute(self, kernel: Any) -> None:
         kernel.images.restore(self.digest)
@@ -146,7 +147,7 @@ class RemoveImage(Operation):
 
     def describe(self) -> str:
         layers, size = len(self.garbage.layers), self.garbage.size
-        return f"remove image {self.reference} ({layers} layers that nothing else uses, {size} bytes)"
+        return f"remove image {familiar(self.reference)} ({layers} layers that nothing else uses, {size} bytes)"
 
     def execute(self, kernel: Any) -> None:
         kernel.images.remove(self.reference, self.users)
@@ -183,10 +184,10 @@ def plan(desired: Desired, observed: Observed) -> Plan:
     )
     after = {
         **before,
-        "reference": desired.reference,
+        "reference": familiar(desired.reference),
         "source": desired.source.kind,
         "parts": list(desired.source.parts()),
-        "key": observed.seen.key,
+        "content": observed.seen.shown,
         "config": dict(desired.overrides),
     }
     return Plan((*discard, operation), before, after, _changes(before, after), observed.warnings)
@@ -223,10 +224,10 @@ def _absent(desired: Desired, observed: Observed) -> Plan:
         return Plan((ClearHalfMade(),), {"half-made": True}, {})
     if observed.users and not desired.force:
         raise Refused(
-            f"image {desired.reference} is used by container {', '.join(observed.users)}: "
+            f"image {familiar(desired.reference)} is used by container {', '.join(observed.users)}: "
             "remove it first, or set force to forget the name and keep the layers that it uses"
         )
-    before = state_of(observed.current) or {"reference": desired.reference}
+    before = state_of(observed.current) or {"reference": familiar(desired.reference)}
     operation = RemoveImage(desired.reference, observed.garbage, observed.users)
     return Plan((operation,), before, {}, (), observed.warnings)
 
@@ -239,16 +240,16 @@ def kept_for(unknown: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def state_of(image: Image | None) -> dict[str, Any]:
-    """An image as diffs show it: ``parts`` is what was declared to go in; ``key`` stands for that and its content (of a
-    registry's image it is the digest), as the digest of what has yet to be made cannot always be told before.
+    """An image as diffs show it: ``parts`` is what was declared to go in; ``content`` tells of what those hold, with
+    the beginning of the key (of a registry's image that is the digest).
     """
     if image is None:
         return {}
     return {
-        "reference": image.reference,
+        "reference": familiar(image.reference),
         "source": image.source.get("kind"),
         "parts": list(image.source.get("parts") or ()),
-        "key": image.source.get("key"),
+        "content": shown_content(str(image.source.get("key") or ""), str(image.source.get("content") or "")),
         "config": dict(image.source.get("overrides") or {}),
     }
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._image import handed, prune, replaced
+from .._image import reference as references
 from .._image.damage import Damage
 from .._image.errors import ImageError
 from .._image.policy import Policy, refused
@@ -99,9 +100,10 @@ class ImageResource(Resource[Desired, Observed]):
         return planner.plan(desired, observed)
 
     def facts(self, desired: Desired, observed: Observed) -> dict[str, Any]:
-        if observed.current is None:
-            return {"image": {}}
-        return {"image": describe(self.store, observed.current)}
+        """In check mode the key is that of the image that would be made."""
+        current, seen = observed.current, observed.seen
+        key = seen.key if seen else str(current.source.get("key") or "") if current else ""
+        return {"image": describe(self.store, current) if current else {}, "source_key": key}
 
     def _current(self, reference: str) -> tuple[Image | None, str]:
         """The image, or why there is none although its name is there. Raises Refused where names cannot be read."""
@@ -125,8 +127,9 @@ class ImageResource(Resource[Desired, Observed]):
             key = self.store.layer_key(diff_id, chain_id)
             kind, found = refused(self.store.layer_record(key), policy) if key else ("", "")
             if kind:
+                name = references.familiar(image.reference)
                 return (
-                    f"policy.{kind}: 'refuse': layer {layer['digest']} of image {image.reference} holds {found}. "
+                    f"policy.{kind}: 'refuse': layer {layer['digest']} of image {name} holds {found}. "
                     "Use another image, or allow it"
                 )
         return ""
@@ -160,7 +163,7 @@ class ImageResource(Resource[Desired, Observed]):
         from .._image import platforms  # here, as most images come from registries
 
         said = platforms.stranger(image.document)
-        return [f"image {image.reference} {said}"] if said else []
+        return [f"image {references.familiar(image.reference)} {said}"] if said else []
 
     def _whole(self, image: Image) -> bool:
         return all(self.store.has_blob(str(layer["digest"])) for layer in image.manifest["layers"])
@@ -210,7 +213,7 @@ def half_made(store: Store) -> bool:
 def describe(store: Store, image: Image) -> dict[str, Any]:
     """An image as modules return it."""
     return {
-        "reference": image.reference,
+        "reference": references.familiar(image.reference),
         "digest": image.digest,
         "config_digest": image.manifest["config"]["digest"],
         "architecture": image.document.get("architecture"),

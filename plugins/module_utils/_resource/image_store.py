@@ -15,6 +15,7 @@ from .._image import digest, export, prune, saved
 from .._image.access import Access
 from .._image.errors import ImageError
 from .._image.prune import Garbage
+from .._image.reference import familiar
 from .._image.store import LOCK, Image, Store, reference_of, source_of
 from .._plan.errors import OptionError, Refused
 from .._plan.image_export import Export, Exported, plan_export, plan_prune
@@ -62,7 +63,7 @@ class ImageInfo:
             image = read()
         except ImageError as error:
             users = list(self.store.users(its_digest))
-            return [{"reference": name, "digest": its_digest, "damage": str(error), "used_by": users}]
+            return [{"reference": familiar(name), "digest": its_digest, "damage": str(error), "used_by": users}]
         return [describe(self.store, image)] if image is not None else []
 
 
