@@ -184,6 +184,12 @@ _REPLACED = {
 _SETS = {"exposed_ports": "ExposedPorts", "volumes": "Volumes"}
 
 
+def environment(config: Mapping[str, Any]) -> dict[str, str]:
+    """The variables of a configuration, config.md. One without ``=`` is empty, an entry without a name is none."""
+    pairs = (entry.partition("=")[::2] for entry in config.get("Env") or ())
+    return {name: value for name, value in pairs if name}
+
+
 def overridden(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration with the options of the module applied.
 
@@ -195,8 +201,7 @@ def overridden(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dic
         if option in overrides:
             config[key] = overrides[option]
     if "env" in overrides:
-        env = dict(entry.partition("=")[::2] for entry in config.get("Env") or [])
-        env.update(overrides["env"])
+        env = {**environment(config), **overrides["env"]}
         config["Env"] = [f"{name}={value}" for name, value in env.items()]
     if "labels" in overrides:
         config["Labels"] = {**(config.get("Labels") or {}), **overrides["labels"]}
