@@ -44,6 +44,11 @@ MAY_IMPORT = {
 IMPURE = {"ctypes", "fcntl", "glob", "io", "random", "shutil", "socket", "subprocess", "tempfile", "time"}
 #: What of the os module is a pure function.
 PURE_OS = {"fsdecode", "fsencode", "fspath", "sep", "path"}
+#: What ansible-test calls ansible-bad-function.
+PROGRAMS = re.compile(
+    r"subprocess\.(Popen|call|check_call|check_output|getoutput|getstatusoutput|run)"
+    r"|os\.(popen|system|posix_spawnp?|spawn[lv]p?e?)|print"
+)
 PURE_OS_PATH = {"join", "dirname", "basename", "normpath", "isabs", "split", "splitext", "commonpath", "relpath"}
 
 
@@ -136,3 +141,6 @@ def test_what_ansible_test_forbids(file: Path) -> None:
         assert not isinstance(node, ast.Assert), f"line {node.lineno}: raise an error instead of assert"
         stored = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
         assert not (stored and node.id == "_"), f"line {node.lineno}: call it _unused, not _"
+        if isinstance(node, ast.Call) and file.stem != "spawn":
+            called = ast.unparse(node.func)
+            assert not PROGRAMS.fullmatch(called), f"line {node.lineno}: {called}: run programs by _kernel/spawn.py"

@@ -21,6 +21,7 @@ from .errors import ImageError
 from .healthcheck import HEALTH_TIMES
 from .media_types import DOCKER_MANIFEST, OCI_CONFIG, OCI_FOREIGN_LAYER, OCI_LAYER, OCI_MANIFEST
 from .shapes import parse_document
+from .variables import variables_of
 
 #: Docker's media types (image manifest v2, schema 2) and OCI's (media-types.md) for the same bytes.
 _OCI_TYPES = {
@@ -184,12 +185,6 @@ _REPLACED = {
 _SETS = {"exposed_ports": "ExposedPorts", "volumes": "Volumes"}
 
 
-def environment(config: Mapping[str, Any]) -> dict[str, str]:
-    """The variables of a configuration, config.md. One without ``=`` is empty, an entry without a name is none."""
-    pairs = (entry.partition("=")[::2] for entry in config.get("Env") or ())
-    return {name: value for name, value in pairs if name}
-
-
 def overridden(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration with the options of the module applied.
 
@@ -201,7 +196,7 @@ def overridden(document: Mapping[str, Any], overrides: Mapping[str, Any]) -> dic
         if option in overrides:
             config[key] = overrides[option]
     if "env" in overrides:
-        env = {**environment(config), **overrides["env"]}
+        env = {**variables_of(config), **overrides["env"]}
         config["Env"] = [f"{name}={value}" for name, value in env.items()]
     if "labels" in overrides:
         config["Labels"] = {**(config.get("Labels") or {}), **overrides["labels"]}

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._kernel import files
+from .._kernel import files, spawn
 from . import apt_sources, build, one_layer, source
 from .config import LayerBlob
 from .errors import ImageError
@@ -169,7 +169,7 @@ def _run(command: list[str], report: Report, what: str, tree: str) -> Mapping[st
     In a child that is kept apart, so that what it mounts (debootstrap does) and starts ends with this process.
     """
     environment = {**os.environ, "SOURCE_DATE_EPOCH": _EPOCH, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
-    process = subprocess.Popen(
+    process = spawn.start(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     last: list[str] = []

@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
+from .._kernel import spawn
 from .errors import HostileLayer, ImageError
 
 _READ = 1 << 18
@@ -227,7 +228,7 @@ def _through_zstd(first: bytes, chunks: Iterator[bytes]) -> Iterator[bytes]:
     """zstd(1): Python has none before 3.14."""
     command = ["zstd", "-dcq", "--memory=512MB"]
     try:
-        process: Any = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process: Any = spawn.start(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     except FileNotFoundError:
         raise ImageError("zstd is not installed, and the layer is compressed with it", "Install package zstd") from None
     feeder = threading.Thread(target=_feed, args=(process.stdin, first, chunks), daemon=True)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .._kernel import process
+from .._kernel import process, spawn
 from .access import Access
 from .errors import Unreachable
 from .programs import need_program
@@ -62,7 +62,7 @@ class Skopeo:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
         ours = process.pidfd_open(os.getpid())
         try:
-            self._process: Any = subprocess.Popen(
+            self._process: Any = spawn.start(
                 ["skopeo", *place, *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -17,12 +17,11 @@ import importlib.util
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from . import cgroup_state, idmap, libc, mount, mount_overlay, nft, seccomp, systemd
+from . import cgroup_state, idmap, libc, mount, mount_overlay, nft, seccomp, spawn, systemd
 from .errors import KernelError
 from .userns import since, why_no_user_namespaces
 
@@ -260,7 +259,7 @@ def _pyroute2() -> str:
     question = "import importlib.util, sys; sys.exit(importlib.util.find_spec('pyroute2') is None)"
     interpreter = "/usr/bin/python3"
     if os.path.exists(interpreter) and interpreter != sys.executable:
-        answer = subprocess.run([interpreter, "-I", "-c", question], capture_output=True, check=False)
+        answer = spawn.run([interpreter, "-I", "-c", question], capture_output=True)
         if answer.returncode == 0:
             return ""
     return f"neither {sys.executable} nor {interpreter} has it: install package python3-pyroute2"

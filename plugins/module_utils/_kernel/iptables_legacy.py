@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import os
 import shlex
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from . import files
+from . import files, spawn
 from .nft import Chain, Rule, Table
 
 #: family -> (where the kernel names the tables that are in use, what lists them)
@@ -47,7 +46,7 @@ def _read(table: Table) -> Table:
     # An older iptables takes it all the same: then it waits for at most 5 seconds.
     command = [table.tool, "-w", "5", "-t", table.name, "-S"]
     try:
-        done = subprocess.run(command, text=True, capture_output=True, check=False, env=environment)
+        done = spawn.run(command, text=True, capture_output=True, env=environment)
     except OSError as error:
         return replace(table, unread=f"{table.tool}: {error.strerror}")
     if done.returncode != 0:

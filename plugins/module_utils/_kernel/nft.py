@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from . import spawn
 from .errors import KernelError
 
 NFT = "nft"
@@ -188,6 +189,6 @@ def _objects(output: str) -> list[Mapping[str, Any]]:
 
 def _nft(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(["nft", *arguments], input=stdin, text=True, capture_output=True, check=False)
+        return spawn.run(["nft", *arguments], input=stdin, text=True, capture_output=True)
     except OSError as error:
         raise KernelError.wrap(error, "execve", "nft", _HINT) from error

@@ -12,9 +12,9 @@ from __future__ import annotations
 import errno
 import json
 import os
-import subprocess
 from typing import Any
 
+from . import spawn
 from .errors import KernelError
 
 
@@ -50,7 +50,7 @@ def journal(unit: str, count: int, since: int = 0) -> list[str]:
     command = ["journalctl", "--no-pager", "--quiet", "--output=json", "--output-fields=MESSAGE", "--all"]
     command += [f"--lines={count}", f"_SYSTEMD_UNIT={unit}"]
     try:
-        done = subprocess.run(command, capture_output=True, check=False)
+        done = spawn.run(command, capture_output=True)
     except OSError as error:
         raise KernelError.wrap(error, "journalctl", unit) from error
     # Bytes: for str.splitlines() a line ends at U+2028 too, which journalctl prints as it is.
@@ -97,7 +97,7 @@ def stop(unit: str) -> None:
 
 def _systemctl(*arguments: str, check: bool = True) -> str:
     try:
-        done = subprocess.run(["systemctl", "--no-pager", *arguments], capture_output=True, text=True, check=False)
+        done = spawn.run(["systemctl", "--no-pager", *arguments], capture_output=True, text=True)
     except OSError as error:
         raise KernelError.wrap(error, "systemctl", arguments[0]) from error
     if check and done.returncode != 0:
@@ -106,4 +106,4 @@ def _systemctl(*arguments: str, check: bool = True) -> str:
         refusal = KernelError(errno.EIO, "systemctl " + arguments[0], arguments[-1], hint)
         refusal.detail = words
         raise refusal
-    return done.stdout
+    return str(done.stdout)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .._image.config import environment as image_environment
+from .._image.variables import variables_of
 from .._runtime import defaults
 from .container_spec import Container, ContainerMount, Resolved
 from .container_volumes import volumes_of
@@ -54,7 +54,7 @@ def process_args(container: Container, config: Mapping[str, Any]) -> tuple[str, 
 def environment(container: Container, config: Mapping[str, Any]) -> list[str]:
     """PATH and HOSTNAME, then the image's, then the declared ones; a later one wins. Sorted, so that it compares."""
     merged = {"PATH": PATH, "HOSTNAME": hostname(container)}
-    merged.update(image_environment(config))
+    merged.update(variables_of(config))
     merged.update(container.env)
     return [f"{name}={value}" for name, value in sorted(merged.items())]
 

@@ -31,6 +31,7 @@ SHIPPED = (
     "_image.tarstream",
     "_image.tarwriter",
     "_image.user",
+    "_image.variables",
     "_image.volume",
     "_kernel",
     "_kernel.capabilities",
@@ -73,6 +74,7 @@ SHIPPED = (
     "_kernel.pyroute2_parts",
     "_kernel.seccomp",
     "_kernel.sockets",
+    "_kernel.spawn",
     "_kernel.sysctl",
     "_kernel.sysctl_trial",
     "_kernel.systemd",
@@ -244,6 +246,7 @@ def _image() -> None:
         tarstream,
         tarwriter,
         user,
+        variables,
         volume,
     )
 
@@ -290,6 +293,7 @@ def _kernel() -> None:
         pyroute2_parts,
         seccomp,
         sockets,
+        spawn,
         sysctl,
         sysctl_trial,
         systemd,

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._kernel import files, locations, process, systemd
+from .._kernel import files, locations, process, spawn, systemd
 from .._kernel.cgroup_state import find_hierarchy
 from .._kernel.errors import KernelError
 from . import launch as launch_
@@ -295,7 +295,7 @@ def _within(
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with tempfile.TemporaryDirectory(prefix="barekernel-") as directory:
         command = [*command, "--pid-file", f"{directory}/pid", name]
-        with subprocess.Popen(command, pass_fds=fds, **pipes) as running:  # type: ignore[call-overload]
+        with spawn.start(command, pass_fds=fds, **pipes) as running:
             try:
                 stdout, stderr = exchange(running, stdin, timeout, most)
             except subprocess.TimeoutExpired:
@@ -342,7 +342,7 @@ def _logged_error(raw: bytes) -> str:
 def _nsrun(*arguments: str) -> None:
     """Run the installed nsrun; its standard error is the reason when it fails."""
     try:
-        done = subprocess.run([NSRUN, *arguments], stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        done = spawn.run([NSRUN, *arguments], stdin=subprocess.DEVNULL, capture_output=True)
     except OSError as error:
         raise RuntimeFailure(f"{NSRUN} cannot be run: {error.strerror}. Run the playbook again to install it") from None
     if done.returncode:

@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 
-from .._kernel import cgroup, files, mount, process
+from .._kernel import cgroup, files, mount, process, spawn
 from .._kernel.errors import KernelError
 from . import cgroups, create, end, joined, pipes, record, signals, state
 from .errors import NoSuchContainer, RuntimeFailure
@@ -152,14 +152,13 @@ def _foreign(launch: Launch, *words: str, stdio: tuple[int, int, int] | None = N
         # Who tells systemd that the container runs is us; with that socket they would wait for the container to do it.
         environment = {name: value for name, value in os.environ.items() if name != "NOTIFY_SOCKET"}
         try:
-            done = subprocess.run(
+            done = spawn.run(
                 command,
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
                 env=environment,
                 pass_fds=(log.fileno(),),
-                check=False,
             )
         except OSError as error:
             raise RuntimeFailure(f"runtime {launch.runtime}: {error.strerror}") from None

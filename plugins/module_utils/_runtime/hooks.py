@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .._kernel import spawn
 from .errors import RuntimeFailure
 from .spec import Hook
 
@@ -15,14 +16,13 @@ def run(kind: str, hooks: Iterable[Hook], state: Mapping[str, Any]) -> None:
     """Run them in order. Raises RuntimeFailure for the first that fails, with what it wrote to standard error."""
     for hook in hooks:
         try:
-            done = subprocess.run(
+            done = spawn.run(
                 list(hook.args),
                 executable=hook.path,
                 env=dict(entry.partition("=")[::2] for entry in hook.env or ()),
                 input=json.dumps(state).encode(),
                 capture_output=True,
                 timeout=hook.timeout,
-                check=False,
             )
         except subprocess.TimeoutExpired:
             raise RuntimeFailure(f"hooks.{kind}: {hook.path}: took longer than {hook.timeout} s") from None
