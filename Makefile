@@ -1,3 +1,7 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
 # Everything there is to do with this checkout. Plain `make` lists it; CONTRIBUTING.md explains it.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -1,3 +1,7 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """From the runtime's process to the container's init: through the namespaces, into the root, and exec.
 
 Two processes do it. ``stage`` joins the namespaces given by path and the user namespace, then clones ``init`` as the

@@ -1,3 +1,7 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """Container logs as JSON lines, one object a line with time, stream and log, rotated by size.
 
 FILE is written to; FILE.1 is the one before, and so on: max_files in all. The format is that of Docker's json-file.

@@ -1,3 +1,7 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """linux.resources of config.json as cgroup v2 control files. Pure.
 
 config-linux.md, Control groups; where the specification speaks cgroup v1, values are converted as runc and crun do

@@ -1,3 +1,7 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
 """The process that stays beside a container where no systemd does: its output, its end, its next start.
 
 One supervisor a container. It holds a lock while it lives; the container dies with it (PR_SET_PDEATHSIG), and the next
