@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +102,82 @@ def test_the_default_policy_has_an_opinion_on_every_call(nsrun: Nsrun, bundle: B
     ask = "until echo hi | busybox nc 127.0.0.1 7 2>/tmp/refused; do sleep 0.1; done"
     net = f"busybox nc -l -p 7 127.0.0.1 & {ask}; wait"
     assert run(nsrun, bundle.sh(f"export PATH=/bin; {work}; {net}")).split() == ["1", "hi"]
+
+
+_BASE, _HEADERS = 0x400000, 120
+#: socket(2) with a type that does not exist: whoever reaches the kernel is told EINVAL, whatever the family.
+_NO_TYPE = 0x100000
+
+
+def calling(calls: Sequence[tuple[int, ...]], int80: bool = False) -> bytes:
+    """A program (x86_64 ELF, elf(5)) that makes these calls and writes a byte for each: its errno, 0 for success.
+
+    int80: by the entry of 32-bit programs; each call's last three arguments then lie in memory, and their address is
+    its second one, as for socketcall(2).
+    """
+    code = b""
+    after = bytes.fromhex("85c07904f7d8eb0231c0 50 4889e6 ba01000000 bf01000000 b801000000 0f05 58")
+    size = (5 * 3 + 2 if int80 else 10 * 4 + 2) + len(after)
+    data = _BASE + _HEADERS + size * len(calls) + 9
+    for index, (number, *arguments) in enumerate(calls):
+        if int80:
+            code += b"\xb8" + struct.pack("<I", number) + b"\xbb" + struct.pack("<I", arguments[0])
+            code += b"\xb9" + struct.pack("<I", data + 12 * index) + b"\xcd\x80"
+        else:
+            registers = zip((b"\x48\xb8", b"\x48\xbf", b"\x48\xbe", b"\x48\xba"), (number, *arguments))
+            code += b"".join(move + struct.pack("<Q", value) for move, value in registers) + b"\x0f\x05"
+        code += after
+    code += bytes.fromhex("b83c000000 31ff 0f05")
+    code += b"".join(struct.pack("<III", *call[2:]) for call in calls) if int80 else b""
+    ident = b"\x7fELF\x02\x01\x01" + bytes(9)
+    header = ident + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, _BASE + _HEADERS, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    whole = _HEADERS + len(code)
+    return header + struct.pack("<IIQQQQQQ", 1, 5, 0, _BASE, _BASE, whole, whole, 4096) + code
+
+
+def errors(nsrun: Nsrun, bundle: Bundle, program: bytes) -> list[int]:
+    (bundle.rootfs / "bin" / "calls").write_bytes(program)
+    (bundle.rootfs / "bin" / "calls").chmod(0o755)
+    bundle.spec["process"]["args"] = ["/bin/calls"]
+    command = [nsrun.program, "--root", str(nsrun.root), "run", "--bundle", bundle.write(), bundle.id]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return list(done.stdout)
+
+
+on_x86_64 = pytest.mark.skipif(os.uname().machine != "x86_64", reason="the program is x86_64 machine code")
+
+
+@on_x86_64
+@pytest.mark.parametrize("cut_off", [0, 1 << 32], ids=["plain", "with-bits-that-the-kernel-cuts-off"])
+def test_families_of_sockets(nsrun: Nsrun, bundle: Bundle, cut_off: int) -> None:
+    """AF_ALG (38) and AF_VSOCK (40) among those denied; a filter sees 64 bits of the family, the kernel 32."""
+    told = errors(nsrun, bundle, calling([(41, family | cut_off, _NO_TYPE, 0) for family in range(60)]))
+    denied = range(60) if cut_off else (12, 19, 20, 23, 25, 34, 37, 38, 40, *range(46, 60))
+    assert [family for family, error in enumerate(told) if error != errno.EINVAL] == list(denied)
+    assert {told[family] for family in denied} == {errno.EAFNOSUPPORT}
+
+
+@on_x86_64
+def test_the_audit_netlink_is_denied_however_it_is_spelled(nsrun: Nsrun, bundle: Bundle) -> None:
+    raw, audit = 3, 9
+    calls = [(41, 16, raw, protocol) for protocol in (0, audit, audit | 1 << 32)] + [(41, 16 | 1 << 32, raw, audit)]
+    assert errors(nsrun, bundle, calling(calls)) == [0, errno.EINVAL, errno.ENOSYS, errno.EAFNOSUPPORT]
+
+
+@on_x86_64
+@pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "guard-removed"])
+def test_no_socket_by_the_way_of_32_bit_programs(nsrun: Nsrun, bundle: Bundle, guarded: bool) -> None:
+    """socketcall(2): what family it is about lies in memory, where no filter looks. Their socket(2) is filtered."""
+    if not guarded:
+        rules = bundle.spec["linux"]["seccomp"]["syscalls"]
+        allowing = [r for r in rules if "socket" not in r["names"][0] or r["action"] == "SCMP_ACT_ALLOW"]
+        bundle.spec["linux"]["seccomp"]["syscalls"] = allowing
+    calls = [(102, 1, family, _NO_TYPE, 0) for family in (2, 38, 40)]
+    expected = errno.EPERM if guarded else errno.EINVAL
+    assert errors(nsrun, bundle, calling(calls, int80=True)) == [expected] * 3
+    direct = errors(nsrun, bundle, calling([(359, 38, 0, 0, 0)], int80=True))
+    assert direct == [errno.EAFNOSUPPORT if guarded else errno.ENOSYS]
 
 
 def test_rlimits(nsrun: Nsrun, bundle: Bundle) -> None:

@@ -15,8 +15,9 @@ from collections.abc import Collection
 from typing import Any
 
 EPERM = 1
-ENOSYS = 38
 EINVAL = 22
+ENOSYS = 38
+EAFNOSUPPORT = 97
 
 #: Allowed to every container.
 ALWAYS = """
@@ -49,8 +50,8 @@ ALWAYS = """
     set_robust_list set_thread_area set_tid_address setfsgid setfsgid32 setfsuid setfsuid32 setgid setgid32 setgroups
     setgroups32 setitimer setpgid setpriority setregid setregid32 setresgid setresgid32 setresuid setresuid32 setreuid
     setreuid32 setrlimit setsid setsockopt setuid setuid32 setxattr setxattrat shmat shmctl shmdt shmget shutdown
-    sigaction sigaltstack signal signalfd signalfd4 sigpending sigprocmask sigreturn sigsuspend socketcall socketpair
-    splice stat stat64 statfs statfs64 statmount statx symlink symlinkat sync sync_file_range syncfs sysinfo tee
+    sigaction sigaltstack signal signalfd signalfd4 sigpending sigprocmask sigreturn sigsuspend socketpair splice
+    stat stat64 statfs statfs64 statmount statx symlink symlinkat sync sync_file_range syncfs sysinfo tee
     tgkill time timer_create timer_delete timer_getoverrun timer_gettime timer_gettime64 timer_settime timer_settime64
     timerfd_create timerfd_gettime timerfd_gettime64 timerfd_settime timerfd_settime64 times tkill truncate truncate64
     ugetrlimit umask uname unlink unlinkat uretprobe utime utimensat utimensat_time64 utimes vfork wait4 waitid
@@ -102,7 +103,12 @@ ARCHITECTURES = {
 NAMESPACE_FLAGS = 0x7E020000
 #: PER_LINUX, PER_LINUX32, UNAME26, both, and "tell me"; personality(2).
 PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
-AF_NETLINK, AF_VSOCK, NETLINK_AUDIT = 16, 40, 9
+AF_NETLINK, LAST_FAMILY = 16, 45
+#: Families of socket(2) that nobody gets: obsolete ones (DECnet, Econet, ATM SVC, IrDA, WANPIPE, ISDN and CAIF), AF_ALG
+#: (the kernel's cryptography, CVE-2026-31431) and AF_VSOCK (no namespace separates it).
+DENIED_FAMILIES = (12, 19, 20, 23, 25, 34, 37, 38, 40)
+#: Protocols of AF_NETLINK: the kernel has at most that many (MAX_LINKS).
+NETLINK_AUDIT, NETLINK_PROTOCOLS = 9, 32
 
 
 def default_policy(capabilities: Collection[str], machine: str | None = None) -> dict[str, Any]:
@@ -142,24 +148,32 @@ def _clone(may_make_namespaces: bool) -> list[dict[str, Any]]:
 
 
 def _socket(may_audit: bool) -> list[dict[str, Any]]:
-    """Any family but AF_VSOCK (it is not namespaced); the audit netlink only with CAP_AUDIT_WRITE.
+    """The families that the kernel knows, but those denied; the audit netlink only with CAP_AUDIT_WRITE.
 
-    One rule can compare an argument only once, seccomp_rule_add(3), so the families between are listed.
+    seccomp compares 64 bits where the kernel takes an int: what is allowed is listed value by value, since any number
+    would be "above 40" or "not 9" by bits that the kernel cuts off. Only what is denied may be a range.
+    socketcall(2) of 32-bit programs has its arguments in memory, where no filter looks, and libseccomp allows it with
+    every rule about socket(2) that has arguments. So it is denied, by a rule that comes before those; it has another
+    errno than the default action, as libseccomp leaves out what that says already.
     """
-    family = "SCMP_CMP_EQ"
-    allowed = [[_argument(0, "SCMP_CMP_LT", AF_NETLINK)], [_argument(0, "SCMP_CMP_GT", AF_VSOCK)]]
-    allowed += [[_argument(0, family, number)] for number in range(AF_NETLINK + 1, AF_VSOCK)]
-    netlink = _argument(0, family, AF_NETLINK)
+    families = [n for n in range(LAST_FAMILY + 1) if n not in DENIED_FAMILIES and n != AF_NETLINK]
+    allowed = [[_argument(0, "SCMP_CMP_EQ", family)] for family in families]
+    netlink = _argument(0, "SCMP_CMP_EQ", AF_NETLINK)
+    denied = [[_argument(0, "SCMP_CMP_EQ", family)] for family in DENIED_FAMILIES]
+    denied.append([_argument(0, "SCMP_CMP_GT", LAST_FAMILY)])
+    audit = []
     if may_audit:
         allowed.append([netlink])
-        denied = []
     else:
-        allowed.append([netlink, _argument(2, "SCMP_CMP_NE", NETLINK_AUDIT)])
-        denied = [
-            _rule({"socket"}, "SCMP_ACT_ERRNO", EINVAL, [netlink, _argument(2, "SCMP_CMP_EQ", NETLINK_AUDIT)]),
-        ]
-    denied.append(_rule({"socket"}, "SCMP_ACT_ERRNO", EPERM, [_argument(0, family, AF_VSOCK)]))
-    return [_rule({"socket"}, "SCMP_ACT_ALLOW", args=arguments) for arguments in allowed] + denied
+        about = [_argument(2, "SCMP_CMP_EQ", protocol) for protocol in range(NETLINK_PROTOCOLS)]
+        allowed += [[netlink, protocol] for protocol in about if protocol["value"] != NETLINK_AUDIT]
+        audit = [_rule({"socket"}, "SCMP_ACT_ERRNO", EINVAL, [netlink, about[NETLINK_AUDIT]])]
+    return [
+        _rule({"socketcall"}, "SCMP_ACT_ERRNO", EPERM),
+        *(_rule({"socket"}, "SCMP_ACT_ALLOW", args=arguments) for arguments in allowed),
+        *(_rule({"socket"}, "SCMP_ACT_ERRNO", EAFNOSUPPORT, arguments) for arguments in denied),
+        *audit,
+    ]
 
 
 def _rule(
