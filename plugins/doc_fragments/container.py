@@ -226,7 +226,8 @@ options:
     default: false
   rlimits:
     description:
-      - Limits of setrlimit(2), as name to V(SOFT:HARD) or one number, e.g. C(nofile) to V(1024:4096).
+      - Limits of setrlimit(2), as name to V(SOFT:HARD) or one number, e.g. C(nofile) to V(1024:4096). V(-1),
+        V(unlimited) and V(infinity) are no limit.
       - Applied by restart.
     type: dict
   sysctls:

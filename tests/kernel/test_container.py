@@ -437,3 +437,22 @@ def test_a_port_in_use_by_a_foreign_process_is_refused() -> None:
         with pytest.raises(Refused, match=r"8080/tcp on 127\.0\.0\.1 is in use by \d+ "):
             converge(resource, resource.desired(parameters("ns_container", WEB)))
     assert not Path("/var/lib/barekernel/containers").exists()
+
+
+@pytest.mark.parametrize(("runtime", "user"), [("nsrun", "host"), ("nsrun", "private"), ("runc", "host")])
+def test_the_hosts_sys_comes_without_the_file_systems_below_it(runtime: str, user: str) -> None:
+    """debugfs, tracefs and bpf are readable by root, and no namespace hides them."""
+    places = ("/sys/kernel/debug", "/sys/kernel/tracing", "/sys/fs/bpf")
+    options = {"namespaces": {"network": "host", "user": user}, "runtime": runtime, "stop_timeout": 0}
+    for place in places:
+        subprocess.run(["mount", "-t", "tmpfs", "host", place], check=True)
+        Path(place, "of-the-host").touch()
+    try:
+        command = ["sh", "-c", "exec sleep 1000000"]
+        apply("ns_container", name="bktest-sys", image="bktest", command=command, **options)
+        listed = run("bktest-sys", "ls", "/sys/kernel", *places)["stdout"].split()
+        assert "debug" in listed and "of-the-host" not in listed
+    finally:
+        apply("ns_container", name="bktest-sys", state="absent")
+        for place in places:
+            subprocess.run(["umount", place], check=True)

@@ -129,9 +129,13 @@ def test_identity_files_are_mounted_on_what_is_ours_at_etc(mount: ContainerMount
     assert (declared, resolv_conf) == ((last - 3, last) if shown else (declared, last - 1))
 
 
-def test_the_hosts_network_brings_the_hosts_sys() -> None:
-    mounts = {m["destination"]: m for m in render(container(namespaces={"network": "host"}))["mounts"]}
-    assert mounts["/sys"]["type"] == "bind"
+@pytest.mark.parametrize(("runtime", "bind"), [("nsrun", "bind"), ("runc", "rbind")])
+def test_the_hosts_network_brings_the_hosts_sys_without_what_is_mounted_below(runtime: str, bind: str) -> None:
+    document = render(container(namespaces={"network": "host"}, runtime=runtime))
+    sysfs = next(m for m in document["mounts"] if m["destination"] == "/sys")
+    assert (sysfs["type"], sysfs["options"][0]) == ("bind", bind)
+    assert ("/sys/kernel/debug" in document["linux"]["maskedPaths"]) is (bind == "rbind")
+    assert "/sys/kernel/debug" not in render(container(runtime=runtime))["linux"]["maskedPaths"]
 
 
 def test_the_images_labels_are_annotations_and_declared_ones_win() -> None:

@@ -66,6 +66,10 @@ def mount(**changes: Any) -> dict[str, Any]:
         ({"sysctls": {"net.core.somaxconn": "1"}, "namespaces": {"network": "host"}}, "sysctls", "net.core.somaxconn"),
         ({"rlimits": {"files": "1"}}, "rlimits", "files"),
         ({"rlimits": {"nofile": "many"}}, "rlimits", "many"),
+        ({"rlimits": {"core": "-2"}}, "rlimits", "-2"),
+        ({"rlimits": {"core": "-1:0"}}, "rlimits", "-1:0"),
+        ({"rlimits": {"core": "0:"}}, "rlimits", "0:"),
+        ({"rlimits": {"core": str(1 << 64)}}, "rlimits", str(1 << 64)),
         ({"dns": ["localhost"]}, "dns", "localhost"),
         ({"extra_hosts": {"db": "here"}}, "extra_hosts.db", "here"),
         ({"stop_signal": "SIGNOPE"}, "stop_signal", "SIGNOPE"),
@@ -190,3 +194,10 @@ def test_names_of_variables_are_judged_alike_everywhere(name: str) -> None:
     ):
         with pytest.raises(OptionError, match="a variable's name cannot be empty or hold"):
             judge()
+
+
+@pytest.mark.parametrize("word", ["-1", "unlimited", "Infinity", str((1 << 64) - 1), -1])
+def test_no_limit_by_any_of_its_names(word: str | int) -> None:
+    infinity = str((1 << 64) - 1)
+    given = container_from(params(rlimits={"core": word, "nofile": f"1024:{word}", "memlock": f"{word}:{word}"}))
+    assert given.rlimits == {"core": infinity, "nofile": f"1024:{infinity}", "memlock": f"{infinity}:{infinity}"}

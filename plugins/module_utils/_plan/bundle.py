@@ -130,17 +130,24 @@ def _rlimit(name: str, value: str) -> dict[str, Any]:
     return {"type": "RLIMIT_" + name.upper(), "soft": int(soft), "hard": int(hard or soft)}
 
 
+def _shows_host_sys(container: Container) -> bool:
+    """With the host's network, as a new sysfs would show another namespace's devices, or be refused."""
+    return container.namespaces.get("network", "private") != "private"
+
+
+def _masked_too(container: Container) -> tuple[str, ...]:
+    return defaults.BELOW_HOST_SYS if _shows_host_sys(container) and container.runtime != "nsrun" else ()
+
+
 def _default_mounts(container: Container) -> list[dict[str, Any]]:
-    """The file systems of config-linux.md; with the host's network the host's /sys is bound, as a new sysfs would
-    show another namespace's devices or be refused in a user namespace."""
+    """The file systems of config-linux.md, or the host's /sys in place of a new one."""
     mounts = defaults.default_mounts()
-    if container.namespaces.get("network", "private") != "private":
-        sysfs = {
-            "destination": "/sys",
-            "type": "bind",
-            "source": "/sys",
-            "options": ["rbind", "rnosuid", "rnoexec", "rnodev", "rro"],
-        }
+    if _shows_host_sys(container):
+        # Without what is mounted below it (debugfs, tracefs, bpf, securityfs, ...). Other runtimes bind it inside the
+        # user namespace, where the kernel allows only all of it: there, masks.
+        each = "" if container.runtime == "nsrun" else "r"
+        options = [f"{each}{word}" for word in ("bind", "nosuid", "noexec", "nodev", "ro")]
+        sysfs = {"destination": "/sys", "type": "bind", "source": "/sys", "options": options}
         mounts = [sysfs if mount["destination"] == "/sys" else mount for mount in mounts]
     if container.namespaces.get("ipc", "private") == "host":
         mounts = [_host_shm(mount) for mount in mounts if mount["destination"] != "/dev/mqueue"]
@@ -205,7 +212,7 @@ def _linux(container: Container, resolved: Resolved, places: Places) -> dict[str
     linux: dict[str, Any] = {
         "namespaces": _namespaces(container, places),
         "cgroupsPath": places.cgroup,
-        "maskedPaths": list(defaults.MASKED_PATHS),
+        "maskedPaths": [*defaults.MASKED_PATHS, *_masked_too(container)],
         "readonlyPaths": list(defaults.READONLY_PATHS),
         "rootfsPropagation": "rprivate",
         "sysctl": dict(container.sysctls),

@@ -48,6 +48,10 @@ _SYSCTL_NAMESPACES = (
 )
 
 
+#: As the kernel writes "no limit" (bits/resource.h).
+_RLIM_INFINITY = (1 << 64) - 1
+
+
 def container_from(params: Mapping[str, Any]) -> Container:
     """Options as ansible's argument spec leaves them, to a Container. Raises OptionError."""
     policy, retries = _restart(params)
@@ -230,17 +234,26 @@ def _sysctls(params: Mapping[str, Any], namespaces: Mapping[str, str]) -> dict[s
     return sysctls
 
 
+def _limit(word: str) -> int | None:
+    """RLIM_INFINITY of setrlimit(2) by any of its names; None for what is no limit."""
+    if word.lower() in ("-1", "unlimited", "infinity"):
+        return _RLIM_INFINITY
+    return int(word) if re.fullmatch(r"[0-9]{1,20}", word) and int(word) <= _RLIM_INFINITY else None
+
+
 def _rlimits(params: Mapping[str, Any]) -> dict[str, str]:
     rlimits = {}
     for name, value in (params.get("rlimits") or {}).items():
         if name.lower() not in _RLIMITS:
             raise OptionError("rlimits", name, "must be one of " + ", ".join(_RLIMITS))
-        if not re.match(r"\d{1,19}(:\d{1,19})?\Z", str(value)):
-            raise OptionError("rlimits", value, f"{name} takes a number, or SOFT:HARD")
-        soft, _colon, hard = str(value).partition(":")
-        if hard and int(soft) > int(hard):
+        soft, colon, hard = str(value).partition(":")
+        limits = [_limit(part) for part in ([soft, hard] if colon else [soft])]
+        if None in limits or isinstance(value, bool):
+            message = f"{name} takes a number, -1 or unlimited for none, or two of these as SOFT:HARD"
+            raise OptionError("rlimits", value, message)
+        if colon and int(limits[0] or 0) > int(limits[1] or 0):
             raise OptionError("rlimits", value, f"the soft limit of {name} is above its hard limit")
-        rlimits[name.lower()] = str(value)
+        rlimits[name.lower()] = ":".join(str(limit) for limit in limits)
     return rlimits
 
 

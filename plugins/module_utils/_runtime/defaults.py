@@ -14,6 +14,7 @@ from typing import Any
 from .seccomp_policy import default_policy
 
 __all__ = [
+    "BELOW_HOST_SYS",
     "CAPABILITIES",
     "MASKED_PATHS",
     "OCI_VERSION",
@@ -57,6 +58,17 @@ MASKED_PATHS = (
     "/proc/timer_stats",
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
+)
+
+#: Where the host mounts more file systems below its /sys, none of which a namespace hides.
+BELOW_HOST_SYS = (
+    "/sys/fs/bpf",
+    "/sys/fs/pstore",
+    "/sys/fs/selinux",
+    "/sys/kernel/config",
+    "/sys/kernel/debug",
+    "/sys/kernel/security",
+    "/sys/kernel/tracing",
 )
 
 READONLY_PATHS = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
