@@ -6,7 +6,15 @@
 
 from __future__ import annotations
 
+import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import locations
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+
+
+@pytest.fixture(autouse=True)
+def no_directories_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in /var/lib/barekernel here is none of a unit test's business: no plan may set its modes."""
+    monkeypatch.setattr(locations, "MODES", {})

@@ -98,7 +98,7 @@ def actions(network: Network | None, observed: Observed, force: bool = False) ->
 
 def test_from_nothing() -> None:
     assert actions(LAB, CLEAN) == [
-        "create directory /networks (mode 0755, owner 0:0)",
+        "create directory /networks (mode 0700, owner 0:0)",
         "write /networks/lab0.json (the network as declared)",
         "write /s.json (the sysctls as they were)",
         f"set sysctl {FOUR} to 1",

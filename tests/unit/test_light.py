@@ -51,10 +51,12 @@ ARCHIVE = {"path": "/srv/app.tar", "format": "auto", "remote_src": True}
 NOTHING_TO_DO = """
 import json, sys
 from {utils}._image.store import Store
+from {utils}._kernel import locations
 from {utils}._resource.converge import predict
 from {utils}._resource import image
 import {base}.modules.oci_image
 image.half_made = lambda store: False  # what this host is building just now
+locations.MODES.clear()  # and what its directories are like
 resource = image.ImageResource(Store({root!r}, {root!r} + "/containers"))
 desired = resource.desired({{"name": "app", "state": "present", **{options!r}}})
 outcome = predict(resource, desired)

@@ -16,6 +16,7 @@ import contextlib
 import errno
 import os
 import stat
+from collections.abc import Callable
 from typing import Any
 
 from .._kernel import openat2, tree
@@ -48,7 +49,9 @@ _DEVICE_TYPES = {tarstream.CHAR: stat.S_IFCHR, tarstream.BLOCK_DEVICE: stat.S_IF
 class Unpacker:
     """Places the entries of one layer below the directory that root_fd refers to (empty, and nobody else's)."""
 
-    def __init__(self, root_fd: int, limits: Limits) -> None:
+    def __init__(self, root_fd: int, limits: Limits, admit: Callable[[Entry], bool] | None = None) -> None:
+        """``admit`` may change an entry before it is placed, and answers whether it is placed at all."""
+        self._admit = admit
         self._limits = limits
         self._parents = Parents(root_fd, self._count_name)
         self._names = 0
@@ -64,7 +67,10 @@ class Unpacker:
         """The whole archive. Raises HostileLayer, KernelError; what was placed until then stays where it is."""
         try:
             for entry in tarstream.entries(source):
-                self._place(source, entry)
+                if self._admit is None or self._admit(entry):
+                    self._place(source, entry)
+                else:
+                    tarstream.skip(source, entry)
             self._set_directory_times()
         finally:
             self._parents.forget()

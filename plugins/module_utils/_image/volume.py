@@ -8,29 +8,32 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Sequence
 from typing import BinaryIO
 
 from .._kernel import files, locations, mount_overlay, openat2
 from .._kernel.errors import KernelError
-from . import disk
+from . import disk, tarstream
 from .errors import ImageError
 from .layer import Unpacker
 from .policy import Limits
 from .stream import LayerStream
+from .tarstream import Entry
 from .tarwriter import TarWriter
 
 
 def make(target: str, layers: Sequence[str], inside: str, mark: bool = False) -> None:
     """The directory ``target`` with the content that ``layers`` (topmost first) show at ``inside``.
 
-    Owners, modes, times, links and attributes are kept; where the image has nothing there, it is empty. Made beside
-    its place and renamed, so that what bears the name is whole. Raises KernelError, ImageError.
+    Owners, modes, times, links and attributes are kept, but for what could be used on the host (``_harmless``); where
+    the image has nothing there, it is empty. Made beside its place and renamed, so that what bears the name is whole.
+    Raises KernelError, ImageError.
     """
     staged = f"{os.path.dirname(target)}/{locations.HALF_MADE}{os.path.basename(target)}"
     files.remove_tree(staged)
-    files.make_directory(staged, mark=mark)
+    files.make_directory(staged, 0o755, mark=mark)
     free = disk.free(staged)
     try:
         _fill(staged, layers, inside)
@@ -68,13 +71,27 @@ def _fill(target: str, layers: Sequence[str], inside: str) -> None:
         os.close(source)
 
 
+def _harmless(entry: Entry) -> bool:
+    """Leave out device nodes, and take from files what gives rights to whoever runs them.
+
+    A volume holds the container's IDs unshifted: root's program would be one of the host's root. A container has no use
+    for either, as volumes are mounted with nosuid and nodev.
+    """
+    if entry.kind in (tarstream.CHAR, tarstream.BLOCK_DEVICE):
+        return False
+    if entry.kind != tarstream.DIRECTORY:  # setgid of a directory says which group new files get, no more
+        entry.mode &= ~(stat.S_ISUID | stat.S_ISGID)
+        entry.xattrs.pop("security.capability", None)
+    return True
+
+
 def _unpack(archive: BinaryIO, target: str) -> None:
     archive.seek(0)
     limits = Limits(size=1 << 62, entries=1 << 62)  # it was a layer before, and passed the policy as one
     directory = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     stream = LayerStream(archive, limits.size)
     try:
-        Unpacker(directory, limits).unpack(stream)
+        Unpacker(directory, limits, _harmless).unpack(stream)
     finally:
         stream.close()
         os.close(directory)

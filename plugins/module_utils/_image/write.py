@@ -115,7 +115,7 @@ class Writer:
         try:
             self.store.read_blob(digest)
         except (ImageError, KernelError):
-            self.kernel.files.write_atomically(self.store.blob_path(digest), content)
+            self.kernel.files.write_atomically(self.store.blob_path(digest), content, 0o644)
         return digest
 
     def put_image(self, manifest: bytes, config: bytes) -> str:

@@ -22,12 +22,14 @@ from .errors import KernelError
 _ATTEMPTS = 100
 
 
-def make_directory(path: str | bytes, mode: int = 0o755, uid: int = 0, gid: int = 0, mark: bool = False) -> None:
-    """mkdir(2) with exactly that mode and owner; parents get 0755. An existing directory is left as it is.
+def make_directory(path: str | bytes, mode: int | None = None, uid: int = 0, gid: int = 0, mark: bool = False) -> None:
+    """mkdir(2) with exactly that mode and owner, whatever the umask. An existing directory is left as it is.
 
+    Without ``mode``, and for parents, it is that of locations.mode_of_directory.
     Directories that others remove once they are empty (``remove_if_empty``) may go at any point: then again.
     Raises KernelError.
     """
+    mode = locations.mode_of_directory(os.fsdecode(path)) if mode is None else mode
     for attempt in range(_ATTEMPTS):
         try:
             if _made_directory(path, mode, uid, gid):
@@ -60,6 +62,31 @@ def _made_directory(path: str | bytes, mode: int, uid: int, gid: int) -> bool:
     return True
 
 
+def set_mode(path: str, mode: int) -> None:
+    """fchmod(2) of a file of ours. Raises KernelError."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            os.fchmod(fd, mode)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise KernelError.wrap(error, "chmod", path) from error
+
+
+def set_directory(path: str, mode: int, uid: int = 0, gid: int = 0) -> None:
+    """fchmod(2), fchown(2) of a directory of ours that somebody changed. Raises KernelError."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fchown(fd, uid, gid)
+            os.fchmod(fd, mode)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise KernelError.wrap(error, "chmod", path) from error
+
+
 def set_mark(path: str | bytes, value: str) -> None:
     """Mark a directory or cgroup as ours, setxattr(2). Raises KernelError."""
     try:
@@ -76,15 +103,16 @@ def mark_of(path: str | bytes) -> str | None:
         return None
 
 
-def write_atomically(path: str | bytes, content: str | bytes, mode: int = 0o644) -> None:
-    """Write to a temporary name beside it, fsync, rename: readers see the old file or the new one."""
+def write_atomically(path: str | bytes, content: str | bytes, mode: int = 0o600) -> None:
+    """Write to a temporary name beside it, fsync, rename: readers see the old file or the new one, with that mode."""
     raw = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
     target = os.fsdecode(path)
     directory = os.path.dirname(target)
-    # Not the tempfile module: it costs the container launcher milliseconds, and only we write in our directories.
+    # Not the tempfile module: it costs the container launcher milliseconds.
     temporary = f"{directory}/{locations.HALF_MADE}{os.path.basename(target)}-{os.getpid()}"
+    remove_file(temporary)  # left by a run that was killed, whose PID we have now, or planted by somebody
     try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise KernelError.wrap(error, "open", target) from error
     try:
@@ -100,12 +128,16 @@ def write_atomically(path: str | bytes, content: str | bytes, mode: int = 0o644)
         raise KernelError.wrap(error, "write", target) from error
 
 
-def write_in_place(path: str | bytes, content: str | bytes) -> None:
-    """Overwrite a file without changing its inode: what is bind-mounted elsewhere keeps following it."""
+def write_in_place(path: str | bytes, content: str | bytes, mode: int = 0o600) -> None:
+    """Overwrite a file without changing its inode: what is bind-mounted elsewhere keeps following it.
+
+    It then has exactly that mode, whatever the umask. Raises KernelError.
+    """
     raw = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
     try:
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
+            os.fchmod(fd, mode)
             os.pwrite(fd, raw, 0)
             os.ftruncate(fd, len(raw))
         finally:
@@ -114,7 +146,7 @@ def write_in_place(path: str | bytes, content: str | bytes) -> None:
         raise KernelError.wrap(error, "write", path) from error
 
 
-def write_json(path: str, value: Any, mode: int = 0o644) -> None:
+def write_json(path: str, value: Any, mode: int = 0o600) -> None:
     """write_atomically of a JSON document with sorted keys."""
     write_atomically(path, json.dumps(value, indent=1, sort_keys=True) + "\n", mode)
 

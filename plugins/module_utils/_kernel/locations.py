@@ -44,3 +44,18 @@ NSRUN = RUN + "/nsrun"
 NETNS = "/run/netns"
 #: How the name of a container's network namespace begins, and of the user namespace that owns it.
 CONTAINER_NETNS = "bk-"
+
+#: Directories that several objects share, and the mode of each: nothing in there is for other users of the host. What
+#: images and containers leave keeps its owners and bits (a setuid program, a device node), so nobody may get to it.
+#: The controller asks for a task's progress as the user it logged in as, by a name that nobody can guess: hence 0711.
+MODES = {
+    **dict.fromkeys((STATE, IMAGES, CONTAINERS, VOLUMES, NETWORKS, BOOT, LIBRARY, RESTORE), 0o700),
+    **dict.fromkeys((LOCKS, CACHE, NETNS_MARKS, USERNS, CONTAINERS_RUN, NSRUN), 0o700),
+    **dict.fromkeys((RUN, PROGRESS), 0o711),
+}
+
+
+def mode_of_directory(path: str) -> int:
+    """The mode of a directory that is made on the way to something: 0700 below those of ours, else 0755."""
+    ours = path.startswith((STATE + "/", RUN + "/"))
+    return MODES.get(path, 0o700 if ours else 0o755)

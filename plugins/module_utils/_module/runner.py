@@ -89,6 +89,9 @@ def run(resource: Resource[Any, Any], **module_arguments: Any) -> None:
     """The body of every changing module; module_arguments are those of AnsibleModule."""
     module = Module(supports_check_mode=True, **module_arguments)
     require(module, resource)
+    # Whatever umask Ansible came with: nothing that root makes is for others to write, and what a container's user,
+    # debootstrap or skopeo must read is not for root alone.
+    os.umask(0o022)
     try:
         desired = resource.desired(module.params)
         # The only place where check mode makes a difference.

@@ -137,7 +137,7 @@ def plan_boot_first(state: BootState, key: str, params: Mapping[str, Any] | None
         operations.append(InstallLibrary(state.library_wanted, service.what))
     if state.systemd:
         if state.unit != service.text:
-            operations.append(WriteFile(service.path, service.text))
+            operations.append(WriteFile(service.path, service.text, 0o644))
         if not state.enabled:
             operations.append(EnableUnit(service.unit))
         elif state.unit != service.text:

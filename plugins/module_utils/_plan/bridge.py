@@ -228,7 +228,7 @@ def _record(network: Network, observed: Observed) -> tuple[Operation, ...]:
     if observed.record == network:
         return ()
     text = json.dumps(to_json(network), indent=1, sort_keys=True) + "\n"
-    directory = () if observed.has_directory else (MakeDirectory(observed.directory),)
+    directory = () if observed.has_directory else (MakeDirectory(observed.directory, 0o700),)
     return (*directory, WriteFile(observed.record_path, text, why="the network as declared"))
 
 

@@ -18,6 +18,7 @@ from .bundle_options import option_names
 from .cgroup import limits_view, plan_limits
 from .container_declared import declared_otherwise
 from .container_documents import Document, Documents, directory
+from .container_modes import modes_view, set_modes, wrong_modes
 from .container_namespaces import check_running
 from .container_network import (
     networks_after,
@@ -55,7 +56,9 @@ def plan_container(container: Container, observed: ContainerObserved) -> Plan:
     resolved = resolve(container, observed)
     docs = documents_.documents(container, resolved, observed)
     before = _before(container, observed)
-    after = _after(container, resolved, docs, observed)
+    wrong = wrong_modes(container.name, (*docs.files, *filter(None, [docs.unit])), observed) if before else ()
+    before = {**before, **modes_view(wrong, now=True)}
+    after = {**_after(container, resolved, docs, observed), **modes_view(wrong, now=False)}
     starts = _starts(container, observed, changes(before, after) if before else ())
     after["state"] = _state_after(container, observed, starts)
     found = changes(before, after) if before else ()
@@ -66,6 +69,8 @@ def plan_container(container: Container, observed: ContainerObserved) -> Plan:
         before = {**before, "declared": {change.option: change.before for change in otherwise}}
         after = {**after, "declared": {change.option: change.after for change in otherwise}}
     operations = _operations(container, resolved, docs, observed, found, starts)
+    written = {operation.path for operation in operations if isinstance(operation, WriteFile)}
+    operations = [*set_modes(wrong, written), *operations]
     warnings = _warnings(container, resolved, observed, starts)
     before, after = shown(before, after if operations else before)
     return Plan(tuple(operations), before, after, found, warnings)

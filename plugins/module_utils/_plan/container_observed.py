@@ -75,13 +75,14 @@ class Unusable:
 class ContainerObserved:
     """One container as it is.
 
-    ``files`` holds the raw content of what we wrote for it (path -> content, None where missing); ``documents`` the
-    parsed config.json and launch.json. ``user`` is what the declared or the image's user is in the image, or the
-    reason why it is not. ``root`` is (mode, uid, gid) of the image's root directory. ``directories`` are those of
-    the container's own that exist, ``empty`` those that containers share and that have nothing in them. ``unusable``
-    is what would keep it from being started. ``strayed`` are the kinds of namespaces that it is in, and that are not
-    those of its name or of the container that it shares them with any more. ``recorded`` is the container as its record
-    declares it. ``replaced`` are targets of mounts whose source (target -> source) is another file by now.
+    ``files`` holds the raw content of what we wrote for it (path -> content, None where missing), ``modes`` the modes
+    of these and of ``directories``; ``documents`` the parsed config.json and launch.json. ``user`` is what the declared
+    or the image's user is in the image, or the reason why it is not. ``root`` is (mode, uid, gid) of the image's root
+    directory. ``directories`` are those of the container's own that exist, ``empty`` those that containers share and
+    that have nothing in them. ``unusable`` is what would keep it from being started. ``strayed`` are the kinds of
+    namespaces that it is in, and that are not those of its name or of the container that it shares them with any more.
+    ``recorded`` is the container as its record declares it. ``replaced`` are targets of mounts whose source
+    (target -> source) is another file by now.
     """
 
     host: Host
@@ -102,3 +103,4 @@ class ContainerObserved:
     strayed: tuple[str, ...] = ()
     recorded: Container | None = None
     replaced: Mapping[str, str] = field(default_factory=dict)
+    modes: Mapping[str, int] = field(default_factory=dict)

@@ -37,6 +37,7 @@ HOW = {
     "ports": LIVE,
     "healthcheck": LIVE,
     "labels": LIVE,
+    "modes": LIVE,
     # Whoever watches the container (the supervisor, systemd after a reload) reads these again when they matter.
     **dict.fromkeys(("restart_policy", "stop_signal", "stop_timeout", "log_max_size", "log_max_files"), LIVE),
     **dict.fromkeys(("hosts", _HOSTNAME_FILE, "resolv.conf"), LIVE),

@@ -19,6 +19,11 @@ def shown(path: str | bytes) -> str:
     return show_path(os.fsencode(path))
 
 
+def shown_mode(mode: int, uid: int = 0, gid: int = 0) -> str:
+    """A mode with its owner as messages and diffs show it."""
+    return f"mode {mode:04o}, owner {uid}:{gid}"
+
+
 @dataclass(frozen=True)
 class MakeDirectory(Operation):
     """Create a directory (and its parents) with that mode and owner, marked as ours when asked."""
@@ -30,7 +35,7 @@ class MakeDirectory(Operation):
     mark: bool = False
 
     def describe(self) -> str:
-        return f"create directory {shown(self.path)} (mode {self.mode:04o}, owner {self.uid}:{self.gid})"
+        return f"create directory {shown(self.path)} ({shown_mode(self.mode, self.uid, self.gid)})"
 
     def execute(self, kernel: Any) -> None:
         kernel.files.make_directory(self.path, self.mode, self.uid, self.gid, self.mark)
@@ -42,6 +47,21 @@ class MakeNewDirectory(MakeDirectory):
 
     def undo(self, kernel: Any) -> None:
         kernel.files.remove_if_empty(self.path)
+
+
+@dataclass(frozen=True)
+class SetDirectory(Operation):
+    """Set the mode and owner of a directory of ours that has others."""
+
+    path: str
+    mode: int
+    was: str
+
+    def describe(self) -> str:
+        return f"set directory {self.path} to {shown_mode(self.mode)} (it has {self.was})"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.files.set_directory(self.path, self.mode)
 
 
 @dataclass(frozen=True)
@@ -76,7 +96,7 @@ class WriteFile(Operation):
 
     path: str
     content: str
-    mode: int = 0o644
+    mode: int = 0o600
     in_place: bool = False
     why: str = ""
 
@@ -85,7 +105,7 @@ class WriteFile(Operation):
 
     def execute(self, kernel: Any) -> None:
         if self.in_place:
-            kernel.files.write_in_place(self.path, self.content)
+            kernel.files.write_in_place(self.path, self.content, self.mode)
         else:
             kernel.files.write_atomically(self.path, self.content, self.mode)
 
@@ -100,7 +120,7 @@ class ReplaceFile(WriteFile):
         if self.previous is None:
             kernel.files.remove_file(self.path)
         elif self.in_place:
-            kernel.files.write_in_place(self.path, self.previous)
+            kernel.files.write_in_place(self.path, self.previous, self.mode)
         else:
             kernel.files.write_atomically(self.path, self.previous, self.mode)
 
@@ -121,6 +141,21 @@ class SetAside(Operation):
     def undo(self, kernel: Any) -> None:
         kernel.files.remove_tree(self.path)
         kernel.files.rename(self.aside, self.path)
+
+
+@dataclass(frozen=True)
+class SetMode(Operation):
+    """Set the mode of a file of ours."""
+
+    path: str
+    mode: int
+    was: int
+
+    def describe(self) -> str:
+        return f"set mode {self.mode:04o} on {self.path} (it has {self.was:04o})"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.files.set_mode(self.path, self.mode)
 
 
 @dataclass(frozen=True)

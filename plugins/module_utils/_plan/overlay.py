@@ -206,7 +206,7 @@ def _unit_operations(desired: Desired, observed: Observed) -> list[Operation]:
         return operations
     if desired.present and desired.systemd:
         if observed.unit_text != unit.text:
-            operations.append(WriteFile(unit.path, unit.text, why="mounts it at boot"))
+            operations.append(WriteFile(unit.path, unit.text, 0o644, why="mounts it at boot"))
         if not observed.unit_enabled:
             operations.append(EnableUnit(unit.link, unit.path))
     else:

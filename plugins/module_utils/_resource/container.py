@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+import stat
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -25,7 +27,7 @@ from .._plan.container_declared import dropped, meant, options_of
 from .._plan.container_documents import cgroup_path, directory
 from .._plan.container_observed import ContainerObserved, Host, Neighbour
 from .._plan.container_spec import Container
-from .._plan.container_volumes import places_of
+from .._plan.container_volumes import own_volumes, places_of
 from .._plan.limits import limits_to_files
 from .._plan.operation import Plan
 from .._runtime import control, unit
@@ -123,6 +125,7 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
 
         network = assumed_bridges(network, host.networks)
     layers = _layers(image, home, (record or {}).get("image_digest"))
+    written, directories = _files(container.name, host.systemd), frozenset(_directories(home))
     return ContainerObserved(
         host=host,
         record=record,
@@ -130,9 +133,9 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
         image=image,
         user=_user(container, image, layers),
         root=_root(image),
-        files=_files(container.name, host.systemd),
+        files=written,
         documents=documents,
-        directories=frozenset(_directories(home)),
+        directories=directories,
         cgroup=cgroup_state.observe_cgroup(path, _limit_files(container, launch, host.resources)),
         network=network,
         unit_enabled=host.systemd and systemd.starts_at_boot(unit.unit_name(container.name)),
@@ -144,6 +147,7 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
         strayed=strayed(supervised, documents, host.neighbours),
         recorded=recorded,
         replaced=replaced(supervised, documents["config"]),
+        modes=_modes((*written, *directories, own_volumes(container.name))),
     )
 
 
@@ -258,6 +262,15 @@ def _directories(home: str) -> list[str]:
     known = ["", "/bundle", "/bundle/rootfs", "/log", "/upper", "/work", "/upper.before", "/work.before"]
     volumes = [f"/volumes/{name}" for name in _listed(f"{home}/volumes")]
     return [home + name for name in [*known, *volumes] if os.path.isdir(home + name)]
+
+
+def _modes(paths: Iterable[str]) -> dict[str, int]:
+    """Of those that exist."""
+    found = {}
+    for path in paths:
+        with contextlib.suppress(OSError):
+            found[path] = stat.S_IMODE(os.stat(path, follow_symlinks=False).st_mode)
+    return found
 
 
 def _limit_files(container: Container, launch: Mapping[str, Any], resources: HostResources) -> tuple[str, ...]:

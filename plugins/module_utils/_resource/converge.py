@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._kernel import files
+from .._kernel import files, own_directories
 from .._kernel.errors import KernelError
 from .._plan.operation import Caveat, Operation, Plan
+from .._plan.own_directories import with_directories
 from .base import CommandFailed, OptionError, Refused, Resource
 
 
@@ -128,7 +129,8 @@ def _settled(resource: Resource[Any, Any], desired: Any, applied: Plan) -> Outco
 
 
 def _plan(resource: Resource[Any, Any], desired: Any, observed: Any) -> Plan:
-    return resource.complete(desired, resource.plan(desired, observed))
+    plan = resource.complete(desired, resource.plan(desired, observed))
+    return with_directories(plan, own_directories.changed())
 
 
 def apply(plan: Plan, kernel: Any) -> list[Any]:

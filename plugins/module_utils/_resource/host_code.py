@@ -66,7 +66,7 @@ class HostCode:
             self._write_package(f"{target}/{PACKAGE}")
             files.write_atomically(f"{target}/complete", wanted + "\n")
         for name, program in self.programs.items():
-            files.write_atomically(f"{self.root}/{name}", _text(program, target), 0o755)
+            files.write_atomically(f"{self.root}/{name}", _text(program, target), 0o700)
         for name in os.listdir(self.root):
             if name not in (wanted, *self.programs) and not in_use(f"{self.root}/{name}"):
                 files.remove_tree(f"{self.root}/{name}")
@@ -81,6 +81,7 @@ class HostCode:
             file = f"{directory}/{path}"
             files.make_directory(os.path.dirname(file))
             with open(file, "wb") as handle:
+                os.fchmod(handle.fileno(), 0o600)
                 handle.write(content)
 
 
@@ -100,7 +101,9 @@ def _text(program: Program, target: str) -> str:
     return (
         f"#!{sys.executable} {program.options}\n"
         f"{_VERSION_LINE}{os.path.basename(target)}\n"
-        "import sys\n"
+        "import os, sys\n"
+        # Whoever calls it: a container's files must be readable, and what Python compiles here is run by root.
+        "os.umask(0o022)\n"
         f"sys.path.insert(0, {target!r})\n"
         f"{program.statements}"
         "sys.exit(status)\n"

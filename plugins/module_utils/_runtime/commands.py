@@ -319,7 +319,7 @@ def _pid_file(options: Options, pid: int) -> None:
     if path:
         from .._kernel import files
 
-        files.write_atomically(os.path.abspath(path), str(pid))
+        files.write_atomically(os.path.abspath(path), str(pid), 0o644)
 
 
 def _process_document(options: Options) -> Any:
