@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import os
 import subprocess
@@ -16,7 +17,11 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import Refused
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import converge, predict
+from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import (
+    Interrupted,
+    converge,
+    predict,
+)
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_host import (
     ImageKernel,
     image_kernel,
@@ -182,3 +187,64 @@ def test_half_of_it_is_cleared_where_nothing_is_to_be_saved(tmp_path: Path) -> N
     (tmp_path / ".new-saved.tar").write_text("half")
     assert save(target) == [f"clear what an interrupted run left at {tmp_path}/.new-saved.tar"]
     assert save(target) == [] and not (tmp_path / ".new-saved.tar").exists()
+
+
+@pytest.fixture(params=["same file system", "another one"])
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """A directory that anybody may write to."""
+    place = tmp_path / "shared"
+    place.mkdir()
+    if request.param == "another one":
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(place)], check=True)
+    place.chmod(0o777)
+    for above in [*place.parents][:-2]:
+        above.chmod(above.stat().st_mode | 0o011)
+    yield place
+    if request.param == "another one":
+        subprocess.run(["umount", str(place)], check=True)
+
+
+PLANT = """
+import os, sys, time
+place, victim = sys.argv[1:]
+print(flush=True)
+while True:
+    for name in (".new-saved", ".new-saved/blobs"):
+        try:
+            os.symlink(victim, f"{place}/{name}")
+        except OSError:
+            pass
+"""
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_another_user_cannot_lead_it_elsewhere(tmp_path: Path, shared: Path, form: str) -> None:
+    """Who may write to the directory puts links where it is written, as fast as he can."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    victim.chmod(0o600)
+    command = ["/usr/bin/python3", "-c", PLANT, str(shared), str(victim)]
+    with subprocess.Popen(command, user=65534, group=65534, extra_groups=[], stdout=subprocess.PIPE) as attacker:
+        assert attacker.stdout and attacker.stdout.readline() == b"\n"
+        try:
+            with contextlib.suppress(Interrupted):  # at worst it keeps us from saving there
+                save(shared / "saved", form)
+        finally:
+            attacker.kill()
+    assert victim.read_text() == "precious" and victim.stat().st_mode == 0o100600
+    (shared / ".new-saved").unlink(missing_ok=True)
+    if not os.path.lexists(shared / "saved"):
+        save(shared / "saved", form)
+    saved = shared / "saved"
+    assert (saved.owner(), saved.stat().st_mode & 0o777) == ("root", 0o755 if form == "oci" else 0o644)
+    assert save(saved, form) == []
+
+
+def test_only_roots_links_lead_to_the_directory(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    target = tmp_path / "link" / "saved"
+    assert save(target) != [] and save(target) == []
+    os.chown(tmp_path / "link", 65534, 65534, follow_symlinks=False)
+    with pytest.raises(Refused, match=r"path: '.*/link/saved': link in it is a symbolic link of user 65534"):
+        save(target)

@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .._kernel import shared_directory
 from .._kernel.errors import KernelError
 from . import config as configs
 from . import digest as digests
@@ -60,23 +60,17 @@ def push(store: Store, image: Image, destination: str, access: Access, kernel: A
 def save(store: Store, image: Image, path: str, form: str, kernel: Any) -> None:
     """Into an archive (oci-archive, docker-archive) or layout (oci), visible once it is whole.
 
-    What is there was found to be such a thing (saved.look): it is replaced in one step.
+    What is there was found to be such a thing (saved.look): it is replaced in one step. skopeo writes where only root
+    does, as it would follow what another user plants beside the path.
     """
-    made = saved.half_made_path(path)
     with Writer(store, kernel) as writer:
         layout = _layout(writer, image)
-        kernel.files.remove_tree(made)
+        made = writer.path("saved")
         target = ":".join(filter(None, (form, made, saved.name_in(image, form))))
         command = ["copy", "--quiet", "--remove-signatures", f"oci:{layout}:image", target]
-        try:
-            _finish(Skopeo(command, f"save to {path}", temporary=writer.staging))
-            kernel.files.sync_file_system(os.path.dirname(path))
-            if os.path.isdir(path):
-                kernel.files.exchange(made, path)
-            else:
-                kernel.files.rename(made, path)
-        finally:
-            kernel.files.remove_tree(made)
+        _finish(Skopeo(command, f"save to {path}", temporary=writer.staging))
+        kernel.files.remove_tree(saved.half_made_path(path))
+        kernel.shared_directory.put(made, path)
 
 
 def _finish(process: Skopeo) -> None:
@@ -165,14 +159,23 @@ def hand_out(store: Store, blobs: Iterable[str], path: str) -> None:
     for digest in blobs:
         source, target = store.blob_path(digest), f"{path}/{file_name(digest)}"
         try:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(target)
+            directory = shared_directory.open_directory(path)
             try:
-                os.link(source, target)
-            except OSError as error:
-                if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP):
-                    raise
-                shutil.copyfile(source, target)
-                os.chmod(target, 0o644)
+                _hand_out(source, directory, file_name(digest).encode())
+            finally:
+                os.close(directory)
+        except KernelError:
+            raise
         except OSError as error:
             raise KernelError.wrap(error, "link", target) from error
+
+
+def _hand_out(source: str, directory: int, name: bytes) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name, dir_fd=directory)
+    try:
+        os.link(source, name, dst_dir_fd=directory)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP):
+            raise
+        shared_directory.copy_file(os.fsencode(source), directory, name)

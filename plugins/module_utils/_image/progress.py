@@ -11,7 +11,7 @@ import json
 import os
 import time
 
-from .._kernel import locations
+from .._kernel import files, locations
 
 _EVERY = 0.2
 
@@ -32,12 +32,9 @@ class Progress:
         self._last, self._phase = now, phase
         state = {"phase": phase, "done": done, "total": total, "text": text, "pid": os.getpid()}
         with contextlib.suppress(OSError):
-            os.makedirs(os.path.dirname(self._path), mode=0o755, exist_ok=True)
-            # For everyone to read: the watcher comes without root's rights, and there is nothing to hide.
-            fd = os.open(self._path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-            with os.fdopen(fd, "w") as handle:
-                json.dump(state, handle)
-            os.rename(self._path + ".new", self._path)
+            files.make_directory(os.path.dirname(self._path))
+            # For everyone to read who knows its name: the watcher comes without root's rights.
+            files.write_atomically(self._path, json.dumps(state), 0o644)
 
     def close(self) -> None:
         """The task is done, or has failed."""

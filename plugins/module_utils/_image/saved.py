@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tarfile
@@ -14,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._kernel import locations
+from .._kernel import locations, shared_directory
 from .._kernel.errors import KernelError
 from . import digest as digests
 from . import reference as references
@@ -64,14 +65,27 @@ def holds(saved: Saved, image: Image, form: str) -> bool:
 def look(path: str, form: str) -> Saved:
     """What is at ``path``, where something of that form is to be. Raises KernelError where it cannot be read."""
     temporary = half_made_path(path)
-    half = temporary if os.path.lexists(temporary) else ""
+    half = temporary if _is_roots(temporary) else ""
     try:
+        os.close(shared_directory.open_directory(os.path.dirname(path)))
         form_there, config, name = _look(path, form)
     except _Obstacle as obstacle:
         return Saved(obstacle=str(obstacle), half_made=half)
+    except KernelError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        return Saved(obstacle=error.hint.partition(":")[0], half_made=half)
     except OSError as error:
         raise KernelError.wrap(error, "open", path) from error
     return Saved(form_there, config, name, half_made=half)
+
+
+def _is_roots(path: str) -> bool:
+    """Whether something of root's bears the name: what another user put there is none of ours."""
+    try:
+        return os.lstat(path).st_uid == 0
+    except OSError:
+        return False
 
 
 class _Obstacle(Exception):

@@ -57,8 +57,13 @@ def _made_directory(path: str | bytes, mode: int, uid: int, gid: int) -> bool:
         if not stat.S_ISDIR(os.stat(path).st_mode):
             raise KernelError(errno.ENOTDIR, "mkdir", path) from None
         return False
-    os.chown(path, uid, gid)
-    os.chmod(path, mode)
+    # By a descriptor: whoever may write to the directory above could put a link to another file in its place.
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.fchown(fd, uid, gid)
+        os.fchmod(fd, mode)
+    finally:
+        os.close(fd)
     return True
 
 

@@ -47,6 +47,7 @@ def _interfaces() -> Mapping[str, ModuleType]:
         nft,
         overlay_state,
         process_holders,
+        shared_directory,
         sysctl,
         systemd,
     )
