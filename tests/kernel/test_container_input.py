@@ -31,6 +31,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._resource.co
 from tests.waiting import until
 
 from . import state
+from .layouts import Layout, tar
 from .module_process import run_module
 from .test_container import apply, info, parameters, run
 
@@ -446,3 +447,21 @@ def test_a_limit_that_is_not_declared_any_more_goes_back_also_after_a_kill(web: 
     apply("ns_container", **BASE)
     assert [(cgroup / name).read_text() for name in raw] == ["max\n", "max\n"]
     assert info(NAME)["pid"] == web["pid"]
+
+
+@pytest.mark.parametrize("state", ["started", "present"])
+def test_an_image_declares_no_volume_at_a_link_to_what_the_kernel_shows(tmp_path: Path, state: str) -> None:
+    """CVE-2019-16884 by way of a symbolic link: what the image put over /proc would be believed."""
+    layout = Layout(tmp_path / "layout", {"Cmd": ["/x"], "Volumes": {"/data": {}}})
+    layout.add(tar(("data", "->srv/../over"), ("over", "->/proc"), ("srv", None), ("x", b"x", {"mode": 0o755}))).write()
+    try:
+        apply("oci_image", name="bktest-link", archive={"path": str(layout.path)})
+        says = "image: 'bktest-link': it declares a volume at /data, a symbolic link to /proc: use an image without it"
+        resource = ContainerResource()
+        desired = resource.desired(parameters("ns_container", {"name": NAME, "image": "bktest-link", "state": state}))
+        for run_it in (predict, converge):
+            with pytest.raises(OptionError, match=says):
+                run_it(resource, desired)
+        assert not HOME.exists()
+    finally:
+        apply("oci_image", name="bktest-link", state="absent")

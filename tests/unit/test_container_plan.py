@@ -16,6 +16,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._kernel.host
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import NamespaceId
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.netlink_links import Link
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.netns import NamedNetns
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.subids import Granted
 from ansible_collections.barekernel.containers.plugins.module_utils._plan.bundle_options import (
     in_words_of_options,
     option_names,
@@ -765,3 +766,37 @@ def test_devices_on_a_tmpfs_of_a_user_namespace_are_refused() -> None:
     assert plan_container(container(mounts=mounts), nothing()).actions
     mounts[0]["options"] = ["dev"]
     assert plan_container(container(mounts=mounts, namespaces={"user": "host"}), nothing()).actions
+
+
+def test_ids_that_a_user_of_the_host_may_map_are_not_given_to_containers() -> None:
+    """subuid(5): users beyond the seventh get ranges in the midst of those for containers, and not at our borders."""
+    first = resolve(container(), nothing()).idmap
+    assert first is not None
+    for start in (first[0] - 1, first[0] + 65535, first[0] - 70000):
+        granted = Granted(start, 70001, "alice", "/etc/subgid")
+        taken = resolve(container(), nothing(replace(HOST, granted_ids=(granted,)))).idmap
+        assert taken is not None and taken != first and not granted.overlaps(*taken)
+    beside = (Granted(first[0] - 10, 10, "a", "/etc/subuid"), Granted(first[0] + 65536, 9, "b", "/etc/subuid"))
+    assert resolve(container(), nothing(replace(HOST, granted_ids=beside))).idmap == first
+
+
+def test_a_range_that_a_user_got_later_is_kept_and_told() -> None:
+    was = running(container())
+    first = (was.record or {})["idmap"][0]
+    granted = Granted(first + 5, 65536, "alice", "/etc/subuid")
+    plan = plan_container(container(), replace(was, host=replace(was.host, granted_ids=(granted,))))
+    assert plan.operations == ()
+    assert [w for w in plan.warnings if f"{first + 5} to {first + 65540} that /etc/subuid gives to alice" in w]
+
+
+def test_modes_are_compared_and_set_before_anything_starts() -> None:
+    home = "/var/lib/barekernel/containers/web"
+    was = replace(running(container()), modes={f"{home}/hosts": 0o600, home: 0o755, f"{home}/log": 0o700})
+    plan = plan_container(container(), was)
+    assert plan.actions == [
+        f"set directory {home} to mode 0700, owner 0:0 (it has mode 0755, owner 0:0)",
+        f"set mode 0644 on {home}/hosts (it has 0600)",
+    ]
+    assert [(change.option, change.how) for change in plan.changes] == [("modes", "live")]
+    assert plan.before["modes"] == {home: "0755", f"{home}/hosts": "0600"}
+    assert plan.after["modes"] == {home: "0700", f"{home}/hosts": "0644"}

@@ -12,6 +12,10 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from .._kernel import regular
+from .._kernel.errors import KernelError
+from .errors import ImageError
+
 
 @dataclass(frozen=True)
 class Access:
@@ -31,12 +35,25 @@ class Access:
     def global_options(self) -> list[str]:
         return ["--policy", self.policy] if self.policy else []
 
+    def _check_files(self) -> None:
+        """Raises ImageError for what skopeo cannot read, or would wait for."""
+        named = [("auth_file", self.auth_file), ("signature_policy", self.policy)]
+        if self.cert_dir and os.path.isdir(self.cert_dir):
+            named += [("cert_dir", f"{self.cert_dir}/{name}") for name in sorted(os.listdir(self.cert_dir))]
+        for option, path in named:
+            try:
+                if path and not (option == "cert_dir" and os.path.isdir(path)):
+                    regular.check(path)
+            except KernelError as error:
+                raise ImageError(f"{option}: {path!r}: {error.strerror}", error.hint) from error
+
     @contextlib.contextmanager
     def options(self, side: str, registry: str) -> Iterator[tuple[list[str], tuple[int, ...]]]:
         """The options for one side (``src-``, ``dest-`` or none) and the descriptors they need.
 
         A password is handed over in an unnamed file: a command line can be read by everyone on the host.
         """
+        self._check_files()
         options = [f"--retry-times={self.retries}"]
         if not self.tls_verify:
             options.append(f"--{side}tls-verify=false")

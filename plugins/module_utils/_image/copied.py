@@ -17,14 +17,13 @@ import stat
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
-from .._kernel import openat2, tree
+from .._kernel import openat2, regular, tree
 from .._kernel.errors import KernelError
 from .errors import ImageError, shown
 from .policy import DEEPEST
 
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _STAY = openat2.RESOLVE_NO_XDEV | openat2.RESOLVE_NO_SYMLINKS
-_SPECIAL = {stat.S_IFIFO: "a FIFO", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def _file(src: str, inside: str, fd: int) -> Iterator[Entry]:
 
 def _refuse_special(path: str, status: os.stat_result) -> None:
     """Raises ImageError for what cannot be copied: a FIFO would hold us for ever, a device have no end."""
-    kind = _SPECIAL.get(stat.S_IFMT(status.st_mode))
+    kind = "" if stat.S_ISDIR(status.st_mode) else regular.kind_of(status)
     if kind:
         hint = "Only files, directories and symbolic links are copied: move it away, or copy the others by themselves"
         raise ImageError(f"build.copy.src: {path!r} is {kind}", hint)

@@ -12,6 +12,7 @@ import os
 import re
 from typing import Any
 
+from .._kernel import regular
 from .errors import ImageError
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -60,8 +61,8 @@ def of_bytes(content: bytes) -> str:
 
 
 def of_file(path: str) -> str:
-    """The digest of a file's content. Raises OSError."""
-    with open(path, "rb", buffering=0) as handle:
+    """The digest of a regular file's content. Raises OSError."""
+    with regular.opened(path) as handle:
         return of_open(handle.fileno())
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .._kernel import regular
 from .._kernel.errors import KernelError
 from . import digest as digests
 from . import source
@@ -51,6 +52,8 @@ class Archive(Source):
         if self.handed is not None:
             return self.handed.look(f"archive {self.path}", lambda digest: source.key_of(digest, self.reference))
         directory = os.path.isdir(self.path)
+        if directory:
+            _refuse_special(self.path)
         stamp = source.stamp_of_tree(self.path) if directory else source.stamp_of_file(self.path)
         stamp = source.key_of(stamp, self.path, self.reference)
         if stamp == recorded.get("stamp"):
@@ -70,6 +73,16 @@ class Archive(Source):
 
     def taken(self, store: Store, seen: Seen, digest: str) -> Seen:
         return seen if self.handed is not None else self.unless_moved(store, seen)
+
+
+def _refuse_special(layout: str) -> None:
+    """Raises KernelError for what skopeo would wait for: a layout consists of files and directories."""
+    for directory, _names, others in os.walk(layout):
+        for name in others:
+            try:
+                regular.check(f"{directory}/{name}")
+            except FileNotFoundError:  # it went just now, or a link leads nowhere
+                continue
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._kernel import files, spawn
+from .._kernel import files, regular, spawn
 from . import apt_sources, build, one_layer, source
 from .config import LayerBlob
 from .errors import ImageError
@@ -70,6 +70,8 @@ class Debootstrap(Source):
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
         """The key is what was asked for: newer packages in the mirror alone do not make another image."""
         fields = (self.suite, self.mirror, self.variant, sorted(set(self.packages)), sorted(self.components))
+        if os.path.exists(self.keyring):  # where the image is made already, nobody needs it
+            regular.check(self.keyring)
         return Seen(source.key_of(*fields, self.keyring, self.architecture, self.tool), content=_CONTENT)
 
     def obtain(self, writer: Writer, seen: Seen, policy: Policy, progress: Progress) -> str:

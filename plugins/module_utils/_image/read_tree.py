@@ -10,6 +10,7 @@ import os
 import shutil
 from typing import Any
 
+from .._kernel import regular
 from .._kernel.errors import KernelError
 from . import digest as digests
 from . import disk, one_layer, tarstream
@@ -72,7 +73,7 @@ def refuse_no_tar(path: str) -> None:
     Of a compressed one only the beginning is looked at: the rest is when it is unpacked.
     """
     try:
-        with open(path, "rb", buffering=0) as archive:
+        with regular.opened(path) as archive:
             compression = compression_of(archive.read(16))
             if compression == "zstd":  # for that a program is run, which looking does not
                 return
@@ -103,7 +104,7 @@ def _of_rootfs(layer: LayerBlob) -> tuple[bytes, bytes]:
 def _copy(writer: Writer, path: str, target: str, policy: Policy) -> None:
     """Into staging: as it is, or plain where its compression is none of a layer's."""
     try:
-        with open(path, "rb", buffering=0) as archive, open(target, "xb") as out:
+        with regular.opened(path) as archive, open(target, "xb") as out:
             compression = compression_of(archive.read(16))
             archive.seek(0)
             if compression not in ("xz", "bzip2"):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._kernel import locations, shared_directory
+from .._kernel import locations, regular, shared_directory
 from .._kernel.errors import KernelError
 from . import digest as digests
 from . import reference as references
@@ -118,7 +118,7 @@ def _directory(path: str, form: str) -> tuple[str, str, str]:
         raise _Obstacle(f"a directory is there that is no layout of an image ({', '.join(names[:_LISTED])}{more})")
 
     def read(name: str) -> bytes:
-        with open(f"{path}/{name}", "rb") as handle:
+        with regular.opened(f"{path}/{name}") as handle:
             return handle.read()
 
     return _of_layout("oci", read)
@@ -126,7 +126,7 @@ def _directory(path: str, form: str) -> tuple[str, str, str]:
 
 def _archive(path: str) -> tuple[str, str, str]:
     try:
-        with tarfile.open(path) as archive:
+        with regular.opened(path) as raw, tarfile.open(fileobj=raw) as archive:
             members = {member.name.removeprefix("./"): member for member in archive}
 
             def read(name: str) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .._kernel import tree
+from .._kernel import regular, tree
 from .._kernel.errors import KernelError
 from . import digest as digests
 from . import reference as references
@@ -145,11 +145,8 @@ def key_of(*parts: Any) -> str:
 
 
 def stamp_of_file(path: str) -> str:
-    """Changes whenever the file does: its ctime cannot be set back. Raises ImageError where there is no file."""
-    try:
-        status = os.stat(path)
-    except OSError as error:
-        raise KernelError.wrap(error, "stat", path) from error
+    """Changes whenever the file does: its ctime cannot be set back. Raises KernelError where there is no file."""
+    status = regular.check(path)
     return f"{status.st_dev}:{status.st_ino}:{status.st_size}:{status.st_mtime_ns}:{status.st_ctime_ns}"
 
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .._kernel import idmap, mount, mount_overlay, openat2, userns
+from .._kernel import idmap, mount, mount_overlay, openat2, subids, userns
 from .._kernel.errors import KernelError
 from . import copied, disk
 from .errors import ImageError
@@ -87,7 +87,16 @@ class _View:
     @functools.cached_property
     def idmap(self) -> tuple[int, int] | None:
         """The IDs that commands run with; None where the image cannot be shown with its owners shifted."""
-        return None if userns.why_no_idmapped_layers() or not _can_shift(self.tree) else _BUILD_IDS
+        if userns.why_no_idmapped_layers() or not _can_shift(self.tree):
+            return None
+        for one in subids.granted():
+            if one.overlaps(*_BUILD_IDS):
+                ids = f"{_BUILD_IDS[0]} to {sum(_BUILD_IDS) - 1}"
+                raise ImageError(
+                    f"build.run: it runs with the IDs {ids}, of which {one.file} gives some to {one.user}",
+                    "Give that user other IDs there",
+                )
+        return _BUILD_IDS
 
     def plain(self) -> str:
         if not self._lowerdirs:

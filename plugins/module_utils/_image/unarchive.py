@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
+from .._kernel import regular
 from .._kernel.errors import KernelError
 from . import config as configs
 from . import digest as digests
@@ -72,7 +73,7 @@ def unarchive(source: Archive, writer: Writer, policy: Policy, progress: Progres
 
 
 def _compression(path: str) -> str:
-    with open(path, "rb") as start:
+    with regular.opened(path) as start:
         return compression_of(start.read(8))
 
 
@@ -84,7 +85,7 @@ def _unzipped(source: Archive, path: str, writer: Writer, policy: Policy) -> str
     """
     plain, size = writer.path("archive"), 0
     try:
-        with gzip.open(path) as packed, open(plain, "xb") as out:
+        with regular.opened(path) as raw, gzip.open(raw) as packed, open(plain, "xb") as out:
             while piece := _piece(packed, source):
                 size += len(piece)
                 if size > policy.limits.size:
@@ -138,9 +139,9 @@ def _names(form: str, path: str) -> list[str]:
 
 def _listing(form: str, path: str, name: str) -> bytes:
     if os.path.isdir(path):
-        with open(f"{path}/{name}", "rb") as listing:
+        with regular.opened(f"{path}/{name}") as listing:
             return listing.read(_LISTING)
-    with tarfile.open(path) as archive:
+    with regular.opened(path) as raw, tarfile.open(fileobj=raw) as archive:
         for member in archive:
             if member.name.removeprefix("./") == name and (content := archive.extractfile(member)):
                 return content.read(_LISTING)
@@ -165,7 +166,7 @@ def _form(source: Archive, path: str) -> str:
     if os.path.isdir(path):
         return "oci" if os.path.exists(path + "/oci-layout") else "dir"
     try:
-        with tarfile.open(path) as archive:
+        with regular.opened(path) as raw, tarfile.open(fileobj=raw) as archive:
             names = {name.removeprefix("./") for name in archive.getnames()}
     except (tarfile.TarError, EOFError, OSError):
         if _compression(path) == "zstd":  # Python unpacks the others

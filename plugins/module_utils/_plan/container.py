@@ -32,7 +32,7 @@ from .container_observed import ContainerObserved, Host
 from .container_operations import ClearRuntime, InterruptContainer, StartContainer, StopContainer
 from .container_resolve import image_of, limits_left_out, resolve
 from .container_spec import Container, Resolved
-from .container_start import check_start
+from .container_start import check_ever, check_start
 from .container_userns import void_capabilities
 from .container_view import changes, shown, view
 from .container_volumes import half_made_volumes, missing_volumes, own_volumes
@@ -40,6 +40,7 @@ from .errors import OptionError
 from .files import MakeDirectory, RemoveFile, RemoveTree, ReplaceFile, SetAside, WriteFile
 from .operation import LIVE, RECREATE, RESTART, Change, Operation, Plan
 from .units import EnableUnit, ReloadUnits, RemoveIfEmpty
+from .user_ids import taken_by_users
 
 _RUNS = ("running", "restarting", "created")
 """Statuses of a container that has a process, or is about to get one again by itself."""
@@ -54,6 +55,7 @@ def plan_container(container: Container, observed: ContainerObserved) -> Plan:
     if container.state == "absent":
         return _absent(container, observed)
     resolved = resolve(container, observed)
+    check_ever(observed)
     docs = documents_.documents(container, resolved, observed)
     before = _before(container, observed)
     wrong = wrong_modes(container.name, (*docs.files, *filter(None, [docs.unit])), observed) if before else ()
@@ -63,7 +65,7 @@ def plan_container(container: Container, observed: ContainerObserved) -> Plan:
     after["state"] = _state_after(container, observed, starts)
     found = changes(before, after) if before else ()
     otherwise = declared_otherwise(container, observed.recorded)
-    if before and otherwise and all(change.option == "state" for change in found):
+    if before and otherwise and all(change.option in ("state", "modes") for change in found):
         # It comes to the same today: an image's own command that is spelled out, an address that it has already.
         found = (*found, *otherwise)
         before = {**before, "declared": {change.option: change.before for change in otherwise}}
@@ -275,6 +277,8 @@ def _limits_wanted(resolved: Resolved, observed: ContainerObserved) -> dict[str,
 def _warnings(container: Container, resolved: Resolved, observed: ContainerObserved, starts: bool) -> tuple[str, ...]:
     void = void_capabilities(container, resolved.idmap is not None)
     return (
+        # A range that it had before somebody gave it to a user too: it keeps it, as its files have those owners.
+        *taken_by_users(f"container {container.name}", resolved.idmap, observed.host.granted_ids),
         *identity.resolver_warnings(container, resolved, observed.host),
         *_without_user_namespace(container, observed),
         *_not_again(container, observed, starts),

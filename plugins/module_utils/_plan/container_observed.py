@@ -15,6 +15,7 @@ from .._kernel.cgroup_state import CgroupState
 from .._kernel.host_resources import HostResources
 from .._kernel.nft import Element, Table
 from .._kernel.sockets import Listener
+from .._kernel.subids import Granted
 from .._runtime.control import Supervised
 from .container_spec import Container
 from .network import Network
@@ -55,6 +56,7 @@ class Host:
     table: Table | None = None
     neighbours: tuple[Neighbour, ...] = ()
     volumes: frozenset[str] = frozenset()
+    granted_ids: tuple[Granted, ...] = ()
     listeners: tuple[Listener, ...] = ()
     holders: Mapping[int, str] = field(default_factory=dict)
     elements: tuple[Element, ...] = ()
@@ -64,11 +66,15 @@ class Host:
 
 @dataclass(frozen=True)
 class Unusable:
-    """An option whose value this host, or the image, cannot do with: no container could be started with it."""
+    """An option whose value this host, or the image, cannot do with: no container could be started with it.
+
+    ``never`` where nothing is to be made of it either, as something else would start it one day.
+    """
 
     option: str
     value: Any
     why: str
+    never: bool = False
 
 
 @dataclass(frozen=True)

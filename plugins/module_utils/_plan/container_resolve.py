@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .._image.store import Image
+from .._kernel.subids import Granted
 from .bundle import process_args
 from .container_namespaces import namespaces_of
 from .container_observed import ContainerObserved, Host
@@ -152,7 +153,7 @@ def _idmap(container: Container, host: Host, record: Mapping[str, Any]) -> tuple
             raise Refused(f"namespaces.user: 'private': {host.no_idmap}; choose host to run without one")
         return None
     had = _range_of(record)
-    return had or _free_range(container.name, (_range_of(n.record) for n in host.neighbours))
+    return had or _free_range(container.name, (_range_of(n.record) for n in host.neighbours), host.granted_ids)
 
 
 def _neighbour_record(host: Host, wanted: str, namespace: str) -> Mapping[str, Any]:
@@ -168,14 +169,17 @@ def _range_of(record: Mapping[str, Any]) -> tuple[int, int] | None:
     return (int(idmap[0]), int(idmap[1])) if idmap else None
 
 
-def _free_range(name: str, taken: Iterable[tuple[int, int] | None]) -> tuple[int, int]:
-    """Begin where the name's digest says and take the next free one, so that a container made anew gets the same."""
+def _free_range(name: str, taken: Iterable[tuple[int, int] | None], granted: Sequence[Granted] = ()) -> tuple[int, int]:
+    """Begin where the name's digest says and take the next free one, so that a container made anew gets the same.
+
+    IDs that /etc/subuid or /etc/subgid gives to a user are nobody else's: that user could act as the container's.
+    """
     slots = (LAST_ID - FIRST_ID) // ID_RANGE
     first = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % slots
     used = {entry[0] for entry in taken if entry is not None}
     for step in range(slots):
         host_id = FIRST_ID + ((first + step) % slots) * ID_RANGE
-        if host_id not in used:
+        if host_id not in used and not any(one.overlaps(host_id, ID_RANGE) for one in granted):
             return host_id, ID_RANGE
     raise Refused("namespaces.user: no range of user IDs is left on this host")
 

@@ -14,6 +14,13 @@ from .errors import OptionError
 _HOST_ROOTS_SYSCTL = "kernel.domainname"
 
 
+def check_ever(observed: ContainerObserved) -> None:
+    """Raises OptionError for what must not even be prepared."""
+    for found in observed.unusable:
+        if found.never:
+            raise OptionError(found.option, found.value, found.why)
+
+
 def check_start(container: Container, resolved: Resolved, observed: ContainerObserved) -> None:
     """Raises OptionError. What runs already, and is to stay so, is nobody's business here."""
     if resolved.idmap is not None and _HOST_ROOTS_SYSCTL in container.sysctls:

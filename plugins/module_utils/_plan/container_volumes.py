@@ -50,13 +50,18 @@ def volumes_of(container: Container, config: Mapping[str, Any]) -> tuple[Contain
 def _inside(container: Container, path: str) -> str:
     """As the container's mounts spell it."""
     clean = "/" + posixpath.normpath(path).lstrip("/")
-    kernels = any(clean == place or clean.startswith(place + "/") for place in _KERNELS)
-    if not path.startswith("/") or ".." in path.split("/") or clean == "/" or kernels:
+    if not path.startswith("/") or ".." in path.split("/") or not may_hold_volume(clean):
         raise Refused(
             f"image: '{container.image}': it declares a volume at {path!r}; a volume has an absolute path without "
             f"'..' that is not / and not in {', '.join(_KERNELS)}: use an image without it"
         )
     return clean
+
+
+def may_hold_volume(place: str) -> bool:
+    """Whether an image may declare a volume there; of a link the place that it leads to counts too."""
+    clean = "/" + posixpath.normpath(place).lstrip("/")
+    return clean != "/" and not any(clean == kernels or clean.startswith(kernels + "/") for kernels in _KERNELS)
 
 
 def directory_of(name: str, volume: ContainerMount) -> str:

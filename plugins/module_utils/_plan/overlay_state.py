@@ -13,6 +13,7 @@ from typing import Any
 from .._kernel import mount
 from .._kernel.mountinfo import Mount
 from .._kernel.overlay_state import Defaults, Layers, LiveOverlay
+from .._kernel.subids import Granted
 from .mount_unit import MountUnit
 from .paths import show_path
 
@@ -127,6 +128,8 @@ class Observed:
     unit_text: str | None = None
     unit_enabled: bool = False
     systemd_runs: bool = False
+    #: IDs that users of the host may map, where IDs are mapped here.
+    granted_ids: tuple[Granted, ...] = ()
 
     def directory(self, path: bytes) -> Directory:
         return self.directories.get(path, MISSING)

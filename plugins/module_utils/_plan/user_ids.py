@@ -6,6 +6,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from .._kernel.subids import Granted
+
 #: The kernel keeps IDs in 32 bits, and the highest one means none.
 _IDS = 2**32 - 1
 
@@ -22,3 +26,15 @@ def outside_of(user: tuple[int, int, tuple[int, ...]], size: int | None) -> str:
             what = "of the container's user namespace" if size else "that the kernel knows"
             return f"the {kind} ID {number} is not one {what} (0 to {last})"
     return ""
+
+
+def taken_by_users(option: str, wanted: tuple[int, int] | None, granted: Iterable[Granted]) -> tuple[str, ...]:
+    """A warning for a range (first ID, size) that a file of the host gives to a user too; else nothing."""
+    for one in granted if wanted else ():
+        if wanted and one.overlaps(*wanted):
+            return (
+                f"{option}: the IDs {wanted[0]} to {sum(wanted) - 1} overlap those from {one.first} to "
+                f"{one.first + one.size - 1} that {one.file} gives to {one.user}, who can act with them; "
+                "choose other IDs unless that is meant",
+            )
+    return ()

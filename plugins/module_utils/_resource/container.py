@@ -20,7 +20,7 @@ from .._image.find import CannotTell
 from .._image.lookup import read_file
 from .._image.store import CONTAINERS_LOCK, Image, Store
 from .._image.user import NoSuchUser, parse_user
-from .._kernel import cgroup_state, files, locations, systemd, userns
+from .._kernel import cgroup_state, files, locations, subids, systemd, userns
 from .._kernel.host_resources import HostResources
 from .._plan.container import SHARED, plan_container
 from .._plan.container_declared import dropped, meant, options_of
@@ -193,6 +193,7 @@ def _host(container: Container, before: Mapping[str, Any]) -> Host:
         holders=holders,
         volumes=frozenset(_listed(locations.VOLUMES)),
         places=places(places_of(container)) if systemd.running() else (),
+        granted_ids=subids.granted(),
     )
     if not container.assume:
         return host

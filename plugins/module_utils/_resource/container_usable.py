@@ -21,7 +21,7 @@ from .._kernel.errors import KernelError
 from .._plan.bundle import capabilities
 from .._plan.container_observed import Unusable
 from .._plan.container_spec import FIRST_ID, ID_RANGE, Container, ContainerMount, netns_name
-from .._plan.container_volumes import volumes_of
+from .._plan.container_volumes import may_hold_volume, volumes_of
 from .._plan.errors import Refused
 from .._runtime.defaults import default_mounts
 from .container_program import program, sizes
@@ -225,6 +225,11 @@ def _capabilities(container: Container) -> Iterator[Unusable]:
 def _inside(container: Container, image: Image, root: Stack) -> Iterator[Unusable]:
     """What is looked for in the root file system: places of mounts, the working directory, the program."""
     volumes = volumes_of(container, image.config)
+    for volume in volumes:
+        leads_to = root.find(volume.target).path
+        if volume.source == volume.target and not may_hold_volume(leads_to):  # it is the image that says so
+            why = f"it declares a volume at {volume.target}, a symbolic link to {leads_to}: use an image without it"
+            yield Unusable("image", container.image, why, never=True)
     targets = [mount["destination"] for mount in default_mounts()]
     targets += [mount.target for mount in (*container.mounts, *volumes)]
     covered = {root.find(target).path for target in targets}

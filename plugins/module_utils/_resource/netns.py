@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .._kernel import locations, namespaces, netns
+from .._kernel import locations, namespaces, netns, subids
 from .._kernel.namespaces import HOST
+from .._kernel.subids import Granted
 from .._plan.boot import LINKS
 from .._plan.errors import OptionError
 from .._plan.links import LOCK, veth_alias
@@ -20,6 +21,7 @@ from .._plan.names import check_name
 from .._plan.netns import UNUSED, NetnsDesired, NetnsObserved, plan_netns, plan_netns_absent
 from .._plan.operation import RECREATE, Operation, Plan, changes_between
 from .._plan.sysctls import values_after
+from .._plan.user_ids import taken_by_users
 from .._plan.veth import is_kept, plan_veth, plan_veth_absent, wanted_states
 from .._plan.veth_state import EndState, VethDesired, VethObserved, view
 from .boot import Boot
@@ -46,6 +48,7 @@ class Observed:
 
     namespaces: tuple[tuple[NetnsDesired, NetnsObserved], ...]
     veth: VethObserved
+    granted_ids: tuple[Granted, ...] = ()
 
 
 class NetnsVeth(KeptResource[Desired, Observed]):
@@ -98,7 +101,8 @@ class NetnsVeth(KeptResource[Desired, Observed]):
                 if end is not None and end.netns.kind == "name":
                     wanted.setdefault(end.netns.value, NetnsDesired(end.netns.value, adopt=True, any_owner=True))
         if desired.present:
-            return Observed(tuple((ns, observe_netns(ns)) for ns in wanted.values()), veth)
+            granted = subids.granted() if any(ns.idmap for ns in wanted.values()) else ()
+            return Observed(tuple((ns, observe_netns(ns)) for ns in wanted.values()), veth, granted)
         return Observed(tuple((ns, _observe_to_remove(ns)) for ns in wanted.values()), veth)
 
     def plan(self, desired: Desired, observed: Observed) -> Plan:
@@ -148,7 +152,12 @@ def _plan_present(desired: Desired, observed: Observed) -> Plan:
     # What is there already: one of the namespaces may be, and the pair not.
     kept = {thing: after[thing] for thing in before if thing in after}
     anew = {name: RECREATE for name in _flat(kept) if name.startswith("ends[") and not is_kept(observed.veth)}
-    return Plan(tuple(operations), before, after, changes_between(_flat(before), _flat(kept), anew))
+    warnings = [
+        warning
+        for n, (ns, _there) in enumerate(observed.namespaces)
+        for warning in taken_by_users(f"namespaces[{n}].owner", ns.idmap, observed.granted_ids)
+    ]
+    return Plan(tuple(operations), before, after, changes_between(_flat(before), _flat(kept), anew), tuple(warnings))
 
 
 def _plan_absent(desired: Desired, observed: Observed) -> Plan:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import grp
 import os
 import pwd
@@ -13,7 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from .._kernel import files, mount, mountinfo, overlay_state, systemd
+from .._kernel import files, mount, mountinfo, overlay_state, subids, systemd
 from .._kernel.errors import KernelError
 from .._kernel.mount_overlay import MAX_LOWERDIRS
 from .._kernel.mountinfo import Mount
@@ -24,6 +25,7 @@ from .._plan.mount_unit import Inexpressible, MountUnit, mount_unit, unit_name
 from .._plan.operation import Plan
 from .._plan.overlay_state import MISSING, Desired, Directory, Observed, Ownership, live_state
 from .._plan.paths import ancestors, parse_path
+from .._plan.user_ids import taken_by_users
 from .base import Resource
 
 #: Names that tell whether a directory will be empty: more than these never matter.
@@ -97,10 +99,14 @@ class Overlay(Resource[Desired, Observed]):
             unit_text=files.read_text(unit.path) if unit else None,
             unit_enabled=bool(unit and os.path.islink(unit.link)),
             systemd_runs=systemd.running(),
+            granted_ids=subids.granted() if desired.present and desired.idmap else (),
         )
 
     def plan(self, desired: Desired, observed: Observed) -> Plan:
-        return planner.plan(desired, observed)
+        plan = planner.plan(desired, observed)
+        return dataclasses.replace(
+            plan, warnings=(*plan.warnings, *taken_by_users("idmap", desired.idmap, observed.granted_ids))
+        )
 
     def facts(self, desired: Desired, observed: Observed) -> dict[str, Any]:
         state = live_state(observed)

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from .._kernel import process, terminal
+from .._kernel import process, regular, terminal
 from . import create as create_
 from . import descriptors, end, pipes, signals, state
 from .errors import RuntimeFailure
@@ -327,7 +327,7 @@ def _process_document(options: Options) -> Any:
     if path is None:
         return None
     try:
-        with open(path, "rb") as handle:
+        with regular.opened(path) as handle:
             return json.loads(handle.read().decode("utf-8", "surrogateescape"))
     except (OSError, ValueError) as error:
         raise RuntimeFailure(f"--process {path}: {error}", 64) from None

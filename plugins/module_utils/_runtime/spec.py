@@ -15,7 +15,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .._kernel import capabilities, clone
+from .._kernel import capabilities, clone, regular
 from .checks import absolute, integer, obj, text
 from .errors import BundleError
 from .mount_entry import MountEntry, parse_mount
@@ -141,7 +141,7 @@ def load(bundle: str) -> Spec:
     """Read and check a bundle's config.json. Raises BundleError."""
     path = os.path.join(bundle, "config.json")
     try:
-        with open(path, "rb") as handle:
+        with regular.opened(path) as handle:
             document = json.loads(handle.read().decode("utf-8", "surrogateescape"))
     except OSError as error:
         raise BundleError("bundle", path, f"cannot be read: {error.strerror}") from None
