@@ -74,8 +74,8 @@ class Writer:
             self._remove_store()
 
     def _remove_store(self) -> None:
-        """Nothing is left in it. A file system of its own that is mounted there stays."""
-        if not os.path.ismount(self.store.root):
+        """Nothing is left in it. A file system of its own that is mounted there stays, and so does a link to one."""
+        if not (os.path.ismount(self.store.root) or os.path.islink(self.store.root)):
             self.kernel.files.remove_tree(self.store.root)
             if os.path.dirname(self.store.root) == locations.STATE:
                 self.kernel.files.remove_if_empty(locations.STATE)

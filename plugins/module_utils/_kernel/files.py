@@ -238,11 +238,17 @@ def remove_file(path: str | bytes) -> None:
 
 
 def remove_directory(path: str | bytes) -> None:
-    """rmdir(2); one that is already gone is fine, one that is not empty is KernelError(ENOTEMPTY)."""
+    """rmdir(2); one that is already gone is fine, one that is not empty is KernelError(ENOTEMPTY).
+
+    A symbolic link to a directory is the administrator's, who has put that elsewhere: it stays.
+    """
     try:
         os.rmdir(path)
     except FileNotFoundError:
         pass
+    except NotADirectoryError as error:
+        if not os.path.islink(path):
+            raise KernelError.wrap(error, "rmdir", path) from error
     except OSError as error:
         raise KernelError.wrap(error, "rmdir", path) from error
 
@@ -256,11 +262,12 @@ def is_empty_directory(path: str | bytes) -> bool:
 
 
 def remove_if_empty(path: str | bytes) -> None:
-    """rmdir(2) of a directory that others may still use; one that is gone or not empty is fine."""
+    """rmdir(2) of a directory that others may still use; one that is gone, not empty, mounted or linked to is fine."""
     try:
         os.rmdir(path)
     except OSError as error:
-        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
+        linked = error.errno == errno.ENOTDIR and os.path.islink(path)
+        if not linked and error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
             raise KernelError.wrap(error, "rmdir", path) from error
 
 

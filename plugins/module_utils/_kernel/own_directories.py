@@ -24,7 +24,10 @@ class Changed(NamedTuple):
 
 
 def changed() -> tuple[Changed, ...]:
-    """Those that exist and are not root's with the mode of locations.MODES. A directory above comes first."""
+    """Those that exist and are not root's with the mode of locations.MODES. A directory above comes first.
+
+    What is on a read-only file system stays as it is.
+    """
     return tuple(found for path, mode in locations.MODES.items() if (found := _changed(path, mode)) is not None)
 
 
@@ -35,5 +38,7 @@ def _changed(path: str, wanted: int) -> Changed | None:
         return None
     mode = stat.S_IMODE(status.st_mode)
     if not stat.S_ISDIR(status.st_mode) or (mode, status.st_uid, status.st_gid) == (wanted, 0, 0):
+        return None
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
         return None
     return Changed(path, mode, status.st_uid, status.st_gid, wanted)

@@ -44,6 +44,9 @@ class Resource(Generic[Desired, Observed]):
     name: str = ""
     #: Whether only root can do it; the runner says so before anything is read.
     needs_root: bool = True
+    #: Where it keeps something between runs (directories of locations.py), and whether containers run from there.
+    keeps: tuple[str, ...] = ()
+    keeps_layers: bool = False
     #: Whether it uses _kernel/netlink*.py; the runner then finds an interpreter that has pyroute2.
     needs_pyroute2: bool = False
 

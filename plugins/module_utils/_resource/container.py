@@ -49,6 +49,8 @@ class ContainerResource(DeclaredResource[Container, ContainerObserved]):
     """Desired, observed and planned as everything else; ``restarted`` is an event, after which it is started."""
 
     name = "ns_container"
+    keeps = (locations.STATE, locations.LIBRARY, locations.IMAGES, locations.CONTAINERS, locations.VOLUMES)
+    keeps_layers = True
     needs_pyroute2 = True
     #: Every change of a container looks at the others' addresses, hosts files and ID ranges, and at its image.
     lock_names = (CONTAINERS_LOCK, *container_network.LOCKS)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._kernel import files, own_directories
+from .._kernel import files, own_directories, state_directory
 from .._kernel.errors import KernelError
 from .._plan.operation import Caveat, Operation, Plan
 from .._plan.own_directories import with_directories
@@ -56,6 +56,7 @@ class Outcome:
 
 def predict(resource: Resource[Any, Any], desired: Any) -> Outcome:
     """Observe and plan, change nothing: what check mode is. No lock is taken either, as that would create a file."""
+    _check_state_directory(resource)
     observed = resource.glance(desired) if files.is_locked(*resource.locks(desired)) else None
     if observed is None:
         observed = resource.observe(desired)
@@ -67,6 +68,7 @@ def converge(resource: Resource[Any, Any], desired: Any, kernel: Any = None) -> 
 
     Raises Refused (nothing was changed), KernelError (while observing), Interrupted, NotConverged, CommandFailed.
     """
+    _check_state_directory(resource)
     locks = resource.locks(desired)
     if files.is_locked(*locks) and (outcome := _as_declared(resource, desired)) is not None:
         return outcome
@@ -130,7 +132,22 @@ def _settled(resource: Resource[Any, Any], desired: Any, applied: Plan) -> Outco
 
 def _plan(resource: Resource[Any, Any], desired: Any, observed: Any) -> Plan:
     plan = resource.complete(desired, resource.plan(desired, observed))
+    if plan.operations and resource.keeps:
+        # What is removed may have become what could not be made there any more.
+        unfit = state_directory.why_unfit(resource.keeps, resource.keeps_layers) if plan.after else ""
+        _refuse(state_directory.why_read_only(resource.keeps) or unfit)
     return with_directories(plan, own_directories.changed())
+
+
+def _check_state_directory(resource: Resource[Any, Any]) -> None:
+    """Before anything is read from it. Raises Refused."""
+    if resource.keeps:
+        _refuse(state_directory.why_no_directory())
+
+
+def _refuse(why: str) -> None:
+    if why:
+        raise Refused(why)
 
 
 def apply(plan: Plan, kernel: Any) -> list[Any]:

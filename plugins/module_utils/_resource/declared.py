@@ -21,6 +21,7 @@ class DeclaredResource(BootableResource[Desired, Observed]):
     """A network or a container."""
 
     service = NETWORKS
+    keeps: tuple[str, ...] = (locations.STATE, locations.LIBRARY)
 
     def library(self) -> Any:
         return library

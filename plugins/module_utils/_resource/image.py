@@ -19,6 +19,7 @@ from .._image.policy import Policy, refused
 from .._image.progress import Progress
 from .._image.source import Seen, Source, check_pin
 from .._image.store import LOCK, Image, Store
+from .._kernel import locations
 from .._kernel.errors import KernelError
 from .._plan import image as planner
 from .._plan.errors import OptionError, Refused
@@ -33,6 +34,7 @@ class ImageResource(Resource[Desired, Observed]):
     """The module oci_image."""
 
     name = "oci_image"
+    keeps = (locations.STATE, locations.IMAGES)
 
     def __init__(self, store: Store | None = None) -> None:
         self.store = store or Store()

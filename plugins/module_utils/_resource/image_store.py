@@ -17,6 +17,7 @@ from .._image.errors import ImageError
 from .._image.prune import Garbage
 from .._image.reference import familiar
 from .._image.store import LOCK, Image, Store, reference_of, source_of
+from .._kernel import locations
 from .._plan.errors import OptionError, Refused
 from .._plan.image_export import Export, Exported, plan_export, plan_prune
 from .._plan.operation import Plan
@@ -71,6 +72,7 @@ class ImagePrune(Resource[None, Garbage]):
     """The module oci_image_prune."""
 
     name = "oci_image_prune"
+    keeps = (locations.STATE, locations.IMAGES)
 
     def __init__(self, store: Store | None = None) -> None:
         self.store = store or Store()
@@ -114,6 +116,8 @@ def _removed(garbage: Garbage) -> dict[str, Any]:
 
 class ImageExport(Resource[Export, Exported]):
     """The modules oci_image_push and oci_image_save."""
+
+    keeps = (locations.STATE, locations.IMAGES)
 
     def __init__(self, name: str, store: Store | None = None) -> None:
         self.name = name

@@ -17,10 +17,10 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from .._kernel import files, systemd
+from .._kernel import files, locations, state_directory, systemd
 from .._kernel.kernel import Kernel
 from .._plan.boot import check_systemd, record_path
-from .._plan.errors import OptionError
+from .._plan.errors import OptionError, Refused
 from .._plan.operation import Plan
 from . import restoring  # shipped with the module, as the installed program runs it
 from .base import Desired, Observed
@@ -57,6 +57,10 @@ class KeptResource(BootableResource[Desired, Observed]):
             return plan
         if boot.keep:
             check_systemd(systemd.running())
+            kept = (self.service.root, locations.BOOT)
+            why = state_directory.why_no_directory() or state_directory.why_read_only(kept)
+            if why := why or state_directory.why_unfit(kept, layers=False):
+                raise Refused(why)
         return super().complete(desired, plan)
 
     def kernel(self) -> Any:
