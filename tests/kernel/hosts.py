@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 ENTER = """
-mount --bind "$0" /var/lib/barekernel && mount -t tmpfs tmpfs /run && mkdir /run/lock && echo ready &&
+chmod 700 "$0" && mount --bind "$0" /var/lib/barekernel && mount -t tmpfs tmpfs /run && mkdir /run/lock && echo ready &&
 exec sleep infinity
 """
 
