@@ -212,8 +212,10 @@ options:
             type: str
             required: true
           mode:
-            description: Permissions in octal.
-            type: str
+            description:
+              - Permissions, as M(ansible.builtin.file#module) takes them, such as V('0750') or V(u=rwx,g=rx,o=).
+                Symbols change V(0755).
+            type: raw
             default: "0755"
           uid:
             description: Owner.
@@ -242,8 +244,10 @@ options:
             type: str
             required: true
           mode:
-            description: Permissions of files in octal. Unset, those of the source.
-            type: str
+            description:
+              - Permissions of files, as M(ansible.builtin.copy#module) takes them, such as V('0640') or V(go-w).
+                Symbols change those of the source. Unset, those of the source.
+            type: raw
           uid:
             description: Owner.
             type: int

@@ -133,8 +133,10 @@ options:
     type: str
     default: '0'
   mode:
-    description: Mode of what O(owner) owns, octal, in quotes. Directories above are created with V(0755).
-    type: str
+    description:
+      - Mode of what O(owner) owns, as M(ansible.builtin.file#module) takes it, such as V('0750') or V(u=rwx,g=rx,o=).
+        Symbols change V(0755). Directories above are created with V(0755).
+    type: raw
     default: '0755'
   cover:
     description:

@@ -95,7 +95,11 @@ REFUSED: dict[str, tuple[Callable[[Path], Any], set[str], str]] = {
         set(),
         "is on a file system that is mounted noexec; mount it exec, as",
     ),
-    "without attributes": (without_attributes, set(), "keeps no extended attributes (trusted.*); use ext4, xfs or"),
+    "without attributes": (
+        without_attributes,
+        {"oci_image", "bridge_network"},
+        "keeps no extended attributes (trusted.*); use ext4, xfs or",
+    ),
     "overlayfs": (overlaid, {"oci_image", "bridge_network"}, "is on overlayfs, which holds no container's layers"),
 }
 WORKS: dict[str, Callable[[Path], Any]] = {"a link": linked, "nodev and nosuid": with_options("nodev", "nosuid")}

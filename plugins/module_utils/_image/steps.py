@@ -23,6 +23,7 @@ from typing import Any
 
 from .._kernel import idmap, mount, mount_overlay, openat2, subids, userns
 from .._kernel.errors import KernelError
+from .._kernel.file_mode import mode_after
 from . import copied, disk
 from .errors import ImageError
 from .workers import Report
@@ -48,11 +49,11 @@ class MakeDirectory:
 
 @dataclass(frozen=True)
 class CopyFile:
-    """A file or directory of the host; mode None keeps the file's own."""
+    """A file or directory of the host; mode None keeps the file's own, symbols (``u+x``) change it."""
 
     src: str
     dest: str
-    mode: int | None = None
+    mode: int | str | None = None
     uid: int = 0
     gid: int = 0
 
@@ -201,7 +202,11 @@ def details(step: Any) -> str:
     if isinstance(step, MakeDirectory):
         return f"directory {step.path} (mode {step.mode:04o}, owner {step.uid}:{step.gid})"
     if isinstance(step, CopyFile):
-        mode = "its own mode" if step.mode is None else f"mode {step.mode:04o}"
+        mode = (
+            "its own mode"
+            if step.mode is None
+            else f"mode {step.mode if isinstance(step.mode, str) else f'{step.mode:04o}'}"
+        )
         return f"copy {step.src} to {step.dest} ({mode}, owner {step.uid}:{step.gid})"
     return describe(step) + (" (with the host's network)" if isinstance(step, Run) and step.network else "")
 
@@ -278,7 +283,7 @@ def _copy_one(root: int, entry: copied.Entry, dest: str, step: CopyFile) -> None
                     shutil.copyfileobj(source, target, 1 << 20)
             target.flush()
             os.fchown(target.fileno(), step.uid, step.gid)
-            mode = step.mode if step.mode is not None else stat.S_IMODE(entry.status.st_mode)
+            mode = _mode_of(step, stat.S_IMODE(entry.status.st_mode))
             os.fchmod(target.fileno(), mode)
     except KernelError:
         raise
@@ -287,6 +292,10 @@ def _copy_one(root: int, entry: copied.Entry, dest: str, step: CopyFile) -> None
         raise KernelError.wrap(error, "copy", f"to /{dest}" if error.errno in disk.FULL else entry.path) from error
     finally:
         os.close(parent)
+
+
+def _mode_of(step: CopyFile, own: int) -> int:
+    return own if step.mode is None else mode_after(step.mode, own, is_directory=False)
 
 
 def _make_way(parent: int, name: str, shown: str) -> None:

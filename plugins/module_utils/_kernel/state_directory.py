@@ -81,7 +81,7 @@ def why_read_only(directories: Iterable[str]) -> str:
 
 
 def why_unfit(directories: Iterable[str], layers: bool) -> str:
-    """The file system lacks what our programs, marks and, with ``layers``, containers need."""
+    """The file system lacks what our programs need, or with ``layers`` what containers do."""
     types = {mount.device: mount.fstype for mount in read_mountinfo()} if layers else {}
     for path in directories:
         there = _existing(path)
@@ -89,7 +89,7 @@ def why_unfit(directories: Iterable[str], layers: bool) -> str:
             return (
                 f"{path}: {there} is on a file system that is mounted noexec; mount it exec, as programs run from there"
             )
-        if not _keeps_attributes(there):
+        if layers and not _keeps_attributes(there):
             return (
                 f"{path}: the file system of {there} keeps no extended attributes (trusted.*); use ext4, xfs or btrfs"
             )

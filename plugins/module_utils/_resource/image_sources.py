@@ -16,7 +16,9 @@ from typing import Any
 
 from .._image.handed import Handed
 from .._image.source import Source
+from .._kernel.file_mode import mode_after
 from .._plan.errors import OptionError
+from .._plan.modes import parse_mode
 from .image_options import absolute, image_name
 
 _SUITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
@@ -48,12 +50,6 @@ def _inside(option: str, value: str) -> str:
     if ".." in value.split("/") or "\0" in value or not value.strip("/"):
         raise OptionError(option, value, "write a path inside the image, without '..'")
     return "/" + value.strip("/")
-
-
-def _mode(option: str, value: str) -> int:
-    if not re.fullmatch(r"0?[0-7]{3,4}", value):
-        raise OptionError(option, value, "write permissions in octal, such as '0755', with quotes")
-    return int(value, 8)
 
 
 def _directory(group: Mapping[str, Any]) -> Source:
@@ -96,6 +92,11 @@ def _debootstrap(group: Mapping[str, Any]) -> Source:
     )
 
 
+def _directory_mode(value: Any) -> int:
+    """Symbols change what a directory has without them."""
+    return mode_after(parse_mode("build.directories.mode", value), 0o755, is_directory=True)
+
+
 def _build(group: Mapping[str, Any]) -> Source:
     from .._image import steps
     from .._image.from_steps import Steps
@@ -103,11 +104,10 @@ def _build(group: Mapping[str, Any]) -> Source:
     made: list[Any] = []
     for entry in group.get("directories") or []:
         path = _inside("build.directories.path", entry["path"])
-        made.append(
-            steps.MakeDirectory(path, _mode("build.directories.mode", entry["mode"]), *_owner("directories", entry))
-        )
+        made.append(steps.MakeDirectory(path, _directory_mode(entry["mode"]), *_owner("directories", entry)))
     for entry in group.get("copy") or []:
-        mode = _mode("build.copy.mode", entry["mode"]) if entry.get("mode") else None
+        given = entry.get("mode")
+        mode = None if given in (None, "", "preserve") else parse_mode("build.copy.mode", given)
         src, dest = absolute("build.copy.src", entry["src"]), _inside("build.copy.dest", entry["dest"])
         made.append(steps.CopyFile(src, dest, mode, *_owner("copy", entry)))
     for entry in group.get("links") or []:

@@ -10,17 +10,18 @@ import dataclasses
 import grp
 import os
 import pwd
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from .._kernel import files, mount, mountinfo, overlay_state, subids, systemd
 from .._kernel.errors import KernelError
+from .._kernel.file_mode import mode_after
 from .._kernel.mount_overlay import MAX_LOWERDIRS
 from .._kernel.mountinfo import Mount
 from .._kernel.overlay_state import Layers, LiveOverlay
 from .._plan import overlay as planner
 from .._plan.errors import OptionError
+from .._plan.modes import parse_mode
 from .._plan.mount_unit import Inexpressible, MountUnit, mount_unit, unit_name
 from .._plan.operation import Plan
 from .._plan.overlay_state import MISSING, Desired, Directory, Observed, Ownership, live_state
@@ -31,6 +32,8 @@ from .base import Resource
 #: Names that tell whether a directory will be empty: more than these never matter.
 _ENTRIES_READ = 64
 _MAX_ID = 2**32 - 2
+#: What symbols in ``mode`` change: the mode of a new directory.
+_NEW = 0o755
 
 
 class Overlay(Resource[Desired, Observed]):
@@ -148,11 +151,9 @@ def _options(params: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _ownership(params: Mapping[str, Any]) -> Ownership:
-    if not re.fullmatch(r"(0o?)?[0-7]{1,4}", params["mode"]):
-        raise OptionError("mode", params["mode"], "must be an octal number in quotes, such as '0755'")
     uid = _id("owner", params["owner"], lambda name: pwd.getpwnam(name).pw_uid)
     gid = _id("group", params["group"], lambda name: grp.getgrnam(name).gr_gid)
-    return Ownership(uid, gid, int(params["mode"].replace("o", ""), 8))
+    return Ownership(uid, gid, mode_after(parse_mode("mode", params["mode"]), _NEW, is_directory=True))
 
 
 def _id(option: str, value: str, look_up: Any) -> int:

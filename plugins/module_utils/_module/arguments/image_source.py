@@ -79,11 +79,11 @@ def _debootstrap() -> dict[str, Any]:
 
 
 def _build() -> dict[str, Any]:
-    directory = {"path": {"type": "str", "required": True}, "mode": {"type": "str", "default": "0755"}, **_OWNED}
+    directory = {"path": {"type": "str", "required": True}, "mode": {"type": "raw", "default": "0755"}, **_OWNED}
     copied = {
         "src": {"type": "path", "required": True},
         "dest": {"type": "str", "required": True},
-        "mode": {"type": "str"},
+        "mode": {"type": "raw"},
         **_OWNED,
     }
     link = {"path": {"type": "str", "required": True}, "target": {"type": "str", "required": True}}

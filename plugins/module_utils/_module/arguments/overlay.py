@@ -35,6 +35,6 @@ def overlay() -> dict[str, Any]:
         "create": {"type": "bool", "default": True},
         "owner": {"type": "str", "default": "0"},
         "group": {"type": "str", "default": "0"},
-        "mode": {"type": "str", "default": "0755"},
+        "mode": {"type": "raw", "default": "0755"},
         **{name: {"type": "bool", "default": False} for name in switches},
     }
