@@ -146,7 +146,8 @@ options:
           - V(bind) shows a file or directory of the host.
           - V(tmpfs) is empty memory.
           - V(volume) is a directory kept under C(/var/lib/barekernel/volumes) that outlives the container. The first
-            container that names it makes it, with what its image has at O(mounts[].target).
+            container that names it makes it, with what its image has at O(mounts[].target), but without device nodes,
+            setuid and setgid bits and file capabilities.
         type: str
         choices: [bind, tmpfs, volume]
         default: bind
@@ -200,6 +201,7 @@ options:
         description:
           - User namespace. Unset, V(private) where the kernel can mount idmapped layers and V(host) where it cannot, or
             that of the container with which another namespace is shared.
+          - Its IDs are none that another container has, or that C(/etc/subuid) or C(/etc/subgid) gives to a user.
         type: str
       network:
         description: Network namespace. Unset, V(private).

@@ -50,6 +50,7 @@ options:
       - Shows the files of all layers with other owners, and stores what is written with the owners shifted back, as
         user namespaces need it. Needs Linux 5.19, and file systems that can be ID-mapped (tmpfs from Linux 6.3).
       - When unset owners are shown as stored. Changed by mounting anew.
+      - A warning says where C(/etc/subuid) or C(/etc/subgid) gives some of these IDs to a user.
     type: dict
     suboptions:
       host_id:

@@ -26,6 +26,7 @@ options:
   path:
     description:
       - The archive or, with O(format=oci), the directory, on the host. The directory that it is in must exist.
+      - Symbolic links on the way are followed where they belong to root.
     type: path
     required: true
   format:

@@ -32,6 +32,7 @@ READING = {
     "ip6tables-legacy": "-S",
     "iptables-legacy": "-S",
     "nft": "list",
+    "python3": "--",  # the module again, by respawn_module()
     "skopeo": "inspect",
     "systemctl": "show",
 }
@@ -109,6 +110,9 @@ def main() -> None:
     request = json.load(sys.stdin)
     module = importlib.import_module(f"{PLUGINS}.modules.{request['module']}")
     internal = {"_ansible_check_mode": request["check"], "_ansible_diff": True, "_ansible_remote_tmp": "/nonexistent"}
+    # What AnsiballZ leaves there, for a module that runs itself again with another interpreter.
+    names = {"_module_fqn": module.__name__, "_modlib_path": str(CHECKOUT / ".cache" / "collections")}
+    vars(sys.modules["__main__"]).update(names)
     with patch_module_args({**request["params"], **internal}):
         if request["check"]:
             sys.addaudithook(refuse_changes)

@@ -127,7 +127,7 @@ class Debootstrap(Source):
         if not found:
             return "http://deb.debian.org/debian"
         path = writer.path("host.list")
-        with open(path, "w") as handle:
+        with open(path, "w", encoding="utf-8") as handle:
             handle.write("".join(f"{entry.one_line()}\n" for entry in found))
         return path
 

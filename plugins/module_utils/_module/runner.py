@@ -18,7 +18,7 @@ from .._kernel.errors import KernelError
 from .._plan.operation import Plan
 from .._resource.base import CommandFailed, ImageError, OptionError, Refused, Resource
 from .._resource.converge import Interrupted, NotConverged, Outcome, converge, predict
-from . import secrets
+from . import secrets, utf8
 
 
 class Module(AnsibleModule):  # type: ignore[misc]
@@ -131,13 +131,15 @@ def run_info(resource: Any, **module_arguments: Any) -> None:
 
 
 def require(module: AnsibleModule, resource: Any) -> None:
-    """What the resource cannot do without: root, and pyroute2 where it says so. Fails the module."""
+    """What the resource cannot do without: root, names in UTF-8, and pyroute2 where it says so. Fails the module."""
     if getattr(resource, "needs_root", True) and os.geteuid() != 0:
         module.fail_json(msg=f"{resource.name} needs root on the host: use become")
+    utf8.prepare()
     if getattr(resource, "needs_pyroute2", False):
         from . import pyroute2
 
         pyroute2.require(module)
+    utf8.require()
 
 
 def result(outcome: Outcome, with_diff: bool) -> dict[str, Any]:

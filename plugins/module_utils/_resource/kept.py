@@ -49,7 +49,7 @@ class KeptResource(BootableResource[Desired, Observed]):
             f"from {PACKAGE}._resource.{restoring.__name__.rpartition('.')[2]} import restore\n"
             f"status = restore([{name}])\n"
         )
-        return HostCode(self.service.root, {"restore": Program("-I", statements)}, sources)
+        return HostCode(self.service.root, {"restore": Program("-IXutf8", statements)}, sources)
 
     def complete(self, desired: Desired, plan: Plan) -> Plan:
         boot = self.boot(desired)

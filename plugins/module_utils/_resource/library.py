@@ -15,10 +15,10 @@ from .._kernel.errors import KernelError
 from .host_code import PACKAGE, HostCode, Program
 from .shipped import SHIPPED
 
-#: Without -S for what needs the distribution's pyroute2.
+#: Without -S for what needs the distribution's pyroute2. Names are UTF-8 (-X utf8) whatever locale the caller has.
 PROGRAMS = {
-    "nsrun": Program("-IS", f"from {PACKAGE}._runtime.cli import main\nstatus = main(sys.argv[1:])\n"),
-    "restore": Program("-I", f"from {PACKAGE}._resource.restore import main\nstatus = main()\n"),
+    "nsrun": Program("-ISXutf8", f"from {PACKAGE}._runtime.cli import main\nstatus = main(sys.argv[1:])\n"),
+    "restore": Program("-IXutf8", f"from {PACKAGE}._resource.restore import main\nstatus = main()\n"),
 }
 
 

@@ -127,7 +127,7 @@ def ensure() -> None:
     except KernelError:
         fd = _in_memory(interpreter)
     # argv[0] is the real path: by it Python finds its library.
-    os.execve(fd, [sys.executable, "-IS", *sys.argv], {**os.environ, _ALREADY: "1"})
+    os.execve(fd, [sys.executable, "-ISXutf8", *sys.argv], {**os.environ, _ALREADY: "1"})
 
 
 def _is_sealed() -> bool:
