@@ -28,6 +28,7 @@ Answered = Callable[..., dict[str, Any]]
 class Harmless:
     """A resource that takes any parameters, and refuses those with ``cwd``, by a value that is secret."""
 
+    keeps = ()
     name = "harmless"
     needs_root = False
 
