@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -20,6 +21,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._runtime imp
     logs,
     options,
     restart,
+    supervisor,
     unit,
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.errors import BundleError, RuntimeFailure
@@ -254,6 +256,52 @@ def test_no_character_is_cut(tmp_path: Path, character: str, end: bytes) -> None
 
 
 # options and signals
+
+
+def test_copying_output_is_paid_from_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter of a CPU, two seconds ahead, whatever was not used for hours."""
+    now = {"time": 1000.0, "cpu": 0.0}
+    monkeypatch.setattr(logs.time, "monotonic", lambda: now["time"])
+    monkeypatch.setattr(logs.time, "thread_time", lambda: now["cpu"])
+    budget = logs.Budget(share=0.25, ahead=2.0)
+
+    def work(seconds: float) -> float:
+        with budget.spent():
+            now["cpu"] += seconds
+        return budget.pause()
+
+    assert (work(1.5), work(0.5)) == (0.0, 0.0)
+    assert work(0.25) == 1.0  # what was spent too much takes four times as long to earn
+    now["time"] += 0.5
+    assert budget.pause() == 0.5
+    now["time"] += 10000
+    assert (budget.pause(), work(2.0), work(1.0)) == (0.0, 0.0, 4.0)
+
+
+def test_while_the_budget_is_used_up_nothing_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pipe fills and its writer waits; signals are heard, and nothing is lost."""
+    supervised = supervisor.Supervisor("launch.json", launch.Launch("web", "/bundle", "/cgroup"))
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    supervised.streams = {reader: logs.STDOUT}
+    heard: list[bytes] = []
+    monkeypatch.setattr(supervised, "_signals", heard.append)
+    monkeypatch.setattr(supervised.budget, "pause", lambda: 0.05)
+    sent = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            sent += os.write(writer, b"x" * 4096)
+            supervised._poll(None)
+    os.write(supervised._wake_write, b"!")
+    supervised._poll(None)
+    assert heard == [b"!"] and supervised.streams == {reader: logs.STDOUT}
+    monkeypatch.setattr(supervised.budget, "pause", lambda: 0.0)
+    supervised._poll(0)
+    assert os.write(writer, b"x") == 1
+    os.close(writer)
+    while supervised.streams:  # its end is read, too
+        supervised._poll(1)
+    assert sent >= 4096
 
 
 def test_forms_of_options() -> None:

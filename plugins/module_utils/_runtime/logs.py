@@ -12,6 +12,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from .._kernel.errors import KernelError
@@ -22,6 +24,34 @@ LONGEST_LINE = 16384
 STDOUT, STDERR = "stdout", "stderr"
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
 _MODE = 0o640
+
+
+class Budget:
+    """CPU time that copying output may take: ``share`` of one CPU on average, and ``ahead`` seconds at once.
+
+    Whoever copies is outside the container's cgroup, so the container's limits do not count it. When it is used up
+    nothing is read for a while: the pipe becomes full, and who writes waits. Nothing is lost.
+    """
+
+    def __init__(self, share: float = 0.25, ahead: float = 2.0) -> None:
+        self.share, self.ahead = share, ahead
+        self._left, self._since = ahead, time.monotonic()
+
+    def pause(self) -> float:
+        """Seconds until output may be read again; 0: now."""
+        now = time.monotonic()
+        self._left = min(self.ahead, self._left + (now - self._since) * self.share)
+        self._since = now
+        return max(0.0, -self._left / self.share)
+
+    @contextlib.contextmanager
+    def spent(self) -> Iterator[None]:
+        """What the block takes is counted."""
+        begun = time.thread_time()
+        try:
+            yield
+        finally:
+            self._left -= time.thread_time() - begun
 
 
 class Line(NamedTuple):

@@ -46,6 +46,7 @@ class Supervisor:
         self.started = 0.0
         self.streams: dict[int, str] = {}
         self.log: logs.Writer | None = None
+        self.budget = logs.Budget()
         self.oom_before = 0
         me = os.getpid()
         self.state = State(record.CREATED, supervisor=me, supervisor_start_time=process.start_time(me))
@@ -139,13 +140,17 @@ class Supervisor:
     def _poll(self, timeout: float | None) -> None:
         poll = select.poll()
         poll.register(self._wake_read, select.POLLIN)
-        for fd in self.streams:
+        pause = self.budget.pause()
+        for fd in self.streams if not pause else ():
             poll.register(fd, select.POLLIN)
+        if pause and self.streams:
+            timeout = pause if timeout is None else min(timeout, pause)
         for fd, _event in poll.poll(None if timeout is None else int(timeout * 1000) + 1):
             if fd == self._wake_read:
                 self._signals(os.read(fd, 512))
             else:
-                self._read(fd)
+                with self.budget.spent():
+                    self._read(fd)
 
     def _signals(self, numbers: bytes) -> None:
         if (signal.SIGTERM in numbers or signal.SIGINT in numbers) and not self.stopping:
