@@ -188,6 +188,33 @@ def test_rlimits(nsrun: Nsrun, bundle: Bundle) -> None:
     assert run(nsrun, bundle.sh("ulimit -n; ulimit -Hn; ulimit -c")).split() == ["123", "456", "0"]
 
 
+def test_a_limit_that_the_host_does_not_allow_is_told_with_what_it_allows(nsrun: Nsrun, bundle: Bundle) -> None:
+    """By a runtime without CAP_SYS_RESOURCE, below a hard limit."""
+    bundle.spec["process"]["rlimits"] = [{"type": "RLIMIT_MEMLOCK", "soft": 1 << 20, "hard": (1 << 64) - 1}]
+    command = [nsrun.program, "--root", str(nsrun.root), "run", "--bundle", bundle.write(), bundle.id]
+    shell = ["sh", "-c", 'ulimit -l 64; exec capsh --drop=cap_sys_resource -- -c \'exec "$@"\' sh "$@"', "sh"]
+    done = subprocess.run([*shell, *command], capture_output=True, text=True, check=False)
+    assert done.stderr == (
+        "nsrun: process.rlimits: RLIMIT_MEMLOCK 1048576:unlimited: Operation not permitted; the hard limit here is "
+        "65536, and only CAP_SYS_RESOURCE may raise it\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["run", "exec"])
+def test_a_capability_that_the_host_does_not_have_is_named(nsrun: Nsrun, bundle: Bundle, command: str) -> None:
+    for name in ("effective", "permitted", "bounding"):
+        bundle.spec["process"]["capabilities"][name].append("CAP_WAKE_ALARM")
+    words = ["run", "--bundle", bundle.sh("echo ran").write(), bundle.id]
+    if command == "exec":
+        nsrun.detach(bundle.sh("exec sleep 1000"))
+        words = ["exec", bundle.id, "/bin/echo", "ran"]
+    drop = ["capsh", "--drop=cap_wake_alarm", "--", "-c", 'exec "$@"', "sh"]
+    program = [*drop, nsrun.program, "--root", str(nsrun.root), *words]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert done.stdout == "" and "capset CAP_WAKE_ALARM: Operation not permitted (EPERM). The process" in done.stderr
+    nsrun("delete", "--force", bundle.id, rc=None)
+
+
 def test_oom_score(nsrun: Nsrun, bundle: Bundle) -> None:
     bundle.spec["process"]["oomScoreAdj"] = 321
     assert run(nsrun, bundle.sh("/bin/cat /proc/self/oom_score_adj")).strip() == "321"

@@ -80,14 +80,28 @@ def limit_bounding_set(keep: int) -> None:
 
 
 def capset(effective: int, permitted: int, inheritable: int) -> None:
-    """capset(2). Raises KernelError (EPERM: more than is permitted was asked for)."""
+    """capset(2). Raises KernelError (EPERM, with the capabilities that the process does not have to give)."""
     header = _Header(_VERSION_3, 0)
     low, high = 0xFFFFFFFF, 32
     data = (_Data * 2)(
         _Data(effective & low, permitted & low, inheritable & low),
         _Data(effective >> high, permitted >> high, inheritable >> high),
     )
-    libc.call("capset", ctypes.byref(header), data)
+    try:
+        libc.call("capset", ctypes.byref(header), data)
+    except KernelError as error:
+        lacking = names((effective | permitted | inheritable) & ~_permitted())
+        if error.errno == errno.EPERM and lacking:
+            error.path = ", ".join(lacking)
+            error.hint = "The process that makes the container does not have them, so it cannot give them"
+        raise
+
+
+def _permitted() -> int:
+    """The permitted set of the calling process, capget(2); it needs no /proc."""
+    header, data = _Header(_VERSION_3, 0), (_Data * 2)()
+    libc.call("capget", ctypes.byref(header), data)
+    return int(data[0].permitted) | int(data[1].permitted) << 32
 
 
 def keep_across_setuid(keep: bool) -> None:

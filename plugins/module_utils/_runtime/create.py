@@ -265,7 +265,15 @@ def _set_rlimits(pid: int, pidfd: int, wanted: Process) -> None:
             resource.prlimit(pid, number, limits)  # type: ignore[arg-type]
         except (OSError, ValueError) as error:
             name = next(n for n, v in spec.RLIMITS.items() if v == number)
-            raise RuntimeFailure(f"process.rlimits: {name} {soft}:{hard}: {error}") from None
+            most = _limit_in_words(resource.getrlimit(number)[1])
+            asked = ":".join(_limit_in_words(value) for value in (soft, hard))
+            said = getattr(error, "strerror", None) or error
+            message = f"{said}; the hard limit here is {most}, and only CAP_SYS_RESOURCE may raise it"
+            raise RuntimeFailure(f"process.rlimits: {name} {asked}: {message}") from None
+
+
+def _limit_in_words(value: int) -> str:
+    return "unlimited" if value < 0 or value >= 2**63 else str(value)
 
 
 def _write_maps(pid: int, pidfd: int, wanted: Spec) -> None:
