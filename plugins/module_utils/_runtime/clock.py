@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
-import calendar
 import time
 
 
 def microseconds(text: str) -> int:
     """What now() once returned, as microseconds since the epoch."""
+    import calendar  # here: with datetime and locale it would cost each start some milliseconds
+
     whole, _dot, rest = text.rstrip("Z").partition(".")
     return calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) * 1_000_000 + int(rest or 0) * 1000
 

@@ -15,11 +15,11 @@ namespace), and so are mount points (with the rights that the container has).
 from __future__ import annotations
 
 import _socket  # the small one, as in channel.py
-import array
 import contextlib
 import errno
 import json
 import os
+import struct
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -32,6 +32,7 @@ from .spec import Spec
 _LARGEST = 65536
 #: Mounts of one message: the kernel hands on at most 253 descriptors (SCM_MAX_FD), and paths have room in it.
 _PORTION = 12
+_FD_SIZE = 4
 #: What a createContainer hook is to be in, besides the helper's mount namespace; setns(2) takes them all at once.
 _OF_INIT = ("user", "pid", "network", "ipc", "uts", "cgroup", "time")
 
@@ -259,18 +260,16 @@ def _described(error: Exception) -> dict[str, Any]:
 
 
 def _send(handle: Any, kind: str, values: dict[str, Any], fds: Sequence[int]) -> None:
-    rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+    rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, struct.pack(f"={len(fds)}i", *fds))] if fds else []
     handle.sendmsg([json.dumps([kind, values]).encode()], rights, _socket.MSG_NOSIGNAL)
 
 
 def _receive(handle: Any) -> tuple[str, dict[str, Any], list[int]]:
     """A message; kind is empty where the other end is closed."""
-    room = _socket.CMSG_SPACE(2 * _PORTION * array.array("i").itemsize)
+    room = _socket.CMSG_SPACE(2 * _PORTION * _FD_SIZE)
     raw, ancillary, _flags, _address = handle.recvmsg(_LARGEST, room, _socket.MSG_CMSG_CLOEXEC)
-    fds = array.array("i")
-    for _level, _kind, data in ancillary:
-        fds.frombytes(data)
+    fds = [fd for _level, _kind, data in ancillary for (fd,) in struct.iter_unpack("=i", data)]
     if not raw:
         return "", {}, []
     kind, values = json.loads(raw)
-    return kind, values, list(fds)
+    return kind, values, fds

@@ -107,8 +107,8 @@ AF_NETLINK, LAST_FAMILY = 16, 45
 #: Families of socket(2) that nobody gets: obsolete ones (DECnet, Econet, ATM SVC, IrDA, WANPIPE, ISDN and CAIF), AF_ALG
 #: (the kernel's cryptography, CVE-2026-31431) and AF_VSOCK (no namespace separates it).
 DENIED_FAMILIES = (12, 19, 20, 23, 25, 34, 37, 38, 40)
-#: Protocols of AF_NETLINK: the kernel has at most that many (MAX_LINKS).
-NETLINK_AUDIT, NETLINK_PROTOCOLS = 9, 32
+#: Of the protocols of AF_NETLINK the last one (NETLINK_SMC, linux/netlink.h).
+NETLINK_AUDIT, LAST_NETLINK = 9, 22
 
 
 def default_policy(capabilities: Collection[str], machine: str | None = None) -> dict[str, Any]:
@@ -150,14 +150,13 @@ def _clone(may_make_namespaces: bool) -> list[dict[str, Any]]:
 def _socket(may_audit: bool) -> list[dict[str, Any]]:
     """The families that the kernel knows, but those denied; the audit netlink only with CAP_AUDIT_WRITE.
 
-    seccomp compares 64 bits where the kernel takes an int: what is allowed is listed value by value, since any number
-    would be "above 40" or "not 9" by bits that the kernel cuts off. Only what is denied may be a range.
+    seccomp compares 64 bits where the kernel takes an int: what is allowed is below a number or equal to one, since
+    anything is "above 40" or "not 9" by bits that the kernel cuts off. Only what is denied may be above.
     socketcall(2) of 32-bit programs has its arguments in memory, where no filter looks, and libseccomp allows it with
     every rule about socket(2) that has arguments. So it is denied, by a rule that comes before those; it has another
     errno than the default action, as libseccomp leaves out what that says already.
     """
-    families = [n for n in range(LAST_FAMILY + 1) if n not in DENIED_FAMILIES and n != AF_NETLINK]
-    allowed = [[_argument(0, "SCMP_CMP_EQ", family)] for family in families]
+    allowed = [[family] for family in _all_but(0, (*DENIED_FAMILIES, AF_NETLINK), LAST_FAMILY)]
     netlink = _argument(0, "SCMP_CMP_EQ", AF_NETLINK)
     denied = [[_argument(0, "SCMP_CMP_EQ", family)] for family in DENIED_FAMILIES]
     denied.append([_argument(0, "SCMP_CMP_GT", LAST_FAMILY)])
@@ -165,15 +164,22 @@ def _socket(may_audit: bool) -> list[dict[str, Any]]:
     if may_audit:
         allowed.append([netlink])
     else:
-        about = [_argument(2, "SCMP_CMP_EQ", protocol) for protocol in range(NETLINK_PROTOCOLS)]
-        allowed += [[netlink, protocol] for protocol in about if protocol["value"] != NETLINK_AUDIT]
-        audit = [_rule({"socket"}, "SCMP_ACT_ERRNO", EINVAL, [netlink, about[NETLINK_AUDIT]])]
+        allowed += [[netlink, protocol] for protocol in _all_but(2, (NETLINK_AUDIT,), LAST_NETLINK)]
+        about = [netlink, _argument(2, "SCMP_CMP_EQ", NETLINK_AUDIT)]
+        audit = [_rule({"socket"}, "SCMP_ACT_ERRNO", EINVAL, about)]
     return [
         _rule({"socketcall"}, "SCMP_ACT_ERRNO", EPERM),
         *(_rule({"socket"}, "SCMP_ACT_ALLOW", args=arguments) for arguments in allowed),
         *(_rule({"socket"}, "SCMP_ACT_ERRNO", EAFNOSUPPORT, arguments) for arguments in denied),
         *audit,
     ]
+
+
+def _all_but(index: int, denied: Collection[int], last: int) -> list[dict[str, Any]]:
+    """Comparisons of an argument that hold for 0 to ``last``, except for those."""
+    first = min(denied)
+    others = [number for number in range(first, last + 1) if number not in denied]
+    return [_argument(index, "SCMP_CMP_LT", first), *(_argument(index, "SCMP_CMP_EQ", number) for number in others)]
 
 
 def _rule(
