@@ -82,3 +82,36 @@ def test_an_image_error_is_a_failure(run: Any, monkeypatch: pytest.MonkeyPatch, 
     error = ImageError("blob x is damaged", "Run oci_image with verify")
     answer = answer_to(run, error, monkeypatch, capsys)
     assert answer["failed"] and answer["msg"] == "blob x is damaged. Run oci_image with verify"
+
+
+@pytest.mark.parametrize(
+    ("params", "option", "words"),
+    [
+        ({"group": True}, "group", "must be a dictionary"),
+        ({"group": 0}, "group", "must be a dictionary"),
+        ({"group": {"size": "inf"}}, "group.size", "must be a whole number"),
+        ({"group": {"many": [1, "Infinity"]}}, "group.many[1]", "must be a whole number"),
+        ({"group": {"name": "a\ud800"}}, "group.name", "holds half of a surrogate pair"),
+        ({"group": {"any": {"\ud800": 1}}}, "group.any", "holds half of a surrogate pair"),
+        ({"group": {"size": 10**400}}, "group.size", "larger than any number"),
+    ],
+)
+@pytest.mark.parametrize("run", [runner.run, runner.run_info])
+def test_what_no_option_can_have_is_refused_by_name(
+    params: Any, option: str, words: str, run: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Ansible's own checks end in a traceback on some of it."""
+    inner = {
+        "size": {"type": "int"},
+        "name": {"type": "str"},
+        "many": {"type": "list", "elements": "int"},
+        "any": {"type": "dict"},
+    }
+    raw = json.dumps({"ANSIBLE_MODULE_ARGS": params}).encode()
+    monkeypatch.setattr(basic, "_ANSIBLE_ARGS", raw)
+    monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+    with pytest.raises(SystemExit):
+        run(Failing(AssertionError("desired was asked")), argument_spec={"group": {"type": "dict", "options": inner}})
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["failed"] and answer["option"] == option and answer["msg"].startswith(option + ": ")
+    assert words in answer["msg"]

@@ -18,7 +18,7 @@ from .._kernel.errors import KernelError
 from .._plan.operation import Plan
 from .._resource.base import CommandFailed, ImageError, OptionError, Refused, Resource
 from .._resource.converge import Interrupted, NotConverged, Outcome, converge, predict
-from . import secrets, utf8
+from . import secrets, utf8, values
 
 
 class Module(AnsibleModule):  # type: ignore[misc]
@@ -33,8 +33,13 @@ class Module(AnsibleModule):  # type: ignore[misc]
         self._given: dict[str, Any] | None = None
         try:
             super().__init__(**arguments)
-        except (TypeError, ValueError) as error:  # Ansible's own, of an entry that is no dictionary
-            self.fail_json(msg=str(error))
+        except (
+            TypeError,
+            ValueError,
+            OverflowError,
+        ) as error:  # Ansible's own, of values that are of no type it expects
+            found = values.misfit(self.argument_spec, self._given or {})
+            self.fail_json(msg=": ".join(found) if found else str(error), **({"option": found[0]} if found else {}))
         self._given = None
 
     def _load_params(self) -> None:
@@ -79,7 +84,13 @@ def _harmless(values: dict[str, Any]) -> dict[str, Any]:
 def printable(value: Any) -> Any:
     r"""The same value with what is no text in it (os.fsdecode makes surrogates of it) written as \xNN."""
     if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        if value.isascii():
+            return value
+        try:
+            raw = value.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:  # half of a surrogate pair is no byte either
+            raw = value.encode("utf-8", "surrogatepass")
+        return raw.decode("utf-8", "backslashreplace")
     if isinstance(value, dict):
         return {printable(key): printable(each) for key, each in value.items()}
     return [printable(each) for each in value] if isinstance(value, (list, tuple)) else value
@@ -93,6 +104,7 @@ def run(resource: Resource[Any, Any], **module_arguments: Any) -> None:
     # debootstrap or skopeo must read is not for root alone.
     os.umask(0o022)
     try:
+        values.check(module.params)
         desired = resource.desired(module.params)
         # The only place where check mode makes a difference.
         outcome = predict(resource, desired) if module.check_mode else converge(resource, desired)
@@ -122,6 +134,7 @@ def run_info(resource: Any, **module_arguments: Any) -> None:
     module = Module(supports_check_mode=True, **module_arguments)
     require(module, resource)
     try:
+        values.check(module.params)
         gathered = resource.gather(module.params)
     except OptionError as error:
         module.refuse(error)

@@ -8,15 +8,30 @@ from __future__ import annotations
 
 from typing import Any
 
+#: Characters of a value that an error shows.
+LONGEST_SHOWN = 300
+
 
 class OptionError(ValueError):
     """A value that cannot be meant: names the option, the value and what to write instead."""
 
     def __init__(self, option: str, value: Any, message: str) -> None:
-        super().__init__(f"{option}: {value!r}: {message}")
-        self.option = option
-        self.message = message
+        self.option = _cut(option)
+        self.message = _cut(message, 4 * LONGEST_SHOWN)
         self.value = value
+        super().__init__(f"{self.option}: {_shown(value)}: {self.message}")
+
+
+def _shown(value: Any) -> str:
+    """The value as Python writes it, short enough for a sentence."""
+    try:
+        return _cut(repr(value))
+    except ValueError:  # sys.set_int_max_str_digits()
+        return "a number of thousands of digits"
+
+
+def _cut(text: str, longest: int = LONGEST_SHOWN) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
 
 
 class Refused(RuntimeError):

@@ -32,7 +32,7 @@ def check_link_name(option: str, value: str) -> str:
     No '%' either: the kernel takes eth%d as a template (__dev_alloc_name()) and numbers the interface itself.
     Raises OptionError.
     """
-    if len(value.encode()) > LINK_NAME_MAX:
+    if len(value.encode("utf-8", "surrogateescape")) > LINK_NAME_MAX:
         raise OptionError(option, value, f"an interface name has at most {LINK_NAME_MAX} bytes")
     if value in ("", ".", "..") or re.search(r"[^\x21-\x7e]|[/:%\"'\\{}*]", value):
         raise OptionError(option, value, "an interface name has no spaces, '/', ':', '%', quotes, braces or '*'")

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import errno
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from .._image.user import NoSuchUser, parse_user
 from .._kernel import files, locations, process_root
 from .._kernel.errors import KernelError
+from .._plan.command_line import words
 from .._plan.container_spec import LONGEST
 from .._plan.exec import Exec, ExecObserved, plan_exec
 from .._plan.names import container_name
@@ -32,7 +32,7 @@ class ExecResource(Resource[Exec, ExecObserved]):
     name = "ns_container_exec"
 
     def desired(self, params: Mapping[str, Any]) -> Exec:
-        argv = params.get("argv") or shlex.split(params.get("cmd") or "")
+        argv = params.get("argv") or words("cmd", params.get("cmd") or "")
         if not argv:
             option = "argv" if params.get("argv") is not None else "cmd"
             raise OptionError(option, params.get(option), "is empty; name the command to run")

@@ -10,13 +10,13 @@ Each kind of source is imported where it is given.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from .._image.handed import Handed
 from .._image.source import Source
 from .._kernel.file_mode import mode_after
+from .._plan.command_line import words
 from .._plan.errors import OptionError
 from .._plan.modes import parse_mode
 from .image_options import absolute, image_name
@@ -124,13 +124,10 @@ def _build(group: Mapping[str, Any]) -> Source:
 
 
 def _words(option: str, command: str) -> tuple[str, ...]:
-    try:
-        words = tuple(shlex.split(command))
-    except ValueError as error:
-        raise OptionError(option, command, f"cannot be split into words: {error}") from None
-    if not words:
-        raise OptionError(option, command, "an empty command")
-    return words
+    found = words(option, command)
+    if not found:
+        raise OptionError(option, command, "is an empty command")
+    return found
 
 
 def _owner(group: str, entry: Mapping[str, Any]) -> tuple[int, int]:

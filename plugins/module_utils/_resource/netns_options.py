@@ -24,6 +24,8 @@ from .._plan.veth_state import VethEnd
 #: What the kernel gives lo when it is set up.
 _OF_LOOPBACK = (ip_address("127.0.0.1"), ip_address("::1"))
 #: What the name of a container's namespace begins with.
+#: PID_MAX_LIMIT of the kernel, proc_sys_kernel(5).
+_PID_MAX = 1 << 22
 PLACES = ("netns", "path", "pid", "container")
 
 
@@ -87,7 +89,7 @@ def container_of(netns: NetnsRef) -> str:
 
 
 def _of_process(option: str, pid: int, start_time: int | None, absent: bool) -> NetnsRef:
-    if pid < 1:
+    if not 1 <= pid <= _PID_MAX:
         raise OptionError(option, pid, "is no process ID")
     now = process.start_time(pid)
     if not absent and not process.alive(pid, now):

@@ -157,7 +157,7 @@ def _ownership(params: Mapping[str, Any]) -> Ownership:
 
 
 def _id(option: str, value: str, look_up: Any) -> int:
-    if value.isdecimal() and int(value) <= _MAX_ID:
+    if value.isascii() and value.isdecimal() and len(value) <= len(str(_MAX_ID)) and int(value) <= _MAX_ID:
         return int(value)
     try:
         return int(look_up(value))
