@@ -63,6 +63,11 @@ def test_the_prediction_is_what_is_done(prediction: Run, first: Run) -> None:
     assert prediction.changed == first.changed > 0
 
 
+def test_next_to_nothing_is_skipped(first: Run) -> None:
+    """One task: what would make up for what the host lacks."""
+    assert "skipped=1 " in first.output
+
+
 def test_the_summary_names_each_container(first: Run) -> None:
     for word in ("web", "client", "running", "10.88.0.10", "8080", "exec -t web sh"):
         assert word in " ".join(first.output.split())
