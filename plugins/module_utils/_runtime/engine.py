@@ -121,7 +121,7 @@ def _start_foreign(
         _foreign(launch, "create", "--bundle", bundle, "--pid-file", pid_file, launch.id, stdio=stdio)
         pid = int(files.read_text(pid_file) or 0)
     try:
-        started = _start_time_in(launch.cgroup, pid)
+        started = _start_time_of(pid, launch.cgroup)
         _give_pipes(launch, stdio, pid, started)
         created(pid, started)
         _foreign(launch, "start", launch.id)
@@ -131,13 +131,16 @@ def _start_foreign(
     return pid, started
 
 
-def _start_time_in(path: str, pid: int) -> int:
-    """When the process began; what tells it from another one with its PID is that it is in the container's cgroup.
+def _start_time_of(pid: int, path: str) -> int:
+    """When the process began that the runtime names.
 
-    Raises RuntimeFailure where it is not, or has ended.
+    What tells it from another one with its PID: nobody but us can reap it, or it is in the container's cgroup.
+    Raises RuntimeFailure where it is neither, or has ended.
     """
-    started = process.start_time(pid)
-    if pid in cgroup.processes(path, recursive=True) and started is not None and process.alive(pid, started):
+    fields = process.stat_fields(pid)
+    started = int(fields[19]) if fields else None
+    its_own = bool(fields) and int(fields[1]) == os.getpid() or pid in cgroup.processes(path, recursive=True)
+    if started is not None and its_own and process.alive(pid, started):
         return started
     raise RuntimeFailure(f"process {pid}, which the runtime names as the container's, is not in cgroup {path}")
 
