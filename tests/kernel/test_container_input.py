@@ -116,6 +116,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
         "mounts[1].target: '/srv': is a directory in the image",
     ),
     ({"mounts": [{"source": "/srv", "target": "/etc/plain"}]}, "mounts[0].target: '/etc/plain': is a file"),
+    ({"mounts": [{"source": "/srv", "target": "/etc/plain/x"}]}, "mounts[0].target: '/etc/plain/x': /etc/plain is no"),
+    ({"mounts": [{"source": "/srv", "target": "/" + "x" * 256}]}, "xxx...': no path can be so long"),
+    ({"cwd": "/x" * 2100}, "/x...': no path can be so long"),
+    ({"cwd": "/etc/plain/x"}, "cwd: '/etc/plain/x': /etc/plain is no directory in the image"),
     (
         {"mounts": [{"type": "tmpfs", "target": "/x", "options": ["size=lots"]}]},
         "mounts[0].options: 'size=lots': the kernel does not take it",

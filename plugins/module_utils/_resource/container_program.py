@@ -41,7 +41,7 @@ def program(container: Container, image: Image, root: Stack, covered: Collection
         return
     name = words[0]
     option = "command" if container.command else "args" if container.args else "image"
-    if _too_long(os.fsencode(name)):
+    if too_long(os.fsencode(name)):
         yield Unusable(option, f"{name[:40]}...", "no program can have so long a name: the first word is the program")
         return
     path = next((e[5:] for e in environment(container, image.config) if e.startswith("PATH=")), "")
@@ -91,7 +91,8 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _too_long(name: bytes) -> bool:
+def too_long(name: bytes) -> bool:
+    """Whether the kernel would take no such path, ENAMETOOLONG."""
     return len(name) >= _LONGEST_PATH or any(len(part) > _LONGEST_NAME for part in name.split(b"/"))
 
 

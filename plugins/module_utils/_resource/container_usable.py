@@ -10,6 +10,7 @@ Only what is known for sure is listed here; what is not, the runtime finds out.
 from __future__ import annotations
 
 import os
+import posixpath
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -24,7 +25,7 @@ from .._plan.container_spec import FIRST_ID, ID_RANGE, Container, ContainerMount
 from .._plan.container_volumes import may_hold_volume, volumes_of
 from .._plan.errors import Refused
 from .._runtime.defaults import default_mounts
-from .container_program import program, sizes
+from .container_program import program, sizes, too_long
 
 #: RLIMIT_LOCKS, which Python does not name and the kernel does not heed.
 _LOCKS = 10
@@ -222,8 +223,21 @@ def _capabilities(container: Container) -> Iterator[Unusable]:
             yield Unusable(option, name, why + ("leave it out" if option == "cap_add" else "drop it"))
 
 
+def _below(container: Container, root: Stack, cwd: str) -> Iterator[Unusable]:
+    """Directories that the runtime would have to make, where nobody can make one."""
+    for option, path in (*((f"mounts[{n}].target", m.target) for n, m in enumerate(container.mounts)), ("cwd", cwd)):
+        if too_long(os.fsencode(path)):
+            yield Unusable(option, f"{path[:40]}...", "no path can be so long")
+            return
+        parent = root.find(posixpath.dirname(path.rstrip("/")) or "/")
+        if parent.status is not None and not stat.S_ISDIR(parent.status.st_mode):
+            yield Unusable(option, path, f"{parent.path} is no directory in the image")
+
+
 def _inside(container: Container, image: Image, root: Stack) -> Iterator[Unusable]:
     """What is looked for in the root file system: places of mounts, the working directory, the program."""
+    cwd = container.cwd or image.config.get("WorkingDir") or "/"
+    yield from _below(container, root, cwd)
     volumes = volumes_of(container, image.config)
     for volume in volumes:
         leads_to = root.find(volume.target).path
@@ -240,7 +254,6 @@ def _inside(container: Container, image: Image, root: Stack) -> Iterator[Unusabl
             kinds = ("directory", "file") if file else ("file", "directory")
             why = f"is a {kinds[0]} in the image, and a {kinds[1]} is to be mounted there"
             yield Unusable(f"mounts[{index}].target", mount.target, why)
-    cwd = container.cwd or image.config.get("WorkingDir") or "/"
     place = root.find(cwd, covered)
     if place.status is not None and not stat.S_ISDIR(place.status.st_mode):
         yield Unusable("cwd", cwd, "is no directory in the image")
