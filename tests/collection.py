@@ -107,6 +107,14 @@ def module_resource(name: str) -> Any:
     return run.call_args.args[0]
 
 
+def module_internal(name: str) -> Mapping[str, Any]:
+    """The spec of the parameters that no playbook gives."""
+    module = importlib.import_module(f"{PLUGINS}.modules.{name}")
+    with mock.patch.object(module, "run_info" if name.endswith("_info") else "run") as run:
+        module.main()
+    return run.call_args.kwargs.get("internal") or {}
+
+
 def full_params(name: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters with all defaults filled in, as the module gets them."""
     validated = ArgumentSpecValidator(module_arguments(name)["argument_spec"]).validate(dict(params))

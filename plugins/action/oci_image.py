@@ -69,10 +69,6 @@ class ActionModule(ActionBase):
         if handing is not None and "wanted" in answer:
             arguments["handed_over"] = handing.over(answer["wanted"])
             answer = self._watched(arguments, task_vars)
-        invocation = answer.get("invocation", {}).get("module_args")
-        if isinstance(invocation, dict):
-            invocation.pop("progress_file", None)
-            invocation.pop("handed_over", None)
         result.update(answer)
         return result
 

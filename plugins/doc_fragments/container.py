@@ -292,23 +292,4 @@ options:
     description: With O(state=absent), removes the volumes that no other container names, too.
     type: bool
     default: false
-  assume:
-    description:
-      - What tasks before this one would have made, so that check mode predicts a whole play on a host where nothing is
-        made yet. Role P(barekernel.containers.container#role) sets it in check mode.
-      - For check mode only. A real run would not find what is only assumed.
-    type: dict
-    suboptions:
-      images:
-        description: Images that are made or made anew, each with C(name) and what is known of their config.
-        type: list
-        elements: dict
-      networks:
-        description: Networks, with the options of M(barekernel.containers.bridge_network).
-        type: list
-        elements: dict
-      containers:
-        description: Containers that are made before this one, with the options of this module.
-        type: list
-        elements: dict
 """

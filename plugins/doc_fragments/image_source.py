@@ -332,16 +332,4 @@ options:
         the end of the run; C(skopeo) has to be installed there. Files that O(registry) names are then the controller's.
       - Credentials, trust and signature policy are a matter of who pulls. The hosts need no C(skopeo).
     type: str
-  handed_over:
-    description:
-      - What the controller has handed over to this host, for O(seed), O(archive.remote_src) and O(rootfs.remote_src).
-      - Set by the action plugin of this module.
-    type: dict
-    suboptions:
-      digest:
-        description: Digest of the archive or manifest.
-        type: str
-      path:
-        description: Where the archive is, or the directory with the blobs that were lacking. Unset, none was.
-        type: path
 """

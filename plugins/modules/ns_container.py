@@ -173,13 +173,16 @@ container:
       type: dict
 """
 
-from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.container import container
+from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.container import (
+    container,
+    container_internal,
+)
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import run
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.container import ContainerResource
 
 
 def main():
-    run(ContainerResource(), argument_spec=container())
+    run(ContainerResource(), internal=container_internal(), argument_spec=container())
 
 
 if __name__ == "__main__":

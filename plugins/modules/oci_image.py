@@ -58,13 +58,6 @@ options:
         unpacking did. Damaged layers are unpacked again, damaged blobs fetched again from the source.
     type: bool
     default: false
-  progress_file:
-    description:
-      - File on the host in which a long task says what it is doing, as JSON; removed at its end. Unset, none.
-      - Set by the action plugin of this module, which shows it on the controller as it changes. It does not where the
-        task has C(no_log), where Ansible shows no tasks that are ok, where its output is meant for programs, or where
-        the variable C(barekernel_progress) is false.
-    type: path
 """
 
 EXAMPLES = r"""
@@ -246,7 +239,7 @@ source_key:
 """
 
 from ..module_utils._module.arguments.image_config import image_config
-from ..module_utils._module.arguments.image_source import IMAGE_SOURCES, image_source
+from ..module_utils._module.arguments.image_source import IMAGE_SOURCES, image_internal, image_source
 from ..module_utils._module.runner import run
 from ..module_utils._resource.image import ImageResource
 
@@ -258,11 +251,23 @@ def main() -> None:
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "force": {"type": "bool", "default": False},
         "verify": {"type": "bool", "default": False},
-        "progress_file": {"type": "path"},
         **image_source(),
         **image_config(),
     }
-    run(ImageResource(), argument_spec=argument_spec, mutually_exclusive=[IMAGE_SOURCES])
+    run(
+        ImageResource(),
+        internal=image_internal(),
+        instead={"hand_out": _blobs},
+        argument_spec=argument_spec,
+        mutually_exclusive=[IMAGE_SOURCES],
+    )
+
+
+def _blobs():
+    """What a host that seeds others is asked for."""
+    from ..module_utils._resource.image_blobs import ImageBlobs  # here: hardly any task needs it
+
+    return ImageBlobs()
 
 
 if __name__ == "__main__":

@@ -248,7 +248,7 @@ class FromHost(Giver):
         return str(result["source_key"])
 
     def _asked(self) -> dict[str, Any]:
-        result = self.host.module("oci_image_blobs", {"name": self._arguments["name"]})
+        result = self.host.module("oci_image", {"name": self._arguments["name"], "hand_out": {}})
         return {name: result[name] for name in ("digest", "blobs", "platform")}
 
     def bring(self, blobs: Collection[Blob]) -> None:
@@ -257,8 +257,8 @@ class FromHost(Giver):
             if not missing:
                 return
             directory = self.host.directory()
-            asked = {"name": self._arguments["name"], "blobs": [b.digest for b in missing], "path": directory}
-            self.host.module("oci_image_blobs", asked)
+            wanted = {"blobs": [blob.digest for blob in missing], "path": directory}
+            self.host.module("oci_image", {"name": self._arguments["name"], "hand_out": wanted})
             for blob in missing:
                 self._fetch(blob, directory)
 

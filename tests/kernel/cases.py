@@ -231,7 +231,6 @@ CASES: tuple[Case, ...] = (
 
 #: Modules that keep no state but do something, with the file that tests them.
 EVENTS = {
-    "oci_image_blobs": "tests/kernel/test_image_seed.py",
     "oci_image_prune": "tests/kernel/test_image_pull.py",
     "oci_image_push": "tests/kernel/test_image_pull.py",
     "oci_image_save": "tests/kernel/test_image_pull.py",

@@ -15,6 +15,9 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.barekernel.containers.plugins.module_utils._image import prune
 from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Store
+from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.image_source import (
+    image_internal,
+)
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import (
     Outcome,
     converge,
@@ -28,11 +31,11 @@ from tests import collection
 
 def parameters(**given: Any) -> dict[str, Any]:
     """As Ansible hands them to the module: defaults filled in."""
+    internal = {name: given.pop(name) for name in image_internal() if name in given}
     arguments = collection.module_arguments("oci_image")
     result = ArgumentSpecValidator(arguments["argument_spec"]).validate(given)
     assert not result.error_messages, result.error_messages
-    validated: dict[str, Any] = result.validated_parameters
-    return validated
+    return {**result.validated_parameters, **internal}
 
 
 def apply(**given: Any) -> Outcome:

@@ -111,7 +111,7 @@ def test_a_host_is_asked_once_a_task(tmp_path: Path) -> None:
     there, cache = There(), RunCache(str(tmp_path))
     for _host in range(3):
         assert from_host(cache, there).offer(wants(), False).blobs == (MANIFEST, CONFIG, LAYER)
-    assert there.asked == [("oci_image_blobs", False)]
+    assert there.asked == [("oci_image", False)]
     assert from_host(cache, there).offer(wants(), True) == Offer(MANIFEST.digest, MANIFEST.digest)
     assert there.asked[1:] == [("oci_image", True)]
 

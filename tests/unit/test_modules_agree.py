@@ -55,6 +55,21 @@ def test_options_are_documented_as_they_are_accepted(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODULES)
+def test_what_no_playbook_gives_is_no_option(name: str) -> None:
+    """It is neither documented nor accepted as one, and its name is in no text of the documentation."""
+    internal, options = collection.module_internal(name), collection.documentation(name).get("options") or {}
+    assert not {*internal} & {*options}
+    assert not {*internal} & {*(collection.module_arguments(name).get("argument_spec") or {})}
+    for option in internal:
+        assert not re.search(rf"\b{option}\b", str(collection.documentation(name)))
+
+
+def test_there_are_such_parameters() -> None:
+    found = {name: sorted(spec) for name in MODULES if (spec := collection.module_internal(name))}
+    assert found == {"ns_container": ["assume"], "oci_image": ["hand_out", "handed_over", "progress_file"]}
+
+
+@pytest.mark.parametrize("name", MODULES)
 def test_header_and_attributes(name: str) -> None:
     doc = collection.documentation(name)
     assert doc["module"] == name

@@ -65,7 +65,11 @@ def answered(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Answered:
         request = {"ANSIBLE_MODULE_ARGS": {**params, "_ansible_module_name": f"{collection.NAMESPACE}.{module}"}}
         monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps(request).encode())
         with pytest.raises(SystemExit):
-            runner.run(Harmless(), argument_spec=collection.module_arguments(module)["argument_spec"])
+            runner.run(
+                Harmless(),
+                internal=collection.module_internal(module),
+                argument_spec=collection.module_arguments(module)["argument_spec"],
+            )
         return {**json.loads(capsys.readouterr().out), "logged": logged}
 
     return call
@@ -103,7 +107,7 @@ EXPLAINED: list[tuple[str, dict[str, Any], str]] = [
     (
         "ns_container",
         {"xyzzy": 1},
-        "xyzzy: there is no such option; there are args, assume, cap_add, cap_drop, command and 2",
+        "xyzzy: there is no such option; there are args, cap_add, cap_drop, command, cwd and 2",
     ),
     ("oci_image", {"tag": "1.4"}, "tag: there is no such option; write it into name"),
     ("oci_image", {"registry": f"u:{SECRET}@host"}, "registry: must be a dictionary; write {reference:"),
@@ -182,8 +186,19 @@ def test_what_is_secret() -> None:
         m: found(collection.module_arguments(m).get("argument_spec") or {}, "") for m in collection.module_names()
     }
     assert {module: options for module, options in by_module.items() if options} == {
-        "ns_container": {"env", "assume"},
+        "ns_container": {"env"},
         "ns_container_exec": {"env", "stdin"},
         "oci_image": {"registry.password"},
         "oci_image_push": {"password"},
     }
+
+
+def test_what_no_playbook_gives_is_judged_and_not_told(answered: Answered) -> None:
+    """It reaches the resource, and is not among what was given."""
+    assumed = {"containers": [{"name": "db", "env": {"KEY": SECRET}}]}
+    answer = answered("ns_container", **WEB, assume=assumed)
+    assert not answer.get("failed") and "assume" not in answer["invocation"]["module_args"]
+    assert SECRET not in json.dumps(answer)
+    for wrong in ("x", {"contaners": []}, {"containers": "x y"}):
+        answer = answered("ns_container", **WEB, assume=wrong)
+        assert answer["failed"] and "assume" in answer["msg"] and "assume" not in answer["invocation"]["module_args"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -19,6 +20,7 @@ from .._plan.operation import Plan
 from .._resource.base import CommandFailed, ImageError, OptionError, Refused, Resource
 from .._resource.converge import Interrupted, NotConverged, Outcome, converge, predict
 from . import secrets, utf8, values
+from .internal import taken
 
 
 class Module(AnsibleModule):  # type: ignore[misc]
@@ -28,7 +30,11 @@ class Module(AnsibleModule):  # type: ignore[misc]
     are refused while it is made; the message then says what to write instead (explain.py).
     """
 
-    def __init__(self, **arguments: Any) -> None:
+    def __init__(self, internal: Mapping[str, Any] | None = None, **arguments: Any) -> None:
+        """``internal`` is the spec of what only our own plugins and roles give (internal.py)."""
+        self._internal_spec = internal or {}
+        #: What was given of that.
+        self.internal: dict[str, Any] = {}
         #: The parameters as they came, until they are found good: Ansible changes them while it judges them.
         self._given: dict[str, Any] | None = None
         try:
@@ -44,6 +50,8 @@ class Module(AnsibleModule):  # type: ignore[misc]
 
     def _load_params(self) -> None:
         super()._load_params()
+        if self._internal_spec:
+            self.internal = taken(self.params, self._internal_spec)
         self._given = copy.deepcopy({n: value for n, value in self.params.items() if not n.startswith("_ansible_")})
 
     def exit_json(self, **values: Any) -> None:
@@ -59,7 +67,8 @@ class Module(AnsibleModule):  # type: ignore[misc]
 
     def _without_secrets(self, values: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
         """What is returned, with the parameters as they may be shown, and with what Ansible is to search for."""
-        self.no_log_values = secrets.passwords(params, self.argument_spec)
+        spec = {**self.argument_spec, **self._internal_spec}
+        self.no_log_values = secrets.passwords({**params, **self.internal}, spec)
         invocation = {"module_args": secrets.shown(params, self.argument_spec)}
         return _harmless({"invocation": invocation, **values})
 
@@ -96,16 +105,28 @@ def printable(value: Any) -> Any:
     return [printable(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
-def run(resource: Resource[Any, Any], **module_arguments: Any) -> None:
-    """The body of every changing module; module_arguments are those of AnsibleModule."""
-    module = Module(supports_check_mode=True, **module_arguments)
+def run(
+    resource: Resource[Any, Any],
+    internal: Mapping[str, Any] | None = None,
+    instead: Mapping[str, Callable[[], Resource[Any, Any]]] | None = None,
+    **module_arguments: Any,
+) -> None:
+    """The body of every changing module; module_arguments are those of AnsibleModule.
+
+    ``internal`` is the spec of what no playbook gives (internal.py); where one of ``instead`` is among it, the resource
+    that this makes takes the place of the module's own.
+    """
+    module = Module(internal, supports_check_mode=True, **module_arguments)
+    for option, make in (instead or {}).items():
+        resource = make() if option in module.internal else resource
     require(module, resource)
     # Whatever umask Ansible came with: nothing that root makes is for others to write, and what a container's user,
     # debootstrap or skopeo must read is not for root alone.
     os.umask(0o022)
     try:
-        values.check(module.params)
-        desired = resource.desired(module.params)
+        params = {**module.params, **module.internal}
+        values.check(params)
+        desired = resource.desired(params)
         # The only place where check mode makes a difference.
         outcome = predict(resource, desired) if module.check_mode else converge(resource, desired)
     except Interrupted as error:

@@ -24,20 +24,22 @@ from .image_options import image_name
 
 
 class ImageBlobs(Resource[HandOut, HeldBlobs]):
-    """The module oci_image_blobs."""
+    """The module oci_image where the action plugin asks a host that seeds others (``hand_out``): which blobs the image
+    has, and to lay those that are lacking elsewhere into a directory."""
 
-    name = "oci_image_blobs"
+    name = "oci_image"
 
     def __init__(self, store: Store | None = None) -> None:
         self.store = store or Store()
 
     def desired(self, params: Mapping[str, Any]) -> HandOut:
-        blobs, path = tuple(dict.fromkeys(params.get("blobs") or ())), params.get("path") or ""
+        asked = params["hand_out"]
+        blobs, path = tuple(dict.fromkeys(asked.get("blobs") or ())), asked.get("path") or ""
         for digest in blobs:
             if not is_digest(digest):
-                raise OptionError("blobs", digest, "is no digest")
+                raise OptionError("hand_out.blobs", digest, "is no digest")
         if path and not path.startswith("/"):
-            raise OptionError("path", path, "write an absolute path of the host")
+            raise OptionError("hand_out.path", path, "write an absolute path of the host")
         return HandOut(image_name("name", params["name"]), blobs, path)
 
     def locks(self, desired: HandOut) -> tuple[str, ...]:
@@ -53,7 +55,7 @@ class ImageBlobs(Resource[HandOut, HeldBlobs]):
         except ImageError as error:
             raise Refused(str(error)) from error
         if desired.path and not os.path.isdir(desired.path):
-            raise Refused(f"path: there is no directory {desired.path}")
+            raise Refused(f"hand_out.path: there is no directory {desired.path}")
         there = [digest for digest in desired.blobs if self._lies(desired.path, digest, held)]
         return HeldBlobs(image, held, tuple(there))
 

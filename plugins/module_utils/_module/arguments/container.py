@@ -75,8 +75,6 @@ def _life() -> dict[str, dict[str, Any]]:
         "log_max_files": {"type": "int", "default": 3},
         "runtime": {"type": "str", "default": "nsrun"},
         "purge_volumes": {"type": "bool", "default": False},
-        # Whole entries of the roles' lists, with what is secret in them.
-        "assume": {"type": "dict", "options": _assume(), "no_log": True},
     }
 
 
@@ -106,5 +104,8 @@ def _namespaces() -> dict[str, dict[str, Any]]:
     return {name: {"type": "str"} for name in ("user", "network", "pid", "ipc", "uts", "cgroup")}
 
 
-def _assume() -> dict[str, dict[str, Any]]:
-    return {name: {"type": "list", "elements": "dict"} for name in ("images", "networks", "containers")}
+def container_internal() -> dict[str, dict[str, Any]]:
+    """What role container alone gives, in check mode: what tasks before this one would have made."""
+    lists = {name: {"type": "list", "elements": "dict"} for name in ("images", "networks", "containers")}
+    # Whole entries of the roles' lists, with what is secret in them.
+    return {"assume": {"type": "dict", "options": lists, "no_log": True}}

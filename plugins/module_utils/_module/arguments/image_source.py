@@ -57,7 +57,20 @@ def image_source() -> dict[str, Any]:
         "rebuild": {"type": "str", "choices": ["changed", "always", "never"], "default": "changed"},
         "policy": {"type": "dict", "options": _policy()},
         "seed": {"type": "str"},
+    }
+
+
+def image_internal() -> dict[str, Any]:
+    """What the action plugin alone gives: the file in which a long task says what it is doing, what the controller has
+    brought this host of the source, and what this host is to hand out of the image to another one."""
+    return {
+        "progress_file": {"type": "path"},
         "handed_over": {"type": "dict", "options": {"digest": {"type": "str"}, "path": {"type": "path"}}},
+        "hand_out": {
+            "type": "dict",
+            "options": {"blobs": {"type": "list", "elements": "str"}, "path": {"type": "path"}},
+            "required_by": {"blobs": ["path"]},
+        },
     }
 
 
