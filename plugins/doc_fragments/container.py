@@ -235,13 +235,20 @@ options:
   sysctls:
     description:
       - Kernel parameters that belong to a namespace of the container, e.g. C(net.core.somaxconn). Applied by restart.
+      - One that is declared no longer gets the value that a new namespace has.
+      - On its interfaces C(accept_ra), C(autoconf) and C(accept_redirects) are 0 unless declared here, so that no
+        neighbour gives the container addresses or routes.
     type: dict
   hostname:
-    description: Host name inside the container. Unset, O(name). Applied by restart.
+    description:
+      - Host name inside the container, up to 64 letters, digits, hyphens, underscores and dots. Unset, O(name).
+        Applied by restart.
     type: str
   dns:
     description:
-      - Name servers. Unset, those of the host that are not loopback addresses. Applied live.
+      - Name servers. Unset, those of the host that can be reached from the container's networks, with a warning
+        about others; loopback, link-local and unspecified addresses cannot. In the host's network, all of the host's.
+        Applied live.
     type: list
     elements: str
   dns_search:

@@ -186,6 +186,23 @@ def test_what_others_set_in_it_stays_and_ours_goes() -> None:
     assert "default" in {route["dst"] for route in shown(inside(ONE), "route", "show")}
 
 
+def test_a_parameter_that_is_declared_no_longer_goes_back() -> None:
+    """The namespace outlives the process that was started with it."""
+    names = {"net.core.somaxconn": 77, "net.ipv4.conf.eth0.log_martians": 1, "net/ipv6/conf/eth0/accept_ra": 1}
+
+    def live() -> list[str | None]:
+        return [sysctl.read(name, inside(ONE)) for name in names]
+
+    declare(ONE, A)
+    before = live()
+    declare(ONE, A, sysctls=names)
+    assert live() == ["77", "1", "1"]
+    declare(ONE, A, sysctls={"net.core.somaxconn": 77}, state="stopped")
+    assert live() == ["77", *before[1:]]
+    declare(ONE, A)
+    assert live() == before
+
+
 def names_in(name: str) -> list[str]:
     """/etc/hosts of a container without what every one has."""
     return run(name, "cat", "/etc/hosts")["stdout"].splitlines()[2:]

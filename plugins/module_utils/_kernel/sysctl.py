@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 
+from . import namespaces
 from .errors import KernelError
 from .namespaces import HOST, NetnsRef, inside_netns
 
@@ -45,6 +46,19 @@ def read_many(names: tuple[str, ...], netns: NetnsRef = HOST) -> dict[str, str |
     """Several parameters of one namespace."""
     with inside_netns(netns):
         return {name: _read(path_of(name)) for name in names}
+
+
+def read_fresh(names: tuple[str, ...]) -> dict[str, str | None]:
+    """What these parameters are in a network namespace that has just been made. Raises KernelError."""
+    home = namespaces.open_netns(HOST)
+    try:
+        namespaces.unshare(namespaces.CLONE_NEWNET)
+        try:
+            return {name: _read(path_of(name)) for name in names}
+        finally:
+            namespaces.setns(home, namespaces.CLONE_NEWNET)
+    finally:
+        os.close(home)
 
 
 def entries(name: str) -> tuple[str, ...]:

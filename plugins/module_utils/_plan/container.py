@@ -23,6 +23,7 @@ from .container_namespaces import check_running
 from .container_network import (
     networks_after,
     networks_before,
+    plan_dropped_sysctls,
     plan_network,
     plan_network_removal,
     ports_after,
@@ -102,6 +103,7 @@ def _operations(
     if _limited_now(observed) and not why:
         # Before what is written of them: a limit that a killed run did not take back is one that is still to go.
         operations += plan_limits(observed.cgroup, _limits_wanted(resolved, observed))
+    operations += plan_dropped_sysctls(container, observed)
     operations += _writes(docs, observed, goes_back)
     operations += plan_network(container, resolved, observed)
     operations += _unit_operations(container, docs, observed, goes_back)

@@ -25,6 +25,7 @@ from .network_elements import plan_localnet
 from .nft_table import ChangeTable, elements_after
 from .operation import Operation
 from .publish import check_clashes, check_published, plan_publish, publish_elements, published_view
+from .sysctls import SetSysctls
 from .veth import plan_veth, wanted_states
 from .veth_state import EndState, VethDesired, VethEnd, VethObserved
 from .veth_together import Pair, make_room
@@ -40,7 +41,8 @@ class ContainerNetwork:
     """What there is of a container's network. ``veths`` by network, for those that are declared; ``stale`` are the
     host's ends of pairs that were made for it and are not declared any more. ``sysctls`` are those of
     quiet_sysctls(), "" where the namespace is yet to be made. ``going`` are the inner ends of the stale pairs: alias
-    to name."""
+    to name. ``dropped`` are parameters that were declared and are no longer: what each is, and was before.
+    """
 
     netns: NetnsObserved
     veths: Mapping[str, VethObserved] = field(default_factory=dict)
@@ -48,6 +50,7 @@ class ContainerNetwork:
     ends: tuple[str, ...] = ()
     sysctls: Mapping[str, str | None] = field(default_factory=dict)
     going: Mapping[str, str] = field(default_factory=dict)
+    dropped: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
 
 
 def pair_name(container: str, network: str) -> str:
@@ -109,6 +112,17 @@ def _default_routes(network: Network) -> tuple[Route, ...]:
     six = [Route("::/0", via=via, metric=_METRIC6, protocol=PROTOCOL) for via in gateways if ":" in via]
     four = [Route("0.0.0.0/0", via=via, protocol=PROTOCOL) for via in gateways if ":" not in via]
     return (*four[:1], *six[:1])
+
+
+def plan_dropped_sysctls(container: Container, observed: ContainerObserved) -> list[Operation]:
+    """What is declared no longer goes back, as the namespace outlives the processes that were started with it.
+
+    To be done before the bundle is written, from which it is known.
+    """
+    dropped = observed.network.dropped if observed.network is not None else {}
+    back = tuple((name, before) for name, (live, before) in dropped.items() if before and live not in (None, before))
+    netns = NetnsRef.named(netns_name(container.name))
+    return [SetSysctls(netns, back, "declared no longer")] if back else []
 
 
 def plan_network(container: Container, resolved: Resolved, observed: ContainerObserved) -> list[Operation]:

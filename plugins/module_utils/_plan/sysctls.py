@@ -72,7 +72,7 @@ def sysctl_text(option: str, value: Any) -> str:
 
 def interface_of(name: str) -> str | None:
     """The interface that a parameter is about (net.ipv4.conf.eth0.forwarding), None for one of the namespace."""
-    match = re.fullmatch(r"net\.(?:ipv4|ipv6|mpls)\.(?:conf|neigh)\.([^.]+)\..+", _dotted(name))
+    match = re.fullmatch(r"net\.(?:ipv4|ipv6|mpls)\.(?:conf|neigh)\.([^.]+)\..+", dotted(name))
     interface = match.group(1).replace("/", ".") if match else None
     return None if interface in ("all", "default") else interface
 
@@ -83,12 +83,12 @@ def sample_of(name: str) -> str | None:
     interface = interface_of(name)
     if interface is None:
         return name
-    dotted = _dotted(name)
-    if dotted.startswith("net.mpls."):
+    plain = dotted(name)
+    if plain.startswith("net.mpls."):
         return None
     # neigh has a default in the initial namespace only, and loopback everywhere.
-    like = "lo" if dotted.startswith(("net.ipv4.neigh.", "net.ipv6.neigh.")) else "default"
-    return dotted.replace(f".{interface.replace('.', '/')}.", f".{like}.", 1)
+    like = "lo" if plain.startswith(("net.ipv4.neigh.", "net.ipv6.neigh.")) else "default"
+    return plain.replace(f".{interface.replace('.', '/')}.", f".{like}.", 1)
 
 
 def check_sysctls(
@@ -114,7 +114,8 @@ def check_sysctls(
             raise OptionError(f"{option}.{name}", value, refused[name])
 
 
-def _dotted(name: str) -> str:
+def dotted(name: str) -> str:
+    """The name in the form of sysctl(8) in which dots separate, and a slash is a dot of an interface's name."""
     dot, slash = name.find("."), name.find("/")
     return name.translate(str.maketrans("./", "/.")) if slash != -1 and (dot == -1 or slash < dot) else name
 

@@ -120,7 +120,11 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
     path = cgroup_path(container.name, host.systemd, hierarchy.mount) if hierarchy.mount else "/"
     supervised = control.observe(container.name)
     network = container_network.observe(
-        container, dict(host.networks), (record or {}).get("addresses", {}), host.identity
+        container,
+        dict(host.networks),
+        (record or {}).get("addresses", {}),
+        host.identity,
+        ((documents["config"] or {}).get("linux") or {}).get("sysctl") or {},
     )
     if container.assume:
         from .container_assumed import assumed_bridges

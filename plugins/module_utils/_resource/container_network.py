@@ -26,6 +26,7 @@ from .._plan.netns import NetnsDesired, NetnsObserved
 from .._plan.network import Network, Published
 from .._plan.network_elements import localnet_sysctl
 from .._plan.publish import listeners_in_the_way
+from .._plan.sysctls import interface_of, sample_of
 from .._plan.veth_state import EndState
 from .netns_observe import Dumps, observe_netns, observe_veth
 
@@ -34,10 +35,14 @@ LOCKS = (links.LOCK, networks_.LOCK, nft_table.LOCK)
 
 
 def observe(
-    container: Container, networks: dict[str, Network], before: Mapping[str, Sequence[str]], seed: str
+    container: Container,
+    networks: dict[str, Network],
+    before: Mapping[str, Sequence[str]],
+    seed: str,
+    started_with: Mapping[str, str],
 ) -> ContainerNetwork | None:
     """Its namespace and links, None where its network is another's. ``before`` are the networks it was declared on,
-    with the addresses it had there.
+    with the addresses it had there; ``started_with`` are the parameters in its bundle.
 
     Raises KernelError.
     """
@@ -59,10 +64,12 @@ def observe(
     }
     ends = _host_ends(container.name, before)
     declared = {attachment.network for attachment in container.networks}
+    quiet = {} if absent else _quiet(container, netns, [v.ends[INSIDE] for v in veths.values()])
     return ContainerNetwork(
         netns,
         veths,
-        sysctls={} if absent else _quiet(container, netns, [v.ends[INSIDE] for v in veths.values()]),
+        sysctls=quiet,
+        dropped={} if absent or not netns.exists else _dropped(container, started_with, quiet),
         stale=tuple(name for network, name in ends if network not in declared),
         ends=tuple(name for _network, name in ends),
         going=_going(container.name, {network for network, _name in ends} - declared, dumps) if netns.exists else {},
@@ -83,6 +90,23 @@ def _quiet(container: Container, netns: NetnsObserved, inside: Iterable[EndState
     names = quiet_sysctls(container.sysctls, interfaces if netns.exists else ())
     live = sysctl.read_many(names, ref if netns.exists else HOST)
     return live if netns.exists else {name: None if value is None else "" for name, value in live.items()}
+
+
+def _dropped(
+    container: Container, started_with: Mapping[str, str], quiet: Iterable[str]
+) -> dict[str, tuple[str | None, str | None]]:
+    """Live value and the one to go back to, of the namespace as when it was made, of an interface as of a new one."""
+    kept = {sysctl.path_of(name) for name in (*container.sysctls, *quiet)}
+    names = [n for n in started_with if n.startswith("net") and sysctl.path_of(n) not in kept]
+    if not names:
+        return {}
+    ref = NetnsRef.named(netns_name(container.name))
+    live = sysctl.read_many(tuple(names), ref)
+    fresh = sysctl.read_fresh(tuple(name for name in names if interface_of(name) is None))
+    likes = {name: sample_of(name) for name in names if name not in fresh}
+    inherited = sysctl.read_many(tuple(like for like in likes.values() if like is not None), ref)
+    back = {**fresh, **{name: inherited.get(like or "") for name, like in likes.items()}}
+    return {name: (live[name], back[name]) for name in names}
 
 
 def _host_ends(name: str, before: Iterable[str]) -> list[tuple[str, str]]:

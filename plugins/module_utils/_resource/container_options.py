@@ -16,7 +16,7 @@ from .._plan.container_spec import LONGEST, NAMESPACES, Attachment, Container
 from .._plan.ip_text import ip_address, ip_interface
 from .._plan.names import check_link_name, container_name
 from .._plan.publish import parse_ports
-from .._plan.sysctls import sysctl_text
+from .._plan.sysctls import dotted, sysctl_text
 from .._plan.texts import text, variables
 from .._runtime.errors import RuntimeFailure
 from .._runtime.signals import signal_name
@@ -217,20 +217,22 @@ def _capabilities(params: Mapping[str, Any], option: str) -> tuple[str, ...]:
 
 def _sysctls(params: Mapping[str, Any], namespaces: Mapping[str, str]) -> dict[str, str]:
     sysctls = {}
-    for name, value in (params.get("sysctls") or {}).items():
+    for given, value in (params.get("sysctls") or {}).items():
+        name = dotted(given)
         owner = next((ns for prefix, ns in _SYSCTL_NAMESPACES if name.startswith(prefix)), None)
         if owner is None:
             raise OptionError(
-                "sysctls", name, "belongs to the host, not to a namespace: set it with ansible.posix.sysctl"
+                "sysctls", given, "belongs to the host, not to a namespace: set it with ansible.posix.sysctl"
             )
         if namespaces.get(owner, "private") != "private":
-            raise OptionError("sysctls", name, f"needs a {owner} namespace of the container's own")
-        text = sysctl_text(f"sysctls.{name}", value)
+            raise OptionError("sysctls", given, f"needs a {owner} namespace of the container's own")
         try:
             path_of(name)
         except ValueError:
-            raise OptionError("sysctls", name, "is not the name of a kernel parameter") from None
-        sysctls[name] = text
+            raise OptionError("sysctls", given, "is not the name of a kernel parameter") from None
+        if name in sysctls:
+            raise OptionError("sysctls", given, "is there twice")
+        sysctls[name] = sysctl_text(f"sysctls.{given}", value)
     return sysctls
 
 
