@@ -43,7 +43,10 @@ options:
             type: int
             default: 65536
       sysctls:
-        description: Kernel parameters of the namespace, C(net.*) only, set in this order. Unset, none. Applied live.
+        description:
+          - Kernel parameters of the namespace, C(net.*) only, set in this order. Unset, none. Applied live.
+          - One that a task has set and that is declared no longer goes back to what it was, unless something else has
+            changed it since.
         type: dict
   ends:
     description:
@@ -163,7 +166,7 @@ options:
         description:
           - Kernel parameters in the end's namespace, C(net.*) only, set in this order before the link goes up, e.g.
             V(net.ipv4.conf.eth0.forwarding). On the host only those of the interface itself. Unset, none. Applied
-            live.
+            live. One that is declared no longer goes back as with O(namespaces[].sysctls).
           - Before anything is made, names are looked up and numbers checked, for a namespace that is yet to be made
             on the host.
           - Numbers, port lists, masks and addresses are compared by what they mean, as the kernel shows them in its own

@@ -21,6 +21,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._kernel impo
     netlink_links,
     netns,
     process,
+    sysctl,
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import HOST, NetnsRef
@@ -241,6 +242,37 @@ def test_what_another_program_has_marked_is_its_own(exclusive):
     task({"addresses": ["10.99.0.2/24"], "routes": []}, exclusive=exclusive)
     assert addresses() == ["10.99.0.10/32", "10.99.0.11/32", "10.99.0.2/24", "10.99.0.9/32"]
     assert sorted(to for to, _via, _metric in routes()) == ["10.50.0.0/16", "192.0.2.0/24"]
+
+
+def test_what_is_declared_no_longer_goes_back():
+    """Parameters of a namespace and of either end, and impairments; not what somebody else has changed since."""
+    names = {"net.core.somaxconn": 99, "net.ipv4.conf.eth0.log_martians": 1, "net.ipv6.conf.eth0.hop_limit": 33}
+    spaces = [{"name": "bktest-a", "sysctls": {"net.ipv4.ip_local_reserved_ports": "8080,9090"}}]
+    ref, where = NetnsRef.named("bktest-a"), [*names, "net.ipv4.ip_local_reserved_ports"]
+
+    def live():
+        return [sysctl.read(name, ref) for name in where]
+
+    task()
+    before = live()
+    record = Path("/run/barekernel/veth/bktest.json")
+    assert not record.exists()
+    first = {"sysctls": names, "impairment": {"rate": "5mbit"}}
+    task(first, {"impairment": {"rate": "10mbit"}}, namespaces=spaces)
+    assert live() == ["99", "1", "33", "8080,9090"] and qdisc()["kind"] == "tbf"
+    [change] = [c for c in task(first).plan.changes if "reserved" in c.option]
+    assert (change.before, change.after) == ("8080,9090", before[3])
+    assert b"tbf" not in subprocess.check_output(["tc", "qdisc", "show", "dev", "bktest0"])
+    assert qdisc()["kind"] == "tbf"
+    sysctl.write("net.core.somaxconn", "77", ref)
+    task({"sysctls": {"net.ipv4.conf.eth0.log_martians": 1}})
+    assert live() == ["77", "1", *before[2:]] and qdisc()["kind"] != "tbf"
+    task()
+    assert live() == ["77", *before[1:]] and not record.exists()
+    # With the pair everything goes back that stays: the namespace is not removed.
+    task({"sysctls": {"net.core.somaxconn": 55}})
+    remove(remove_namespaces="never")
+    assert sysctl.read("net.core.somaxconn", ref) == "77" and not record.parent.exists()
 
 
 def unshared():

@@ -26,9 +26,9 @@ from .._plan.netns import NetnsDesired, NetnsObserved
 from .._plan.network import Network, Published
 from .._plan.network_elements import localnet_sysctl
 from .._plan.publish import listeners_in_the_way
-from .._plan.sysctls import interface_of, sample_of
 from .._plan.veth_state import EndState
 from .netns_observe import Dumps, observe_netns, observe_veth
+from .sysctls_before import values_of_new
 
 #: What is read and changed with a container's network.
 LOCKS = (links.LOCK, networks_.LOCK, nft_table.LOCK)
@@ -101,11 +101,7 @@ def _dropped(
     if not names:
         return {}
     ref = NetnsRef.named(netns_name(container.name))
-    live = sysctl.read_many(tuple(names), ref)
-    fresh = sysctl.read_fresh(tuple(name for name in names if interface_of(name) is None))
-    likes = {name: sample_of(name) for name in names if name not in fresh}
-    inherited = sysctl.read_many(tuple(like for like in likes.values() if like is not None), ref)
-    back = {**fresh, **{name: inherited.get(like or "") for name, like in likes.items()}}
+    live, back = sysctl.read_many(tuple(names), ref), values_of_new(ref, names)
     return {name: (live[name], back[name]) for name in names}
 
 

@@ -10,8 +10,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
-from .._kernel import locations, namespaces, netns, subids
+from .._kernel import files, locations, namespaces, netns, subids, sysctl
 from .._kernel.namespaces import HOST
 from .._kernel.subids import Granted
 from .._plan.boot import LINKS
@@ -20,14 +21,25 @@ from .._plan.links import LOCK, veth_alias
 from .._plan.names import check_name
 from .._plan.netns import UNUSED, NetnsDesired, NetnsObserved, plan_netns, plan_netns_absent
 from .._plan.operation import RECREATE, Operation, Plan, changes_between
-from .._plan.sysctls import values_after
+from .._plan.sysctls import interface_of, values_after
 from .._plan.user_ids import taken_by_users
 from .._plan.veth import is_kept, plan_veth, plan_veth_absent, wanted_states
+from .._plan.veth_set import (
+    Key,
+    SetBefore,
+    declared_sysctls,
+    decode,
+    plan_set,
+    plan_set_absent,
+    record_path,
+    without_dropped,
+)
 from .._plan.veth_state import EndState, VethDesired, VethObserved, view
 from .boot import Boot
 from .kept import KeptResource, record_name
 from .netns_observe import Dumps, end_state, everywhere, find_ends, joined, observe_netns, observe_veth
 from .netns_options import container_of, parse_end, parse_netns
+from .sysctls_before import values_of_new
 
 
 @dataclass(frozen=True)
@@ -49,6 +61,7 @@ class Observed:
     namespaces: tuple[tuple[NetnsDesired, NetnsObserved], ...]
     veth: VethObserved
     granted_ids: tuple[Granted, ...] = ()
+    before: SetBefore = SetBefore("")
 
 
 class NetnsVeth(KeptResource[Desired, Observed]):
@@ -100,10 +113,11 @@ class NetnsVeth(KeptResource[Desired, Observed]):
             for end in veth.ends:
                 if end is not None and end.netns.kind == "name":
                     wanted.setdefault(end.netns.value, NetnsDesired(end.netns.value, adopt=True, any_owner=True))
+        before = _set_before(desired)
         if desired.present:
             granted = subids.granted() if any(ns.idmap for ns in wanted.values()) else ()
-            return Observed(tuple((ns, observe_netns(ns)) for ns in wanted.values()), veth, granted)
-        return Observed(tuple((ns, _observe_to_remove(ns)) for ns in wanted.values()), veth)
+            return Observed(tuple((ns, observe_netns(ns)) for ns in wanted.values()), veth, granted, before)
+        return Observed(tuple((ns, _observe_to_remove(ns)) for ns in wanted.values()), veth, before=before)
 
     def plan(self, desired: Desired, observed: Observed) -> Plan:
         return _plan_present(desired, observed) if desired.present else _plan_absent(desired, observed)
@@ -127,11 +141,44 @@ def _boot(name: str, params: Mapping[str, Any]) -> Boot:
     return Boot(record_name("name", name), keep, params if keep else None)
 
 
+def _set_before(desired: Desired) -> SetBefore:
+    """What the task has set before, with the live values of what it declares no longer."""
+    path = record_path(quote(desired.name, safe=""))
+    before = decode(path, files.read_json(path))
+    wanted = declared_sysctls(desired.namespaces, desired.veth) if desired.present else {}
+    live: dict[Key, str | None] = {}
+    fresh: dict[Key, str | None] = {}
+    for ref in {ref for ref, _name in before.sysctls if namespaces.netns_identity(ref) is not None}:
+        dropped = tuple(name for place, name in before.sysctls if place == ref and (ref, name) not in wanted)
+        live.update({(ref, name): value for name, value in sysctl.read_many(dropped, ref).items()})
+        fresh.update({(ref, name): value for name, value in values_of_new(ref, dropped).items()})
+    return replace(before, has_directory=os.path.isdir(os.path.dirname(path)), live=live, fresh=fresh)
+
+
+def _plan_set(desired: Desired, observed: Observed) -> list[Operation]:
+    live: dict[Key, str | None] = {}
+    for ns, there in observed.namespaces:
+        live.update({(ns.ref, name): there.sysctls.get(name) for name, _value in ns.sysctls})
+    ends = desired.veth.ends if desired.veth is not None else ()
+    for n, end in enumerate(ends):
+        seen = observed.veth.places[n].sysctls
+        # Of a link that is yet to be made nothing is known.
+        made = observed.veth.ends[n] is None
+        live.update({(end.netns, k): None if made and interface_of(k) else seen.get(k) for k, _value in end.sysctls})
+    impaired = frozenset(n for n, end in enumerate(ends) if end.impaired and end.qdisc is not None)
+    return plan_set(declared_sysctls(desired.namespaces, desired.veth), live, impaired, observed.before)
+
+
 def _plan_present(desired: Desired, observed: Observed) -> Plan:
-    operations: list[Operation] = []
+    operations = _plan_set(desired, observed)
+    if desired.veth is not None:
+        desired = replace(desired, veth=without_dropped(desired.veth, observed.before))
     for n, (ns, there) in enumerate(observed.namespaces):
         operations += plan_netns(ns, there, f"namespaces[{n}]")
     before, after = _namespaces_before(observed), _namespaces_after(observed)
+    for (ref, name), value in observed.before.back.items():
+        before.setdefault(f"declared no longer in {ref}", {})[name] = observed.before.live[ref, name]
+        after.setdefault(f"declared no longer in {ref}", {})[name] = value
     if desired.veth is not None:
         will_be = {ns.name for ns in desired.namespaces}
         for n, (end, place) in enumerate(zip(desired.veth.ends, observed.veth.places)):
@@ -162,6 +209,7 @@ def _plan_present(desired: Desired, observed: Observed) -> Plan:
 
 def _plan_absent(desired: Desired, observed: Observed) -> Plan:
     operations = plan_veth_absent(observed.veth)
+    removed = []
     before = _namespaces_before(observed)
     before.update({f"ends[{n}]": view(end, {}) for n, end in enumerate(observed.veth.ends) if end is not None})
     after = dict(before)
@@ -173,8 +221,10 @@ def _plan_absent(desired: Desired, observed: Observed) -> Plan:
         removal = plan_netns_absent(ns.name, there, desired.remove, leaving)
         operations += removal
         if removal:
+            removed.append(ns.ref)
             after.pop(f"netns {ns.name}", None)
-    return Plan(tuple(operations), before, after)
+    links = [end.interface for end in observed.veth.ends if end is not None]
+    return Plan((*plan_set_absent(observed.before, removed, links), *operations), before, after)
 
 
 def _observe_to_remove(ns: NetnsDesired) -> NetnsObserved:

@@ -176,6 +176,7 @@ SHIPPED = (
     "_resource.restore",
     "_resource.restoring",
     "_resource.shipped",
+    "_resource.sysctls_before",
     "_runtime",
     "_runtime.bounded",
     "_runtime.build_cgroup",
@@ -409,6 +410,7 @@ def _resource() -> None:
         networks,
         restore,
         restoring,
+        sysctls_before,
     )
 
 
