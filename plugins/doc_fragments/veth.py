@@ -178,7 +178,8 @@ options:
           - What the end does to packets that it sends. A O(ends[].impairment.rate) alone is done by C(tbf), anything
             else by
             C(netem); where the kernel lacks it the task fails before anything is changed.
-          - Unset, what is there stays; an empty dictionary removes it. Applied live.
+          - Unset, what is there stays, unless a task has declared it before and it is declared no longer; an empty
+            dictionary removes it. Applied live.
         type: dict
         suboptions:
           delay:

@@ -16,10 +16,12 @@ from typing import Any
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import namespaces, sysctl
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.kernel import Kernel
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import NetnsRef
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import HOST, NetnsRef
 from ansible_collections.barekernel.containers.plugins.module_utils._resource import netns_observe
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.container import ContainerResource
 from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import predict
+
+from tests.waiting import until
 
 from .segment import advertise_router
 from .test_container import apply, info, parameters, run
@@ -110,6 +112,67 @@ def test_a_bridge_learns_nothing_from_containers() -> None:
     assert declare(ONE, {"name": "bktesta", "mac": "02:00:00:00:00:77"})
     assert fdb("bktesta")[port] == {"02:00:00:00:00:77"}
     assert run(TWO, "ping", "-c1", "-W2", ONE)["rc"] == 0
+
+
+def claim(sender: NetnsRef, ip: str, mac: str) -> None:
+    """An unasked answer to all (RFC 826): that IP is at the MAC address of who sends."""
+    own, target = bytes.fromhex(mac.replace(":", "")), socket.inet_aton(ip)
+    answer = b"\x00\x01\x08\x00\x06\x04\x00\x02" + own + target + b"\xff" * 6 + target
+    with namespaces.inside_netns(sender), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+        raw.bind(("eth0", 0))
+        for _attempt in range(3):
+            raw.send(b"\xff" * 6 + own + b"\x08\x06" + answer)
+
+
+def mac_of(where: NetnsRef, link: str, ip: str) -> str | None:
+    found = [entry for entry in shown(where, "neigh", "show", "dev", link) if entry["dst"] == ip]
+    return found[0].get("lladdr") if found else None
+
+
+def test_nobody_takes_the_place_of_the_gateway_or_of_a_neighbour() -> None:
+    """Host and container know each other for good; the rest of what happens to them is heard from us."""
+    declare(ONE, {"name": "bktesta", "addresses": ["10.88.1.41"]})
+    declare(TWO, {"name": "bktesta", "addresses": ["10.88.1.42"]})
+    macs = {name: info(name)["networks"]["bktesta"]["mac"] for name in (ONE, TWO)}
+
+    def known() -> list[str | None]:
+        return [mac_of(inside(TWO), "eth0", "10.88.1.1"), mac_of(HOST, "bktesta", "10.88.1.42")]
+
+    bridge = shown(HOST, "link", "show", "bktesta")[0]["address"]
+    assert known() == [bridge, macs[TWO]]
+    for ip in ("10.88.1.1", "10.88.1.42"):
+        claim(inside(ONE), ip, macs[ONE])
+        time.sleep(1.1)  # what is newer than locktime (arp(7)) is kept in any case
+        claim(inside(ONE), ip, macs[ONE])
+    assert known() == [bridge, macs[TWO]] and run(TWO, "ping", "-c1", "-W2", "10.88.1.1")["rc"] == 0
+    # Without it the attack works: the test would notice.
+    with namespaces.inside_netns(inside(TWO)):
+        subprocess.run(["ip", "neigh", "flush", "dev", "eth0", "nud", "permanent"], check=True)
+    assert run(TWO, "ping", "-c1", "-W2", "10.88.1.1")["rc"] == 0
+
+    def deceived() -> bool:
+        claim(inside(ONE), "10.88.1.1", macs[ONE])
+        return known()[0] == macs[ONE]
+
+    until("the gateway is believed elsewhere", deceived, known)
+    assert declare(TWO, {"name": "bktesta", "addresses": ["10.88.1.42"]}) and known()[0] == bridge
+    # Another MAC address of either, and another address.
+    addresses = ["10.88.1.1/24", "fd88:a::1/64"]
+    try:
+        apply("bridge_network", name="bktesta", addresses=addresses, mac="02:00:00:00:0a:0a")
+        assert known() == ["02:00:00:00:0a:0a", macs[TWO]]
+        assert run(TWO, "ping", "-c1", "-W2", "10.88.1.1")["rc"] == 0
+        declare(TWO, {"name": "bktesta", "addresses": ["10.88.1.43"], "mac": "02:00:00:00:00:99"})
+        assert mac_of(HOST, "bktesta", "10.88.1.43") == "02:00:00:00:00:99"
+        assert mac_of(HOST, "bktesta", "10.88.1.42") is None
+        declare(TWO, "bktestb")
+        assert mac_of(HOST, "bktesta", "10.88.1.43") is None
+        address = info(TWO)["networks"]["bktestb"]["addresses"][0].partition("/")[0]
+        assert mac_of(HOST, "bktestb", address)
+        apply("ns_container", name=TWO, state="absent")
+        assert mac_of(HOST, "bktestb", address) is None
+    finally:
+        apply("bridge_network", name="bktesta", addresses=addresses, mac=bridge)
 
 
 A: dict[str, Any] = {"name": "bktesta"}

@@ -158,7 +158,11 @@ def test_a_new_impairment_replaces_the_old_in_place():
     task({"impairment": {"rate": "20mbit", "burst": 100000}})
     assert (qdisc()["handle"], qdisc()["options"]["rate"]) == (handle, 2500000)
     task()
-    assert qdisc()["kind"] == "tbf", "an impairment that is not declared stays"
+    assert qdisc()["kind"] != "tbf", "one that is declared no longer goes"
+    command = ["tc", "-n", "bktest-a", "qdisc", "add", "dev", "eth0", "root", "tbf", "rate", "1mbit", "burst", "9k"]
+    subprocess.run([*command, "limit", "90k"], check=True)
+    task()
+    assert qdisc()["kind"] == "tbf", "one that was never declared stays"
 
 
 def test_what_this_kernel_cannot_impair_is_refused_before_anything_is_made():

@@ -122,6 +122,15 @@ def running(which: Container, host: Host = HOST) -> ContainerObserved:
     places = (PlaceObserved(), PlaceObserved(is_host=True, bridge=BRIDGE))
     veth = VethObserved(wanted_states(desired, VethObserved(places=places)), True, places)
     netns = NetnsObserved(NamedNetns("bk-web", NamespaceId(4, 99), True, resolved.idmap), True)
+    own = tuple(address.partition("/")[0] for address in resolved.addresses[0])
+    network = ContainerNetwork(
+        netns,
+        {"lab0": veth},
+        ends=(host_end("web", "lab0"),),
+        inside={"lab0": dict.fromkeys(LAB0.gateways, LAB0.mac)},
+        outside={"lab0": dict.fromkeys(own, veth.ends[0].mac)},  # type: ignore[union-attr]
+        earlier={"lab0": own},
+    )
     content = {document.path: document.content for document in docs.files}
     table = _table_of(which, bare)
     return replace(
@@ -136,7 +145,7 @@ def running(which: Container, host: Host = HOST) -> ContainerObserved:
         cgroup=replace(
             CGROUP, exists=True, files={"memory.max": "67108864", "pids.max": "4096"}, controllers=("memory", "pids")
         ),
-        network=ContainerNetwork(netns, {"lab0": veth}, ends=(host_end("web", "lab0"),)),
+        network=network,
         leftovers=True,
     )
 

@@ -42,6 +42,7 @@ def _interfaces() -> Mapping[str, ModuleType]:
         netlink_fdb,
         netlink_ip,
         netlink_links,
+        netlink_neighbours,
         netlink_qdisc,
         netns,
         nft,

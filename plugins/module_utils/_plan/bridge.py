@@ -10,7 +10,7 @@ import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._kernel.nft import Element, Table
 from .._kernel.sockets import Listener
@@ -19,11 +19,15 @@ from .bridge_operations import AddBridgeAddress, CreateBridge, DeleteBridge, Rem
 from .files import MakeDirectory, RemoveDirectory, RemoveFile, WriteFile
 from .forwarding import IP_FORWARD, IPV6_FORWARDING
 from .host_sysctls import HostSysctls, WriteSysctl, hold, last_used
+from .neighbours import KnowNeighbours
 from .network import Network, to_json
 from .network_elements import localnet_sysctl, needs_localnet, network_elements
 from .operation import RECREATE, Operation, Plan, changes_between
 from .publish import published_view
 from .quantities import IPV6_MIN_MTU
+
+if TYPE_CHECKING:
+    from .._kernel.namespaces import NetnsRef
 
 ALIAS = "barekernel:"
 
@@ -62,6 +66,8 @@ class Observed:
     router advertisements. ``obstacles``: warnings about foreign firewalls. ``forwarders``: by forwarding sysctl, the
     foreign tables that show that someone else forwards. ``empty_directory``: an interrupted removal left only that.
     ``declared``: what our table should hold of all others (networks, and containers where the table is damaged).
+    ``members``: namespace and interface of each container on it, where the bridge is to get another MAC address;
+    ``known``: the MAC addresses of its neighbours that were told to it, by IP.
     """
 
     record: Network | None
@@ -83,6 +89,8 @@ class Observed:
     forwarders: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     empty_directory: bool = False
     declared: tuple[Element, ...] = ()
+    members: tuple[tuple[NetnsRef, str], ...] = ()
+    known: Mapping[str, str] = field(default_factory=dict)
 
 
 def plan(desired: Desired, observed: Observed) -> Plan:
@@ -99,7 +107,8 @@ def plan(desired: Desired, observed: Observed) -> Plan:
         *_record(network, observed),
         *hold(observed.sysctls, sysctls, network.owner, _needed_by_others(observed)),
         *table,
-        *_plan_bridge(network, observed, localnet),
+        *(of_bridge := _plan_bridge(network, observed, localnet)),
+        *_tell_neighbours(network, observed, of_bridge),
     )
     after = _view_of(network, elements)
     changes = changes_between(before, after, {"bridge": RECREATE})
@@ -205,6 +214,19 @@ def _plan_bridge(network: Network, observed: Observed, localnet: bool) -> tuple[
     if not live.up:
         operations.append(SetBridge(network.bridge, up=True))
     return tuple(operations)
+
+
+def _tell_neighbours(network: Network, observed: Observed, changes: tuple[Operation, ...]) -> list[Operation]:
+    """Containers know the gateway for good, and hear of its new MAC address from nobody else. With another address,
+    or when it goes down, a link forgets what it was told."""
+    entries = tuple((ip, network.mac) for ip in network.gateways)
+    told: list[Operation] = [KnowNeighbours(netns, link, entries) for netns, link in observed.members if entries]
+    forgets = any(isinstance(o, SetBridge) and (o.mac is not None or o.up is False) for o in changes)
+    if forgets and observed.known:
+        from .._kernel.namespaces import HOST  # here: a network seldom needs it
+
+        told.append(KnowNeighbours(HOST, network.bridge, tuple(sorted(observed.known.items()))))
+    return told
 
 
 def _plan_addresses(network: Network, live: Bridge) -> list[Operation]:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +18,8 @@ from .container_observed import ContainerObserved, Host
 from .container_quiet import plan_quiet
 from .container_resolve import network_of
 from .container_spec import Container, Resolved, netns_name
-from .links import DeleteLink
+from .links import CreateVeth, DeleteLink, SetLink
+from .neighbours import plan_neighbours
 from .netns import ALWAYS, DeleteNetns, NetnsDesired, NetnsObserved, plan_netns, plan_netns_absent
 from .network import Network, Published
 from .network_elements import plan_localnet
@@ -41,7 +42,9 @@ class ContainerNetwork:
     """What there is of a container's network. ``veths`` by network, for those that are declared; ``stale`` are the
     host's ends of pairs that were made for it and are not declared any more. ``sysctls`` are those of
     quiet_sysctls(), "" where the namespace is yet to be made. ``going`` are the inner ends of the stale pairs: alias
-    to name. ``dropped`` are parameters that were declared and are no longer: what each is, and was before.
+    to name. ``dropped`` are parameters that were declared and are no longer: what each is, and was before. ``inside``
+    and ``outside`` are the neighbours known for good, by network: on the link in the container, and on the network's
+    bridge. ``earlier`` are the addresses that it had, by network.
     """
 
     netns: NetnsObserved
@@ -51,6 +54,9 @@ class ContainerNetwork:
     sysctls: Mapping[str, str | None] = field(default_factory=dict)
     going: Mapping[str, str] = field(default_factory=dict)
     dropped: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    inside: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    outside: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    earlier: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def pair_name(container: str, network: str) -> str:
@@ -149,8 +155,42 @@ def plan_network(container: Container, resolved: Resolved, observed: ContainerOb
     operations += first
     for index, (pair, veth) in enumerate(zip(pairs, veths)):
         option = f"networks[{index}]"
-        operations += plan_veth(pair.desired, veth, options=(option, option))
+        changes = plan_veth(pair.desired, veth, options=(option, option))
+        operations += changes
+        operations += _plan_neighbours(
+            pair, veth, changes, network_of(container.networks[index], index, observed.host), there
+        )
+    operations += _forgotten(there, {a.network for a in container.networks}, observed.host)
     return operations + ports
+
+
+def _plan_neighbours(
+    pair: Pair, veth: VethObserved, changes: list[Operation], network: Network, there: ContainerNetwork
+) -> list[Operation]:
+    """Host and container know each other by what was declared, not by what somebody on the bridge answers."""
+    inside = wanted_states(pair.desired, veth)[INSIDE]
+    gateways = dict.fromkeys(network.gateways, network.mac)
+    own = {address.partition("/")[0]: inside.mac for address in pair.desired.ends[INSIDE].addresses or ()}
+    known = there.inside.get(network.name, {})
+    # A link that goes down forgets, and a new one knows nothing.
+    if any(isinstance(o, (SetLink, CreateVeth)) for o in changes):
+        known = {}
+    old_gateways = frozenset(ip for ip, mac in known.items() if mac == network.mac)
+    had = frozenset(there.earlier.get(network.name, ()))
+    return [
+        *plan_neighbours(inside.netns, inside.interface, gateways, known, old_gateways),
+        *plan_neighbours(HOST, network.bridge, own, there.outside.get(network.name, {}), had),
+    ]
+
+
+def _forgotten(there: ContainerNetwork, on: Iterable[str], host: Host) -> list[Operation]:
+    """The bridges of networks that it is not on any more forget its addresses."""
+    left = [(host.networks[name], known) for name, known in there.outside.items() if name not in on]
+    return [
+        operation
+        for network, known in left
+        for operation in plan_neighbours(HOST, network.bridge, {}, known, frozenset(there.earlier[network.name]))
+    ]
 
 
 def _pairs(
@@ -213,6 +253,7 @@ def plan_network_removal(name: str, observed: ContainerObserved) -> list[Operati
     if there is None:
         return operations
     operations += [DeleteLink(end, HOST) for end in there.ends]
+    operations += _forgotten(there, (), host)
     return operations + plan_netns_absent(netns_name(name), there.netns, ALWAYS if _is_ours(there) else "never")
 
 

@@ -19,6 +19,7 @@ from .._image.reference import parse
 from .._image.store import Image
 from .._kernel.netlink_links import Link
 from .._plan import nft_table
+from .._plan.bridge import derived_mac
 from .._plan.container_documents import record
 from .._plan.container_identity import hosts_file, inhabitants
 from .._plan.container_network import ContainerNetwork, recorded_elements
@@ -52,7 +53,8 @@ def assumed_host(assume: Assume, host: Host) -> Host:
         network = desired_from(entry).network
         if network is not None:
             had = networks.get(network.name)
-            networks[network.name] = replace(network, mac=network.mac or (had.mac if had is not None else ""))
+            mac = network.mac or (had.mac if had is not None else derived_mac(host.identity, network.name))
+            networks[network.name] = replace(network, mac=mac)
     table = host.table
     if table is None and networks:
         theirs = [e for network in networks.values() for e in network_elements(network)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from .._kernel import namespaces, netlink_links, nft, sockets, sysctl
+from .._kernel import namespaces, netlink_links, netlink_neighbours, nft, sockets, sysctl
 from .._kernel.namespaces import HOST, NetnsRef
 from .._plan import links, nft_table
 from .._plan import network as networks_
@@ -26,7 +26,7 @@ from .._plan.netns import NetnsDesired, NetnsObserved
 from .._plan.network import Network, Published
 from .._plan.network_elements import localnet_sysctl
 from .._plan.publish import listeners_in_the_way
-from .._plan.veth_state import EndState
+from .._plan.veth_state import EndState, VethObserved
 from .netns_observe import Dumps, observe_netns, observe_veth
 from .sysctls_before import values_of_new
 
@@ -72,6 +72,13 @@ def observe(
         dropped={} if absent or not netns.exists else _dropped(container, started_with, quiet),
         stale=tuple(name for network, name in ends if network not in declared),
         ends=tuple(name for _network, name in ends),
+        inside=_known_inside(veths),
+        outside={
+            name: netlink_neighbours.permanent(networks[name].bridge)
+            for name in {*before, *declared}
+            if name in networks
+        },
+        earlier={name: tuple(a.partition("/")[0] for a in addresses) for name, addresses in before.items()},
         going=_going(container.name, {network for network, _name in ends} - declared, dumps) if netns.exists else {},
     )
 
@@ -82,6 +89,11 @@ def _going(name: str, stale: Iterable[str], dumps: Dumps) -> dict[str, str]:
     ref = NetnsRef.named(netns_name(name))
     known = namespaces.netns_identity(ref) if aliases else None
     return {link.alias: link.name for link in dumps.of(known, ref) if link.alias in aliases} if known else {}
+
+
+def _known_inside(veths: Mapping[str, VethObserved]) -> dict[str, dict[str, str]]:
+    inner = {name: veth.ends[INSIDE] for name, veth in veths.items()}
+    return {n: netlink_neighbours.permanent(e.interface, e.netns) for n, e in inner.items() if e is not None}
 
 
 def _quiet(container: Container, netns: NetnsObserved, inside: Iterable[EndState | None]) -> dict[str, str | None]:

@@ -8,7 +8,19 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 
-from .._kernel import files, iptables_legacy, locations, netlink_ip, netlink_links, nft, sockets, sysctl
+from .._kernel import (
+    files,
+    iptables_legacy,
+    locations,
+    netlink_ip,
+    netlink_links,
+    netlink_neighbours,
+    netns,
+    nft,
+    sockets,
+    sysctl,
+)
+from .._kernel.namespaces import NetnsRef
 from .._kernel.netlink_links import Link
 from .._plan import foreign_firewall, nft_table
 from .._plan.bridge import ALIAS, Bridge, Desired, Observed, bridge_sysctls
@@ -83,8 +95,24 @@ def observe(desired: Desired, host: Host | None = None) -> Observed:
             IP_FORWARD: foreign_firewall.forwarders(4, host.foreign),
             IPV6_FORWARDING: foreign_firewall.forwarders(6, host.foreign),
         },
+        members=_members(desired, record, ours),
+        known=netlink_neighbours.permanent(ours[0].name) if desired.network is not None and len(ours) == 1 else {},
         declared=declared_elements(host.networks, host.table, f"network/{desired.name}"),
     )
+
+
+def _members(desired: Desired, record: Network | None, ours: list[Link]) -> tuple[tuple[NetnsRef, str], ...]:
+    """Containers that have to be told of another MAC address of the bridge. Raises KernelError."""
+    mac = (desired.network.mac if desired.network else "") or (record.mac if record else "")
+    if desired.network is None or not mac or all(link.mac == mac for link in ours):
+        return ()
+    found = []
+    for container in netns.names():
+        ref = NetnsRef.named(container)
+        alias = f"{ALIAS}veth/container/{container[len(locations.CONTAINER_NETNS) :]}/{desired.name}/0"
+        if container.startswith(locations.CONTAINER_NETNS):
+            found += [(ref, link.name) for link in netlink_links.links(ref) if link.alias == alias]
+    return tuple(found)
 
 
 def _is_ours(link: Link, name: str, record: Network | None) -> bool:
