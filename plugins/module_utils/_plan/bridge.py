@@ -218,11 +218,12 @@ def _plan_bridge(network: Network, observed: Observed, localnet: bool) -> tuple[
 
 def _tell_neighbours(network: Network, observed: Observed, changes: tuple[Operation, ...]) -> list[Operation]:
     """Containers know the gateway for good, and hear of its new MAC address from nobody else. With another address,
-    or when it goes down, a link forgets what it was told."""
+    when it goes down, or without its last IPv4 address, a link forgets what it was told."""
     entries = tuple((ip, network.mac) for ip in network.gateways)
     told: list[Operation] = [KnowNeighbours(netns, link, entries) for netns, link in observed.members if entries]
-    forgets = any(isinstance(o, SetBridge) and (o.mac is not None or o.up is False) for o in changes)
-    if forgets and observed.known:
+    downs = (o for o in changes if isinstance(o, SetBridge))
+    forgets = any(o.mac is not None or o.up is False for o in downs)
+    if (forgets or any(isinstance(o, RemoveBridgeAddress) for o in changes)) and observed.known:
         from .._kernel.namespaces import HOST  # here: a network seldom needs it
 
         told.append(KnowNeighbours(HOST, network.bridge, tuple(sorted(observed.known.items()))))

@@ -14,6 +14,7 @@ from typing import Any
 from .._kernel.namespaces import HOST, NetnsRef
 from .._kernel.netlink_ip import PROTOCOL, Route
 from .._kernel.nft import Element
+from .addresses import RemoveAddress
 from .container_observed import ContainerObserved, Host
 from .container_quiet import plan_quiet
 from .container_resolve import network_of
@@ -172,8 +173,8 @@ def _plan_neighbours(
     gateways = dict.fromkeys(network.gateways, network.mac)
     own = {address.partition("/")[0]: inside.mac for address in pair.desired.ends[INSIDE].addresses or ()}
     known = there.inside.get(network.name, {})
-    # A link that goes down forgets, and a new one knows nothing.
-    if any(isinstance(o, (SetLink, CreateVeth)) for o in changes):
+    # A link that goes down, or loses its last IPv4 address, forgets; and a new one knows nothing.
+    if any(isinstance(o, (SetLink, CreateVeth, RemoveAddress)) for o in changes):
         known = {}
     old_gateways = frozenset(ip for ip, mac in known.items() if mac == network.mac)
     had = frozenset(there.earlier.get(network.name, ()))
