@@ -270,9 +270,20 @@ def bases(name: str) -> list[dict[str, Any]]:
     return copy.deepcopy(BASES[name])
 
 
-def odd_one_out(name: str) -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """Every option with every odd value: (option, value, all parameters)."""
-    found = bases(name)
+def meant(name: str, params: Mapping[str, Any]) -> bool:
+    """Whether Ansible and the resource take these options."""
+    try:
+        validated = validator(name).validate(dict(params))
+        if not validated.error_messages:
+            resource(name).desired(validated.validated_parameters)
+    except (TypeError, ValueError, OverflowError):  # OptionError is one
+        return False
+    return not validated.error_messages
+
+
+def odd_one_out(name: str, among: Sequence[dict[str, Any]] = ()) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """Every option with every odd value, in one of these sets, or those above: (option, value, all parameters)."""
+    found = among or bases(name)
     for path, _spec in _walk(arguments(name).get("argument_spec") or {}, ()):
         base = next((base for base in found if _has(base, path)), found[0])
         for value in VALUES:

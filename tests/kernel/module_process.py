@@ -38,11 +38,8 @@ READING = {
 }
 
 
-def run_module(name: str, params: dict[str, Any], check: bool = False) -> dict[str, Any]:
-    """The module's result, with ``failed`` where it failed. In check mode any attempt to change something fails it.
-
-    Every result is held against what all of them promise (check_promises).
-    """
+def environment() -> dict[str, str]:
+    """What the host's interpreter needs to import the collection and Ansible's own library."""
     ansible = Path(importlib.import_module("ansible").__file__ or "").parent
     libraries = CHECKOUT / ".cache" / "ansible"
     libraries.mkdir(parents=True, exist_ok=True)
@@ -51,6 +48,14 @@ def run_module(name: str, params: dict[str, Any], check: bool = False) -> dict[s
         new.symlink_to(ansible)
         new.rename(libraries / "ansible")
     search = f"{libraries}:{CHECKOUT / '.cache' / 'collections'}"
+    return {**os.environ, "PYTHONPATH": search, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+
+
+def run_module(name: str, params: dict[str, Any], check: bool = False) -> dict[str, Any]:
+    """The module's result, with ``failed`` where it failed. In check mode any attempt to change something fails it.
+
+    Every result is held against what all of them promise (check_promises).
+    """
     request = json.dumps({"module": name, "params": params, "check": check})
     process = subprocess.run(
         [HOST_PYTHON, "-B", __file__],
@@ -58,7 +63,7 @@ def run_module(name: str, params: dict[str, Any], check: bool = False) -> dict[s
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": search, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        env=environment(),
     )
     try:
         result: dict[str, Any] = json.loads(process.stdout)

@@ -66,7 +66,7 @@ class BootableResource(Resource[Desired, Observed]):
     def restorable(self) -> Iterator[Restorable[Desired]]:
         """Every object that boot brings back; those with records kept by us unless the resource says otherwise."""
         for name in recorded(f"{locations.BOOT}/{self.name}"):
-            yield Restorable(unquote(name), partial(self._recorded, name))
+            yield Restorable(unquote(name, errors="surrogateescape"), partial(self._recorded, name))
 
     def _recorded(self, name: str) -> Desired:
         path = record_path(f"{self.name}/{name}")

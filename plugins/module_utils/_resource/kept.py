@@ -69,7 +69,7 @@ class KeptResource(BootableResource[Desired, Observed]):
 
 def record_name(option: str, name: str) -> str:
     """The name under which an object is recorded: its own as a file name. Raises OptionError."""
-    quoted = quote(name, safe="")
+    quoted = quote(name, safe="", errors="surrogateescape")
     if len(quoted) > _NAME_MAX:
         raise OptionError(option, name, f"is too long for systemd: true, which takes {_NAME_MAX} bytes")
     return quoted
