@@ -11,7 +11,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel import sysctl
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import netlink_fdb, sysctl
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import NamespaceId, NetnsRef
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.netlink_ip import Route
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.netlink_links import Link
@@ -585,3 +585,10 @@ def test_no_sysctl_leaves_its_directory(text):
     except ValueError:
         return
     assert path.startswith("/proc/sys/") and not {"", ".", ".."} & set(path[len("/proc/sys/") :].split("/"))
+
+
+def test_an_address_behind_a_port_is_one_in_whatever_vlans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel that can filter VLANs answers with an entry for the port's VLAN and one without."""
+    entries = [("02:00:00:00:00:01", 64), ("02:00:00:00:00:01", 64), ("02:00:00:00:00:02", 2)]
+    monkeypatch.setattr(netlink_fdb, "_entries", lambda _port, _netns: iter(entries))
+    assert netlink_fdb.behind(6) == ("02:00:00:00:00:01", "02:00:00:00:00:02")

@@ -18,8 +18,11 @@ _NUD_REACHABLE, _NUD_NOARP, _NUD_PERMANENT = 0x02, 0x40, 0x80
 
 
 def behind(port: int, netns: NetnsRef = HOST) -> tuple[str, ...]:
-    """The addresses that were set or learned there, by the port's number; not the port's own. Raises KernelError."""
-    return tuple(mac for mac, _state in _entries(port, netns))
+    """The addresses that were set or learned there, by the port's number; not the port's own. Raises KernelError.
+
+    Each once: a kernel that can filter VLANs has an entry for the port's VLAN beside the one without.
+    """
+    return tuple(dict.fromkeys(mac for mac, _state in _entries(port, netns)))
 
 
 def pin(port: str, mac: str, netns: NetnsRef = HOST) -> None:
