@@ -24,7 +24,7 @@ NSRUN = "/var/lib/barekernel/lib/nsrun"
 SLOW = "/run/nsrun-slow"
 DELAY = """
 import time
-from barekernel._runtime import cgroups
+from barekernel._runtime.process import cgroups
 opened = cgroups.open_directory
 cgroups.open_directory = lambda path: (opened(path), time.sleep(0.4))[0]
 """

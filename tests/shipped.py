@@ -11,22 +11,31 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent / "plugins/module_utils"
-TARGET = ROOT / "_resource/shipped.py"
+#: The list that is read on hosts, and the imports that bring its files there.
+LIST = ROOT / "_boot/shipped.py"
+CLOSURE = ROOT / "_module/closure.py"
 #: What the programs start with; all of the runtime, as its command line imports by name what a command needs.
-ROOTS = ["_resource.restore", *sorted(f"_runtime.{path.stem}" for path in (ROOT / "_runtime").glob("[!_]*.py"))]
-HEAD = '''"""Every file that nsrun and restore need on a host. Written by tools/shipped.
-
-AnsiballZ takes along what a module imports, so the imports below, which nobody runs, are what brings these files to
-the host in the first place.
-"""
+ROOTS = [
+    "_container.restore",
+    *sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (ROOT / "_runtime").rglob("[!_]*.py")),
+]
+LIST_HEAD = '''"""Every file that nsrun and restore need on a host. Written by tools/shipped."""
 
 from __future__ import annotations
 
 '''
+CLOSURE_HEAD = '''"""Every file that nsrun and restore need on a host, as imports. Written by tools/shipped.
+
+Ansible sends along with a module what the module imports, executed or not. A module that installs the library on a host
+imports this file; any other module stays small.
+"""
+
+from __future__ import annotations
+'''
 
 
 def imports(name: str) -> set[str]:
-    """The modules of ours that one imports, as LAYER.FILE (the packages too)."""
+    """The modules of ours that one imports, as FOLDER.FILE (the packages too)."""
     package = name.split(".")[:-1]
     found: set[str] = set()
     for node in ast.walk(ast.parse(file_of(name).read_text())):
@@ -39,6 +48,7 @@ def imports(name: str) -> set[str]:
 
 
 def file_of(name: str) -> Path:
+    """The file of a module or package by its dotted name below module_utils."""
     path = ROOT / name.replace(".", "/")
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
@@ -50,34 +60,48 @@ def needed() -> list[str]:
         name = todo.pop()
         if name not in done:
             done.add(name)
-            # shipped.py itself is what we are writing: it is needed by library.py and imports nothing new.
-            todo += () if name == "_resource.shipped" else imports(name)
-    return sorted(done | {name.partition(".")[0] for name in done})
+            todo += imports(name)
+    return sorted(done | {package for name in done for package in packages(name)})
 
 
-def text() -> str:
-    """shipped.py as it should be."""
+def packages(name: str) -> list[str]:
+    """The packages that a module is in."""
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
+
+
+def texts() -> dict[Path, str]:
+    """The two files as they should be."""
     names = needed()
-    license_lines = "".join(TARGET.with_name("base.py").read_text().partition('"""')[0])
-    lines = [license_lines + HEAD, "SHIPPED = (\n", *(f'    "{name}",\n' for name in names), ")\n"]
-    for layer in sorted({name.partition(".")[0] for name in names}):
-        members = [n.partition(".")[2] for n in names if n.startswith(layer + ".") and n != "_resource.shipped"]
-        lines += [
-            f"\n\ndef {layer}() -> None:\n",
-            f"    from ..{layer} import (  # noqa: F401\n",
-            *(f"        {m},\n" for m in members),
-            "    )\n",
-        ]
-    return "".join(lines)
+    license_lines = "".join((ROOT / "_module/runner.py").read_text().partition('"""')[0])
+    listed = ["SHIPPED = (\n", *(f'    "{name}",\n' for name in names), ")\n"]
+    closure = []
+    for package in sorted({name.rpartition(".")[0] for name in names} - {""}):
+        members = [n.rpartition(".")[2] for n in names if n.rpartition(".")[0] == package and n not in holders(names)]
+        if members:
+            closure += [
+                f"\n\ndef {package.lstrip('_').replace('.', '_')}() -> None:\n",
+                f"    from ..{package} import (  # noqa: F401\n",
+                *(f"        {member},\n" for member in members),
+                "    )\n",
+            ]
+    return {
+        LIST: license_lines + LIST_HEAD + "".join(listed),
+        CLOSURE: license_lines + CLOSURE_HEAD + "".join(closure),
+    }
+
+
+def holders(names: list[str]) -> set[str]:
+    """Those of the names that are packages."""
+    return {package for name in names for package in packages(name)}
 
 
 def main(check: bool) -> int:
-    """Write it, or with ``check`` only say whether it is as it should be."""
-    wanted = text()
-    if TARGET.is_file() and TARGET.read_text() == wanted:
-        return 0
-    if check:
+    """Write them, or with ``check`` only say whether they are as they should be."""
+    stale = [path for path, text in texts().items() if not path.is_file() or path.read_text() != text]
+    if check and stale:
         print("run tools/shipped", file=sys.stderr)
         return 1
-    TARGET.write_text(wanted)
+    for path in stale:
+        path.write_text(texts()[path])
     return 0

@@ -112,9 +112,10 @@ network:
     sysctls: {net.ipv4.ip_forward: "1"}
 """
 
+from ..module_utils._module import closure  # noqa: F401
 from ..module_utils._module.arguments.network import network
 from ..module_utils._module.runner import run
-from ..module_utils._resource.network import NetworkResource
+from ..module_utils._network.resource import NetworkResource
 
 
 def main() -> None:

@@ -41,7 +41,7 @@ networks:
 """
 
 from ..module_utils._module.runner import run_info
-from ..module_utils._resource.network import NetworkInfo
+from ..module_utils._network.resource import NetworkInfo
 
 
 def main() -> None:

@@ -162,9 +162,9 @@ cgroup:
       elements: str
 """
 
+from ansible_collections.barekernel.containers.plugins.module_utils._cgroup.resource import CgroupResource
 from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.cgroup import cgroup
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import run
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.cgroup import CgroupResource
 
 
 def main():

@@ -104,8 +104,8 @@ features:
     overlay: {"available": true, "reason": ""}
 """
 
+from ansible_collections.barekernel.containers.plugins.module_utils._core.kernel_info import KernelInfo
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import run_info
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.kernel_info import KernelInfo
 
 
 def main():

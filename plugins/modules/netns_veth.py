@@ -160,10 +160,10 @@ namespaces:
   elements: dict
 """
 
+from ansible_collections.barekernel.containers.plugins.module_utils._links.resource import NetnsVeth
 from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.boot import boot
 from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.veth import veth
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import run
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.netns import NetnsVeth
 
 
 def main():

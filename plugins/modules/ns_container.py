@@ -173,12 +173,13 @@ container:
       type: dict
 """
 
+from ansible_collections.barekernel.containers.plugins.module_utils._container.resource import ContainerResource
+from ansible_collections.barekernel.containers.plugins.module_utils._module import closure  # noqa: F401
 from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.container import (
     container,
     container_internal,
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import run
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.container import ContainerResource
 
 
 def main():

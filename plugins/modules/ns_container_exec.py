@@ -132,11 +132,11 @@ changes:
   elements: dict
 """
 
+from ansible_collections.barekernel.containers.plugins.module_utils._container.exec import ExecResource
 from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.container_exec import (
     container_exec,
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import run
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_exec import ExecResource
 
 
 def main():

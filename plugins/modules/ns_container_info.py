@@ -166,8 +166,8 @@ containers:
       elements: str
 """
 
+from ansible_collections.barekernel.containers.plugins.module_utils._container.info import ContainerInfo
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import run_info
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_info import ContainerInfo
 
 
 def main():

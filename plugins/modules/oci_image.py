@@ -238,10 +238,10 @@ source_key:
   type: str
 """
 
+from ..module_utils._images.resource import ImageResource
 from ..module_utils._module.arguments.image_config import image_config
 from ..module_utils._module.arguments.image_source import IMAGE_SOURCES, image_internal, image_source
 from ..module_utils._module.runner import run
-from ..module_utils._resource.image import ImageResource
 
 
 def main() -> None:
@@ -265,7 +265,7 @@ def main() -> None:
 
 def _blobs():
     """What a host that seeds others is asked for."""
-    from ..module_utils._resource.image_blobs import ImageBlobs  # here: hardly any task needs it
+    from ..module_utils._images.blobs import ImageBlobs  # here: hardly any task needs it
 
     return ImageBlobs()
 

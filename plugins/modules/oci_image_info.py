@@ -96,8 +96,8 @@ unused_bytes:
   type: int
 """
 
+from ..module_utils._images.store import ImageInfo
 from ..module_utils._module.runner import run_info
-from ..module_utils._resource.image_store import ImageInfo
 
 
 def main() -> None:

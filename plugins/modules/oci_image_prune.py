@@ -61,8 +61,8 @@ changes:
   elements: dict
 """
 
+from ..module_utils._images.store import ImagePrune
 from ..module_utils._module.runner import run
-from ..module_utils._resource.image_store import ImagePrune
 
 
 def main() -> None:

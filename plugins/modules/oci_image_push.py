@@ -51,9 +51,9 @@ changes:
   elements: dict
 """
 
+from ..module_utils._images.store import ImageExport
 from ..module_utils._module.arguments.registry_access import registry_access
 from ..module_utils._module.runner import run
-from ..module_utils._resource.image_store import ImageExport
 
 
 def main() -> None:

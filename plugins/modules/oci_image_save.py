@@ -59,8 +59,8 @@ changes:
   elements: dict
 """
 
+from ..module_utils._images.store import ImageExport
 from ..module_utils._module.runner import run
-from ..module_utils._resource.image_store import ImageExport
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Documentation and argument spec; what it does is in module_utils/_resource/overlay.py."""
+"""Documentation and argument spec; what it does is in module_utils/_overlay/resource.py."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ overlay:
 
 from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.overlay import overlay
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import run
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.overlay import Overlay
+from ansible_collections.barekernel.containers.plugins.module_utils._overlay.resource import Overlay
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Documentation and argument spec; what it reads is in module_utils/_resource/overlay_info.py."""
+"""Documentation and argument spec; what it reads is in module_utils/_overlay/info.py."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ overlays:
 """
 
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import run_info
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.overlay_info import OverlayInfo
+from ansible_collections.barekernel.containers.plugins.module_utils._overlay.info import OverlayInfo
 
 
 def main() -> None:

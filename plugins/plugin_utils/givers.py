@@ -21,12 +21,12 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ..module_utils._image import digest as digests
-from ..module_utils._image import pull, source
 from ..module_utils._image.errors import ImageError
-from ..module_utils._image.from_registry import Registry
+from ..module_utils._image.format import digest as digests
+from ..module_utils._image.sources import pull, source
+from ..module_utils._image.sources.from_registry import Registry
+from ..module_utils._images.options import registry_source
 from ..module_utils._module.arguments.image_source import image_source
-from ..module_utils._resource.image_options import registry_source
 from .run_cache import RunCache
 
 #: Seconds between two lines on how far a pull has come.

@@ -15,11 +15,11 @@ from ansible import constants as C
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 
+from ..module_utils._core.errors import OptionError
 from ..module_utils._image.errors import ImageError
-from ..module_utils._image.handed import file_name
+from ..module_utils._image.sources.handed import file_name
 from ..module_utils._kernel.errors import KernelError
 from ..module_utils._kernel.terminal import shown
-from ..module_utils._plan.errors import OptionError
 from .givers import FromController, FromFile, FromHost, Giver, lacking
 from .other_host import OtherHost
 from .run_cache import RunCache

@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..module_utils._image.handed import file_name
+from ..module_utils._image.sources.handed import file_name
 
 
 class RunCache:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Store
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store.store import Store
 
 from tests.kernel import images
 from tests.kernel.images import apply

@@ -13,18 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.barekernel.containers.plugins.module_utils._image import prune
-from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Store
-from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.image_source import (
-    image_internal,
-)
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import (
-    Outcome,
-    converge,
-    predict,
-)
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.image import ImageResource
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_host import image_kernel
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import Outcome, converge, predict
+from ansible_collections.barekernel.containers.plugins.module_utils._image.changes import prune
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store.store import Store
+from ansible_collections.barekernel.containers.plugins.module_utils._images.host import image_kernel
+from ansible_collections.barekernel.containers.plugins.module_utils._images.resource import ImageResource
+from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.image_source import image_internal
 
 from tests import collection
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._boot import library
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import files, locations
-from ansible_collections.barekernel.containers.plugins.module_utils._resource import library
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import defaults
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.bundle import defaults
 
 #: What user namespaces of the tests map their IDs 0.. to.
 HOST_ID = 100000

@@ -21,11 +21,11 @@ PLUGINS = "ansible_collections.barekernel.containers.plugins"
 
 def wrong(resource: Any, validate: Any, params: dict[str, Any]) -> str | None:
     """Why these options are neither meant nor refused; None where they are."""
+    from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import predict
+    from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError, Refused
     from ansible_collections.barekernel.containers.plugins.module_utils._image.errors import ImageError
     from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
     from ansible_collections.barekernel.containers.plugins.module_utils._module import values
-    from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
-    from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import predict
 
     try:
         given = validate(params)

@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._boot import plan as boot
+from ansible_collections.barekernel.containers.plugins.module_utils._cgroup.resource import CgroupResource
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import converge, predict
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import files, netlink
-from ansible_collections.barekernel.containers.plugins.module_utils._plan import boot
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.cgroup import CgroupResource
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import converge, predict
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.netns import NetnsVeth
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.network import NetworkResource
+from ansible_collections.barekernel.containers.plugins.module_utils._links.resource import NetnsVeth
+from ansible_collections.barekernel.containers.plugins.module_utils._network.resource import NetworkResource
 
 from tests import collection
 from tests.waiting import PATIENCE, until

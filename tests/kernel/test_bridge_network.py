@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import Outcome, converge, predict
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError, Refused
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import (
     netlink,
     netlink_ip,
@@ -25,21 +27,15 @@ from ansible_collections.barekernel.containers.plugins.module_utils._kernel impo
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.kernel import Kernel
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import HOST
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.network import Published
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.nft_table import as_template
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.publish import parse_ports, plan_publish
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import (
-    Outcome,
-    converge,
-    predict,
-)
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.network import (
+from ansible_collections.barekernel.containers.plugins.module_utils._network.nft_table import as_template
+from ansible_collections.barekernel.containers.plugins.module_utils._network.publish import parse_ports, plan_publish
+from ansible_collections.barekernel.containers.plugins.module_utils._network.recorded import read_network
+from ansible_collections.barekernel.containers.plugins.module_utils._network.records import Published
+from ansible_collections.barekernel.containers.plugins.module_utils._network.resource import (
     NetworkInfo,
     NetworkResource,
     desired_from_record,
 )
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.networks import read_network
 
 from tests.kernels import DIED, Dying, in_child
 from tests.waiting import until

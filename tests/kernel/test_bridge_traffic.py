@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import Outcome, converge
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import (
     namespaces,
     netlink,
@@ -26,8 +27,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._kernel impo
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import HOST, NetnsRef
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.netlink_ip import Route
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import Outcome, converge
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.network import NetworkResource
+from ansible_collections.barekernel.containers.plugins.module_utils._network.resource import NetworkResource
 
 from .segment import DROPPED, PATIENCE, Member, blocked, give_host, listening, member, reach
 

@@ -14,17 +14,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._cgroup.plan import missing_controllers
+from ansible_collections.barekernel.containers.plugins.module_utils._cgroup.resource import CgroupInfo, CgroupResource
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import Interrupted, converge, predict
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError, Refused
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import cgroup
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.cgroup_state import find_hierarchy
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.kernel import Kernel
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.cgroup import missing_controllers
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.cgroup import CgroupInfo, CgroupResource
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import (
-    Interrupted,
-    converge,
-    predict,
-)
 
 from tests import waiting
 from tests.kernels import DIED, Dying, Refusing, in_child

@@ -21,21 +21,21 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel import process
-from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import result
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.base import CommandFailed, Resource
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.container import ContainerResource
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_exec import ExecResource
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_info import ContainerInfo
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import (
+from ansible_collections.barekernel.containers.plugins.module_utils._container.exec import ExecResource
+from ansible_collections.barekernel.containers.plugins.module_utils._container.info import ContainerInfo
+from ansible_collections.barekernel.containers.plugins.module_utils._container.resource import ContainerResource
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import (
     Interrupted,
     Outcome,
     converge,
     predict,
 )
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.image import ImageResource
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.network import NetworkResource
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError, Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._core.resource import CommandFailed, Resource
+from ansible_collections.barekernel.containers.plugins.module_utils._images.resource import ImageResource
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import process
+from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import result
+from ansible_collections.barekernel.containers.plugins.module_utils._network.resource import NetworkResource
 
 from tests import collection
 from tests.kernel.module_process import check_promises

@@ -17,16 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._container.exec import ExecResource
+from ansible_collections.barekernel.containers.plugins.module_utils._container.resource import ContainerResource
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import Interrupted, converge, predict
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError, Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._core.resource import CommandFailed
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import capabilities
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.base import CommandFailed
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.container import ContainerResource
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_exec import ExecResource
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import (
-    Interrupted,
-    converge,
-    predict,
-)
 
 from tests.waiting import until
 

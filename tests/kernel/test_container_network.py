@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._container.resource import ContainerResource
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import predict
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import namespaces, sysctl
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.kernel import Kernel
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import HOST, NetnsRef
-from ansible_collections.barekernel.containers.plugins.module_utils._resource import netns_observe
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.container import ContainerResource
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import predict
+from ansible_collections.barekernel.containers.plugins.module_utils._links import observe as netns_observe
 
 from tests.waiting import until
 

@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Image, Store
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import Interrupted
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError, Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store.store import Image, Store
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import locations, userns
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import Interrupted
 
 from tests.kernel import images
 from tests.kernel.images import apply, checked, remove

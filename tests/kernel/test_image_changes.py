@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_info import ContainerInfo
+from ansible_collections.barekernel.containers.plugins.module_utils._container.info import ContainerInfo
 
 from tests.kernel import images, test_container
 from tests.kernel.images import apply

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image.tarwriter import TarWriter
+from ansible_collections.barekernel.containers.plugins.module_utils._image.layers.tarwriter import TarWriter
 
 from tests.kernel import images
 from tests.kernel.images import apply, checked

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.container import ContainerResource
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_info import ContainerInfo
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import converge, predict
+from ansible_collections.barekernel.containers.plugins.module_utils._container.info import ContainerInfo
+from ansible_collections.barekernel.containers.plugins.module_utils._container.resource import ContainerResource
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import converge, predict
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError, Refused
 
 from tests.kernel import images
 from tests.kernel.layouts import Layout, tar

@@ -17,16 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image import verify
-from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Store
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import converge
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store import verify
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store.store import Store
+from ansible_collections.barekernel.containers.plugins.module_utils._images.host import ImageKernel, image_kernel
+from ansible_collections.barekernel.containers.plugins.module_utils._images.resource import ImageResource
+from ansible_collections.barekernel.containers.plugins.module_utils._images.store import ImagePrune
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import process
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import converge
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.image import ImageResource
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_host import (
-    ImageKernel,
-    image_kernel,
-)
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_store import ImagePrune
 
 from tests.kernel import images
 from tests.kernel.layouts import Layout, tar

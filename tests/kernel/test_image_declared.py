@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image.config import host_platform
-from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Store
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError, Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._image.format.config import host_platform
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store.store import Store
 
 from tests.kernel import images, registry
 from tests.kernel.images import apply, checked, remove

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Image, Store
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import converge
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_store import ImageExport
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import converge
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store.store import Image, Store
+from ansible_collections.barekernel.containers.plugins.module_utils._images.store import ImageExport
 
 from tests import collection
 from tests.kernel import images, registry

@@ -15,14 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Store
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import Interrupted, converge
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store.store import Store
+from ansible_collections.barekernel.containers.plugins.module_utils._images.host import ImageKernel, image_kernel
+from ansible_collections.barekernel.containers.plugins.module_utils._images.resource import ImageResource
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import Interrupted, converge
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.image import ImageResource
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_host import (
-    ImageKernel,
-    image_kernel,
-)
 
 from tests.kernel import images
 from tests.kernel.faulty import Faulty

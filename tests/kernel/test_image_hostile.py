@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image import unpack
-from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Store
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.base import CommandFailed
+from ansible_collections.barekernel.containers.plugins.module_utils._core.resource import CommandFailed
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store import unpack
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store.store import Store
 
 from tests.kernel import images, test_container
 from tests.kernel.hostile import GOOD, OUTSIDE, load, outside, refused

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Store
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import Refused
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import converge
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_store import ImageInfo, ImagePrune
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import converge
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store.store import Store
+from ansible_collections.barekernel.containers.plugins.module_utils._images.store import ImageInfo, ImagePrune
 
 from tests.kernel import images, test_container
 from tests.kernel.hostile import GOOD, OUTSIDE, load, outside, refused

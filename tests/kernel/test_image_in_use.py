@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image import replaced
-from ansible_collections.barekernel.containers.plugins.module_utils._image.store import LOCK, Store
+from ansible_collections.barekernel.containers.plugins.module_utils._container.resource import ContainerResource
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import converge, predict
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store import replaced
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store.store import LOCK, Store
+from ansible_collections.barekernel.containers.plugins.module_utils._images.store import ImageInfo, ImagePrune
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import files
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import Refused
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.container import ContainerResource
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import converge, predict
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_store import ImageInfo, ImagePrune
 
 from tests.kernel import images, test_container
 from tests.kernel.images import apply, checked, remove

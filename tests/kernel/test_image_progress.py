@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from ansible_collections.barekernel.containers.plugins.action import oci_image as action
 from ansible_collections.barekernel.containers.plugins.action.oci_image import sentence
-from ansible_collections.barekernel.containers.plugins.module_utils._image.config import host_platform
+from ansible_collections.barekernel.containers.plugins.module_utils._image.format.config import host_platform
 
 from tests.kernel.faulty import Faulty
 from tests.kernel.layouts import Layout, tar

@@ -17,15 +17,11 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.barekernel.containers.plugins.module_utils._image.difference import differences
-from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Image, Store
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import (
-    Interrupted,
-    converge,
-    predict,
-)
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_store import (
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import Interrupted, converge, predict
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError, Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._image.sources.difference import differences
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store.store import Image, Store
+from ansible_collections.barekernel.containers.plugins.module_utils._images.store import (
     ImageExport,
     ImageInfo,
     ImagePrune,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import Refused
 
 from tests.kernel import images, registry
 from tests.kernel.faulty import Faulty, cut, send

@@ -16,17 +16,10 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import Refused
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import (
-    Interrupted,
-    converge,
-    predict,
-)
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_host import (
-    ImageKernel,
-    image_kernel,
-)
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_store import ImageExport
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import Interrupted, converge, predict
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._images.host import ImageKernel, image_kernel
+from ansible_collections.barekernel.containers.plugins.module_utils._images.store import ImageExport
 
 from tests import collection
 from tests.kernel import images, registry

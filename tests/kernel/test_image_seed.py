@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Store
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store.store import Store
 
 from tests.kernel import registry
 from tests.kernel.hosts import Host, play, running

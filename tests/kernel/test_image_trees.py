@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image import copied, tarwriter
-from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Store
+from ansible_collections.barekernel.containers.plugins.module_utils._image.layers import tarwriter
+from ansible_collections.barekernel.containers.plugins.module_utils._image.sources import copied
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store.store import Store
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
 
 from tests.kernel import images

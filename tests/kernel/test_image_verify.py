@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image import fingerprint
-from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Store
+from ansible_collections.barekernel.containers.plugins.module_utils._image.layers import fingerprint
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store.store import Store
 
 from tests.kernel import images, registry
 from tests.kernel.images import apply, checked

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image import progress, transport
-from ansible_collections.barekernel.containers.plugins.module_utils._image.store import LOCK
+from ansible_collections.barekernel.containers.plugins.module_utils._image.registry import transport
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store import progress
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store.store import LOCK
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import files, locations
 
 from tests import waiting

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import converge, predict
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import converge, predict
 
 from tests import collection
 from tests.kernels import DIED, Dying, Recording

@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import Refused
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import (
     locations,
     namespaces,
@@ -19,7 +20,6 @@ from ansible_collections.barekernel.containers.plugins.module_utils._kernel impo
     netns,
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import NetnsRef
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import Refused
 
 from .veth import BASE, A, ip, link, reachable, remove, task, tidy
 

@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import Interrupted, converge
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import (
     namespaces,
     netlink,
@@ -25,14 +27,9 @@ from ansible_collections.barekernel.containers.plugins.module_utils._kernel impo
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import HOST, NetnsRef
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.links import birth_name
-from ansible_collections.barekernel.containers.plugins.module_utils._resource import netns_observe
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import (
-    Interrupted,
-    converge,
-)
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.netns import NetnsVeth, NetnsVethInfo
+from ansible_collections.barekernel.containers.plugins.module_utils._links import observe as netns_observe
+from ansible_collections.barekernel.containers.plugins.module_utils._links.operations import birth_name
+from ansible_collections.barekernel.containers.plugins.module_utils._links.resource import NetnsVeth, NetnsVethInfo
 
 from . import state
 from .module_process import HOST_PYTHON, run_module

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.cgroup_state import find_hierarchy
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import cgroups, state
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.process import cgroups, state
 
 TURNS = 300
 

@@ -20,11 +20,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._boot import library
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import cgroup
-from ansible_collections.barekernel.containers.plugins.module_utils._resource import library
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import (
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.bundle import defaults
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.process import (
     cgroups,
-    defaults,
     descriptors,
     isolated,
 )
@@ -44,7 +44,7 @@ OUT = "../" * 12 + str(HOST)[1:]
 ESCAPE = ["-c", "echo escaped"]
 #: What nsrun opens has numbers from 3 on, and never so many.
 NUMBERS = range(3, 21)
-LEAVE_OPEN = "from barekernel._runtime import descriptors\ndescriptors.close_all_but = lambda kept: None\n"
+LEAVE_OPEN = "from barekernel._runtime.process import descriptors\ndescriptors.close_all_but = lambda kept: None\n"
 
 
 @pytest.fixture
@@ -167,7 +167,7 @@ def test_a_build_step_through_a_descriptor(
 KILLED_AT = """
 import json, os, subprocess, time
 from barekernel._kernel import clone, process
-from barekernel._runtime import cgroups, execute, state
+from barekernel._runtime.process import cgroups, execute, state
 def kill(root, name):
     pid = state.read(root, name).pid
     if os.path.exists(f"/proc/{{pid}}"):
@@ -316,7 +316,7 @@ def test_no_module_is_loaded_from_the_container(
     nsrun: Nsrun, bundle: Bundle, altered: Callable[[str], None], guarded: bool, command: str
 ) -> None:
     """CVE-2019-14271: what the runtime loads late would be the image's file, run with the runtime's rights."""
-    late = "from barekernel._runtime import credentials\nenter = credentials.enter_cwd\n"
+    late = "from barekernel._runtime.process import credentials\nenter = credentials.enter_cwd\n"
     late += "def enter_cwd(cwd):\n    enter(cwd)\n    import colorsys\ncredentials.enter_cwd = enter_cwd\n"
     nsrun.detach(bundle.sh("exec sleep 1000"))
     altered(late if guarded else late + "credentials.import_nothing_more = lambda: None\n")
@@ -375,7 +375,7 @@ def test_a_process_that_is_held_on_its_way_in_ends_with_its_runtime(
 ) -> None:
     """A file system of the container may never answer, and whoever is tired of waiting kills the runtime."""
     nsrun.detach(bundle.sh("exec sleep 1000"))
-    held = "import time\nfrom barekernel._runtime import credentials\n"
+    held = "import time\nfrom barekernel._runtime.process import credentials\n"
     held += "credentials.with_home = lambda process: time.sleep(1000)\n"
     leave = "from barekernel._kernel import process\nprocess.end_with = lambda pidfd: None\n"
     altered(held if guarded else held + leave)
@@ -400,7 +400,7 @@ def test_a_process_that_is_held_on_its_way_in_ends_with_its_runtime(
 # What the root of a user namespace with CAP_SYS_ADMIN does to the mounts that it was given.
 
 IN_ITS_OWN_NAMESPACE = (
-    "from barekernel._runtime import mounting\nmounting.begin = lambda spec, root_tree: None\n"
+    "from barekernel._runtime.process import mounting\nmounting.begin = lambda spec, root_tree: None\n"
     "from barekernel._kernel import mount\n"
 )
 #: What it tries, and what the kernel says of it; where nothing guards, the script ends with "escaped".

@@ -21,7 +21,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import capabilities, cgroup
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.cgroup_state import find_hierarchy
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import cli, commands, defaults, usage
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.bundle import defaults
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.command import cli, commands, usage
 
 from tests import waiting
 

@@ -15,7 +15,7 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import defaults
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.bundle import defaults
 
 from .nsrun import Bundle, Nsrun, bundle, nsrun, program, run
 

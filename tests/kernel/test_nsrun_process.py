@@ -21,7 +21,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import capabilities, idmap, libc, process
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import defaults, seal, spec
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.bundle import defaults, spec
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.process import seal
 
 from .nsrun import HOST_ID, Bundle, Nsrun, bundle, nsrun, program, run
 
@@ -382,7 +383,7 @@ def test_the_hosts_interpreter_cannot_be_overwritten(
     shutil.copy("/usr/bin/python3", interpreter)
     original = interpreter.read_bytes()
     text = Path(nsrun.program).read_text()
-    guard = "" if guarded else "from barekernel._runtime import seal\nseal.ensure = lambda: None\n"
+    guard = "" if guarded else "from barekernel._runtime.process import seal\nseal.ensure = lambda: None\n"
     lines = text.replace("import main\n", "import main\n" + guard).split("\n", 1)
     program_copy = tmp_path / "nsrun"
     program_copy.write_text(f"#!{interpreter} -IS\n{lines[1]}")

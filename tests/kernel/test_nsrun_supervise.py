@@ -22,8 +22,14 @@ from typing import Any
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import cgroup, process
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.cgroup_state import find_hierarchy
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import clock, control, launch, logs, record
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.errors import RuntimeFailure
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.process import clock
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.supervise import (
+    control,
+    launch,
+    logs,
+    record,
+)
 
 from tests import waiting
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image import volume
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store import volume
 
 from .leaks import below
 from .module_process import run_module

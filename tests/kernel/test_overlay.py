@@ -15,21 +15,21 @@ import sys
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel import mount, mountinfo
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import Busy
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel.kernel import Kernel
-from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.overlay import overlay
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.mount_unit import unit_name
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.paths import show_path
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import (
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import (
     Interrupted,
     NotConverged,
     converge,
     predict,
 )
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.overlay import Overlay
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.overlay_info import OverlayInfo
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError, Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._core.paths import show_path
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import mount, mountinfo
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import Busy
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.kernel import Kernel
+from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.overlay import overlay
+from ansible_collections.barekernel.containers.plugins.module_utils._overlay.info import OverlayInfo
+from ansible_collections.barekernel.containers.plugins.module_utils._overlay.mount_unit import unit_name
+from ansible_collections.barekernel.containers.plugins.module_utils._overlay.resource import Overlay
 
 from tests.kernels import DIED, Dying, Watched, in_child
 

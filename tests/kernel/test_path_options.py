@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image import copied as copied_
-from ansible_collections.barekernel.containers.plugins.module_utils._image import digest, steps
 from ansible_collections.barekernel.containers.plugins.module_utils._image.errors import ImageError
+from ansible_collections.barekernel.containers.plugins.module_utils._image.format import digest
+from ansible_collections.barekernel.containers.plugins.module_utils._image.sources import copied as copied_
+from ansible_collections.barekernel.containers.plugins.module_utils._image.sources import steps
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
 
 from .layouts import Layout, tar

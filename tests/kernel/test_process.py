@@ -18,7 +18,7 @@ import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import cgroup, process, process_root
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import identity_of_process
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import cgroups, pipes
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.process import cgroups, pipes
 
 from tests import waiting
 

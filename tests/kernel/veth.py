@@ -12,16 +12,10 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel import (
-    netlink,
-    netns,
-)
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import converge, predict
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import netlink, netns
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import NetnsRef
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import (
-    converge,
-    predict,
-)
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.netns import NetnsVeth
+from ansible_collections.barekernel.containers.plugins.module_utils._links.resource import NetnsVeth
 
 A, B = NetnsRef.named("bktest-a"), NetnsRef.named("bktest-b")
 

@@ -11,15 +11,15 @@ from typing import Any
 from unittest.mock import Mock, call
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._plan import boot
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.boot import (
+from ansible_collections.barekernel.containers.plugins.module_utils._boot import plan as boot
+from ansible_collections.barekernel.containers.plugins.module_utils._boot.plan import (
     CGROUPS,
     LINKS,
     NETWORKS,
     BootState,
 )
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.operation import Plan
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import unit
+from ansible_collections.barekernel.containers.plugins.module_utils._core.operation import Plan
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.supervise import unit
 
 NEW = BootState(systemd=True, library=None, library_wanted="v1")
 READY = replace(NEW, library="v1", unit=NETWORKS.text, enabled=True)

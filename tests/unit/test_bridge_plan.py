@@ -11,10 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import Refused
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import iptables_legacy
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.nft import Chain, Rule, Table
-from ansible_collections.barekernel.containers.plugins.module_utils._plan import nft_table
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.bridge import (
+from ansible_collections.barekernel.containers.plugins.module_utils._network import nft_table
+from ansible_collections.barekernel.containers.plugins.module_utils._network.foreign_firewall import (
+    foreign,
+    forwarders,
+    warnings_for,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._network.forwarding import carried_along
+from ansible_collections.barekernel.containers.plugins.module_utils._network.host_sysctls import (
+    Held,
+    HostSysctls,
+    decode,
+    encode,
+    hold,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._network.plan import (
     Bridge,
     Desired,
     Observed,
@@ -24,21 +38,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._plan.bridge
     plan,
     wanted_sysctls,
 )
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import Refused
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.foreign_firewall import (
-    foreign,
-    forwarders,
-    warnings_for,
-)
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.forwarding import carried_along
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.host_sysctls import (
-    Held,
-    HostSysctls,
-    decode,
-    encode,
-    hold,
-)
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.network import Network
+from ansible_collections.barekernel.containers.plugins.module_utils._network.records import Network
 
 MAC = "02:00:00:00:00:01"
 LAB = Network("lab0", "lab0", ("10.88.0.1/24", "fd88::1/64"), MAC)

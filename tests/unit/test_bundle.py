@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.bundle import (
+from ansible_collections.barekernel.containers.plugins.module_utils._container.documents_bundle import (
     Places,
     config_json,
     environment,
     process_args,
 )
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_spec import (
+from ansible_collections.barekernel.containers.plugins.module_utils._container.records import (
     Container,
     ContainerMount,
     Resolved,

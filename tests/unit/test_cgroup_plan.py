@@ -11,6 +11,16 @@ import re
 from typing import Any
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._cgroup.plan import (
+    Cgroup,
+    CgroupObserved,
+    limits_view,
+    missing_controllers,
+    plan_cgroup,
+    plan_limits,
+    tidy_operations,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError, Refused
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import cgroup_state, cgroup_usage
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.cgroup_state import (
     CgroupState,
@@ -20,16 +30,6 @@ from ansible_collections.barekernel.containers.plugins.module_utils._kernel.cgro
     hierarchy_of,
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.mountinfo import parse_line
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.cgroup import (
-    Cgroup,
-    CgroupObserved,
-    limits_view,
-    missing_controllers,
-    plan_cgroup,
-    plan_limits,
-    tidy_operations,
-)
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
 
 HELD = "held by the cgroup v1 hierarchy at /sys/fs/cgroup/memory"
 MIXED = Hierarchy("/c", "hybrid", ("cpu", "hugetlb", "pids"), {"memory": HELD})

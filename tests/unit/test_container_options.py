@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.sysctls import parse_sysctls
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_exec import ExecResource
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_options import container_from
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.image_config import overrides
+from ansible_collections.barekernel.containers.plugins.module_utils._container.exec import ExecResource
+from ansible_collections.barekernel.containers.plugins.module_utils._container.options import container_from
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError
+from ansible_collections.barekernel.containers.plugins.module_utils._images.options_config import overrides
+from ansible_collections.barekernel.containers.plugins.module_utils._links.sysctls import parse_sysctls
 
 
 def params(**changes: Any) -> dict[str, Any]:

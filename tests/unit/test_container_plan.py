@@ -10,50 +10,47 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Image
+from ansible_collections.barekernel.containers.plugins.module_utils._container.assumed import assumed_boot
+from ansible_collections.barekernel.containers.plugins.module_utils._container.bundle_options import (
+    in_words_of_options,
+    option_names,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._container.documents import documents
+from ansible_collections.barekernel.containers.plugins.module_utils._container.observed import (
+    ContainerObserved,
+    Host,
+    Neighbour,
+    Unusable,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._container.operations import (
+    InterruptContainer,
+    StartContainer,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._container.options import container_from
+from ansible_collections.barekernel.containers.plugins.module_utils._container.plan import plan_container
+from ansible_collections.barekernel.containers.plugins.module_utils._container.plan_declared import dropped, meant
+from ansible_collections.barekernel.containers.plugins.module_utils._container.plan_network import (
+    ContainerNetwork,
+    host_end,
+    veth_desired,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._container.plan_resolve import resolve
+from ansible_collections.barekernel.containers.plugins.module_utils._container.plan_volumes import MakeVolume
+from ansible_collections.barekernel.containers.plugins.module_utils._container.records import Container
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError, Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._core.files import ReplaceFile, SetAside, WriteFile
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store.store import Image
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.cgroup_state import CgroupState, Hierarchy
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.host_resources import HostResources
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import NamespaceId
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.netlink_links import Link
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.netns import NamedNetns
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.subids import Granted
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.bundle_options import (
-    in_words_of_options,
-    option_names,
-)
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.container import plan_container
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_declared import dropped, meant
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_documents import documents
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_network import (
-    ContainerNetwork,
-    host_end,
-    veth_desired,
-)
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_observed import (
-    ContainerObserved,
-    Host,
-    Neighbour,
-    Unusable,
-)
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_operations import (
-    InterruptContainer,
-    StartContainer,
-)
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_resolve import resolve
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_spec import Container
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_volumes import MakeVolume
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.files import ReplaceFile, SetAside, WriteFile
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.netns import NetnsObserved
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.network import Network
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.veth import wanted_states
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.veth_state import (
-    PlaceObserved,
-    VethObserved,
-)
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_assumed import assumed_boot
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_options import container_from
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime.control import Supervised
+from ansible_collections.barekernel.containers.plugins.module_utils._links.netns import NetnsObserved
+from ansible_collections.barekernel.containers.plugins.module_utils._links.plan import wanted_states
+from ansible_collections.barekernel.containers.plugins.module_utils._links.records import PlaceObserved, VethObserved
+from ansible_collections.barekernel.containers.plugins.module_utils._network.records import Network
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.supervise.control import Supervised
 
 HOME = "/var/lib/barekernel/containers/web"
 LAB0 = Network("lab0", "lab0", ("10.88.0.1/24", "fd88::1/64"), "02:00:00:00:00:01")
@@ -151,13 +148,13 @@ def running(which: Container, host: Host = HOST) -> ContainerObserved:
 
 
 def _table_of(which: Container, bare: ContainerObserved) -> Any:
-    from ansible_collections.barekernel.containers.plugins.module_utils._kernel.nft import Chain, Rule, Table
-    from ansible_collections.barekernel.containers.plugins.module_utils._plan import nft_table
-    from ansible_collections.barekernel.containers.plugins.module_utils._plan.container_network import (
+    from ansible_collections.barekernel.containers.plugins.module_utils._container.plan_network import (
         owner,
         published_of,
     )
-    from ansible_collections.barekernel.containers.plugins.module_utils._plan.publish import publish_elements
+    from ansible_collections.barekernel.containers.plugins.module_utils._kernel.nft import Chain, Rule, Table
+    from ansible_collections.barekernel.containers.plugins.module_utils._network import nft_table
+    from ansible_collections.barekernel.containers.plugins.module_utils._network.publish import publish_elements
 
     chains = tuple(
         Chain(nft_table.FAMILY, nft_table.NAME, c.name, c.type, c.hook, c.priority, "accept" if c.hook else None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image.contents import Content, digest_of
+from ansible_collections.barekernel.containers.plugins.module_utils._image.layers.contents import Content, digest_of
 
 M = 1 << 20
 #: Parts (offset, bytes) and the size of a file.

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.operation import Caveat, Operation, Plan
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.base import CommandFailed, Resource
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import (
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import (
     Interrupted,
     NotConverged,
     converge_locked,
 )
+from ansible_collections.barekernel.containers.plugins.module_utils._core.operation import Caveat, Operation, Plan
+from ansible_collections.barekernel.containers.plugins.module_utils._core.resource import CommandFailed, Resource
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import descriptors
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.process import descriptors
 
 END = 0xFFFFFFFF
 

@@ -22,7 +22,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._kernel.cgro
     WRITE,
     Rule,
 )
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import defaults, device_rules, spec
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.bundle import defaults, device_rules, spec
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.errors import BundleError
 
 

@@ -9,8 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import Refused
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.exec import Exec, ExecObserved, plan_exec
+from ansible_collections.barekernel.containers.plugins.module_utils._container.plan_exec import (
+    Exec,
+    ExecObserved,
+    plan_exec,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import Refused
 
 PROCESS = {
     "args": ["httpd"],

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import process
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import bounded, control, exchange
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.errors import RuntimeFailure
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.process import bounded, exchange
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.supervise import control
 
 from tests import waiting
 

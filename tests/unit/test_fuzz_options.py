@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError
 from ansible_collections.barekernel.containers.plugins.module_utils._module import values
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import printable
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

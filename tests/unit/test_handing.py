@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._image.errors import ImageError
-from ansible_collections.barekernel.containers.plugins.module_utils._image.handed import Handed, Seeded, Wanted
-from ansible_collections.barekernel.containers.plugins.module_utils._image.store import Store
+from ansible_collections.barekernel.containers.plugins.module_utils._image.sources.handed import Handed, Seeded, Wanted
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store.store import Store
 from ansible_collections.barekernel.containers.plugins.plugin_utils.givers import (
     Blob,
     FromFile,

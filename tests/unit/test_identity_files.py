@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.identity_files import (
+from ansible_collections.barekernel.containers.plugins.module_utils._container.documents_identity import (
     Neighbour,
     hosts,
     resolv_conf,

@@ -10,12 +10,12 @@ import errno
 from pathlib import Path
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image.from_registry import Registry
-from ansible_collections.barekernel.containers.plugins.module_utils._image.unpack import Ahead
-from ansible_collections.barekernel.containers.plugins.module_utils._image.write import Writer
+from ansible_collections.barekernel.containers.plugins.module_utils._image.sources.from_registry import Registry
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store.unpack import Ahead
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store.write import Writer
+from ansible_collections.barekernel.containers.plugins.module_utils._images import plan as planner
+from ansible_collections.barekernel.containers.plugins.module_utils._images.resource import ImageResource
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
-from ansible_collections.barekernel.containers.plugins.module_utils._plan import image as planner
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.image import ImageResource
 
 
 class Disk(Writer):

@@ -11,8 +11,8 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image import disk
 from ansible_collections.barekernel.containers.plugins.module_utils._image.errors import ImageError, Unreachable
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store import disk
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
 
 ELSEWHERE = "/proc/self"  # a directory of another file system, on every host

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image import config
-from ansible_collections.barekernel.containers.plugins.module_utils._image.digest import canonical
+from ansible_collections.barekernel.containers.plugins.module_utils._container.documents_bundle import environment
+from ansible_collections.barekernel.containers.plugins.module_utils._container.plan import plan_container
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError, Refused
 from ansible_collections.barekernel.containers.plugins.module_utils._image.errors import ImageError
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.bundle import environment
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.container import plan_container
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._image.format import config
+from ansible_collections.barekernel.containers.plugins.module_utils._image.format.digest import canonical
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

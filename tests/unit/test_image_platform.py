@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image import config, platforms
 from ansible_collections.barekernel.containers.plugins.module_utils._image.errors import ImageError
-from ansible_collections.barekernel.containers.plugins.module_utils._image.manifest import choose
+from ansible_collections.barekernel.containers.plugins.module_utils._image.format import config, platforms
+from ansible_collections.barekernel.containers.plugins.module_utils._image.format.manifest import choose
 
 INDEX = "application/vnd.oci.image.index.v1+json"
 V2 = "cx16 lahf_lm popcnt sse4_1 sse4_2 ssse3"

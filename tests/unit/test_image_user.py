@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image.lookup import read_file
-from ansible_collections.barekernel.containers.plugins.module_utils._image.user import NoSuchUser, parse_user
+from ansible_collections.barekernel.containers.plugins.module_utils._image.format.user import NoSuchUser, parse_user
+from ansible_collections.barekernel.containers.plugins.module_utils._image.layers.lookup import read_file
 
 FILES = {
     "etc/passwd": b"root:x:0:0::/:/bin/sh\nweb:x:33:34::/:/bin/sh\nbroken\n",

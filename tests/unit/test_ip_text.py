@@ -9,12 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.ipam import allocate
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.network import Network
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.publish import parse_ports
-from ansible_collections.barekernel.containers.plugins.module_utils._resource import netns_options, network_options
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.container_options import container_from
+from ansible_collections.barekernel.containers.plugins.module_utils._container.options import container_from
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError
+from ansible_collections.barekernel.containers.plugins.module_utils._links import options as netns_options
+from ansible_collections.barekernel.containers.plugins.module_utils._network import options as network_options
+from ansible_collections.barekernel.containers.plugins.module_utils._network.ipam import allocate
+from ansible_collections.barekernel.containers.plugins.module_utils._network.publish import parse_ports
+from ansible_collections.barekernel.containers.plugins.module_utils._network.records import Network
 
 LAB = Network("lab0", "lab0", ("10.88.0.1/24", "fd88::1/64"), "02:00:00:00:00:01")
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.ipam import allocate
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.network import (
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError, Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._network.ipam import allocate
+from ansible_collections.barekernel.containers.plugins.module_utils._network.records import (
     Network,
     PortRange,
     Published,

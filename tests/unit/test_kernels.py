@@ -10,9 +10,9 @@ import os
 from pathlib import Path
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._core.files import MakeDirectory, RemoveDirectory
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import files
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.kernel import Kernel
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.files import MakeDirectory, RemoveDirectory
 
 from tests.kernels import DIED, Dying, Recording, Refusing, Touched
 

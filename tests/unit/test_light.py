@@ -23,26 +23,27 @@ UTILS = f"{BASE}.module_utils"
 CHANGES = {"_kernel.inode_flags", "_kernel.process_holders"}
 #: What makes an image.
 MAKES_IMAGES = {
-    *(f"_image.{name}" for name in ("change", "layer", "lower", "stream", "tarstream", "tarwriter", "unpack", "write")),
-    *(f"_image.{name}" for name in ("export", "incoming", "one_layer", "pull", "transport", "verify", "workers")),
-    *(f"_image.{name}" for name in ("build", "from_container", "from_debootstrap", "from_steps", "from_tree", "steps")),
+    *(f"_image.layers.{name}" for name in ("layer", "lower", "stream", "tarstream", "tarwriter")),
+    *(f"_image.store.{name}" for name in ("unpack", "verify", "workers", "write")),
+    *(f"_image.sources.{name}" for name in ("build", "from_container", "from_debootstrap", "from_steps", "from_tree")),
+    *(f"_image.sources.{name}" for name in ("incoming", "one_layer", "pull", "steps")),
+    *("_image.changes.change", "_image.changes.export", "_image.registry.transport"),
     *(f"_kernel.{name}" for name in ("mount", "mount_overlay", "namespaces", "netlink", "nft", "overlay_state")),
     *CHANGES,
 }
 #: What a module has no need of before it changes something, or of which its objects are not made.
 NOT_LOADED = {
-    "bridge_network": {"_kernel.mount", "_kernel.namespaces", "_kernel.overlay_state", "_image.layer", *CHANGES},
+    "bridge_network": {"_kernel.mount", "_kernel.namespaces", "_kernel.overlay_state", "_image.layers.layer", *CHANGES},
     "cgroup_v2": {"_kernel.mount", "_kernel.namespaces", "_kernel.netlink", "_kernel.nft", *CHANGES},
     "netns_veth": {"_kernel.mount", "_kernel.nft", "_kernel.overlay_state", "_kernel.cgroup", *CHANGES},
     "ns_container": {
-        *(f"_image.{name}" for name in ("config", "layer", "stream", "tarwriter", "volume")),
+        *("_image.format.config", "_image.store.volume"),
+        *(f"_image.layers.{name}" for name in ("layer", "stream", "tarwriter")),
         *(f"_kernel.{name}" for name in ("mount", "mount_overlay", "overlay_state", "seccomp")),
-        *(
-            f"_resource.{name}"
-            for name in ("cgroup", "container_assumed", "container_host", "kept", "netns", "network")
-        ),
-        *(f"_runtime.{name}" for name in ("end", "isolated", "logs", "seccomp_filter")),
-        *("_plan.bridge", "_resource.network"),
+        *("_boot.host", "_boot.kept", "_cgroup.resource", "_container.assumed", "_links.resource"),
+        *("_network.plan", "_network.resource"),
+        *("_runtime.process.end", "_runtime.process.isolated", "_runtime.supervise.logs"),
+        *("_runtime.bundle.seccomp_filter",),
         *CHANGES,
     },
     "overlay_mount": {"_kernel.netlink", "_kernel.netns", "_kernel.nft", *CHANGES},
@@ -50,10 +51,10 @@ NOT_LOADED = {
 ARCHIVE = {"path": "/srv/app.tar", "format": "auto", "remote_src": True}
 NOTHING_TO_DO = """
 import json, sys
-from {utils}._image.store import Store
+from {utils}._image.store.store import Store
 from {utils}._kernel import locations
-from {utils}._resource.converge import predict
-from {utils}._resource import image
+from {utils}._core.converge import predict
+from {utils}._images import resource as image
 import {base}.modules.oci_image
 image.half_made = lambda store: False  # what this host is building just now
 locations.MODES.clear()  # and what its directories are like
@@ -107,7 +108,7 @@ def test_an_image_that_is_there_is_not_about_to_be_made(
     program = NOTHING_TO_DO.format(utils=UTILS, base=BASE, root=str(tmp_path), options=options)
     actions, modules = loaded(program)
     assert actions == []
-    assert "_image.store" in modules
+    assert "_image.store.store" in modules
     assert not modules & MAKES_IMAGES
 
 
@@ -115,7 +116,7 @@ def test_an_image_that_is_there_is_not_about_to_be_made(
 def test_a_module_loads_what_looks_and_plans(module: str) -> None:
     name = f"{BASE}.modules.{module}"
     _nothing, modules = loaded(f"import json, sys, {name}\nprint(json.dumps([[], sorted(sys.modules)]))")
-    assert "_resource.converge" in modules
+    assert "_core.converge" in modules
     assert not modules & NOT_LOADED[module]
 
 

@@ -10,18 +10,18 @@ import re
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel.host_resources import (
-    HostResources,
-    huge_pages_by_name,
-    number_list,
-)
-from ansible_collections.barekernel.containers.plugins.module_utils._plan import limit_values as values
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.limits import (
+from ansible_collections.barekernel.containers.plugins.module_utils._cgroup import limit_values as values
+from ansible_collections.barekernel.containers.plugins.module_utils._cgroup.limits import (
     controllers_of,
     default_of,
     devices_in,
     limits_to_files,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.host_resources import (
+    HostResources,
+    huge_pages_by_name,
+    number_list,
 )
 from hypothesis import given
 from hypothesis import strategies as st

@@ -19,8 +19,13 @@ from ansible_collections.barekernel.containers.plugins.module_utils._kernel impo
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import process as processes
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import HOST, NetnsRef
-from ansible_collections.barekernel.containers.plugins.module_utils._resource import netns_observe
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import control, launch, record, supervisor
+from ansible_collections.barekernel.containers.plugins.module_utils._links import observe as netns_observe
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.supervise import (
+    control,
+    launch,
+    record,
+    supervisor,
+)
 
 NOBODY = 2**22  # above the highest PID that Linux gives
 RAN = record.State("running", pid=NOBODY, start_time=1, supervisor=NOBODY, supervisor_start_time=1)

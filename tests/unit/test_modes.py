@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError
+from ansible_collections.barekernel.containers.plugins.module_utils._core.modes import parse_mode
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.file_mode import mode_after
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.modes import parse_mode
 
 from tests import collection
 

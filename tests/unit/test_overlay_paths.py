@@ -11,17 +11,17 @@ import os
 import subprocess
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import printable
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.mount_unit import (
-    Inexpressible,
-    mount_unit,
-    unit_name,
-)
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.paths import (
+from ansible_collections.barekernel.containers.plugins.module_utils._core.paths import (
     ancestors,
     inside,
     parse_path,
     show_path,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import printable
+from ansible_collections.barekernel.containers.plugins.module_utils._overlay.mount_unit import (
+    Inexpressible,
+    mount_unit,
+    unit_name,
 )
 from hypothesis import given
 from hypothesis import strategies as st

@@ -9,16 +9,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError, Refused
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.mountinfo import Mount
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.overlay_state import (
     Defaults,
     Layers,
     LiveOverlay,
 )
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.mount_unit import MountUnit
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.overlay import plan
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.overlay_state import (
+from ansible_collections.barekernel.containers.plugins.module_utils._overlay.mount_unit import MountUnit
+from ansible_collections.barekernel.containers.plugins.module_utils._overlay.plan import plan
+from ansible_collections.barekernel.containers.plugins.module_utils._overlay.records import (
     Desired,
     Directory,
     Observed,

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 from ansible.module_utils import basic
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError
+from ansible_collections.barekernel.containers.plugins.module_utils._core.operation import Plan
 from ansible_collections.barekernel.containers.plugins.module_utils._module import runner, secrets
 from ansible_collections.barekernel.containers.plugins.module_utils._module.explain import explain
 from ansible_collections.barekernel.containers.plugins.module_utils._module.words import words_of
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.operation import Plan
 
 from tests import collection
 

@@ -9,6 +9,7 @@ import dataclasses
 import errno
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError, Refused
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.nft import (
     Chain,
@@ -22,22 +23,21 @@ from ansible_collections.barekernel.containers.plugins.module_utils._kernel.sock
     decode_address,
     parse,
 )
-from ansible_collections.barekernel.containers.plugins.module_utils._plan import nft_table
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.network import PortRange, Published
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.nft_table import (
+from ansible_collections.barekernel.containers.plugins.module_utils._network import nft_table
+from ansible_collections.barekernel.containers.plugins.module_utils._network.nft_table import (
     ChangeTable,
     as_template,
     plan_elements,
     script,
 )
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.publish import (
+from ansible_collections.barekernel.containers.plugins.module_utils._network.publish import (
     check_clashes,
     check_published,
     parse_ports,
     plan_publish,
     publish_elements,
 )
+from ansible_collections.barekernel.containers.plugins.module_utils._network.records import PortRange, Published
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image import lookup
+from ansible_collections.barekernel.containers.plugins.module_utils._image.layers import lookup
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import openat2, process, process_root
 
 

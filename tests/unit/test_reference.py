@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image import reference
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError
 from ansible_collections.barekernel.containers.plugins.module_utils._image.errors import ImageError
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError
-from ansible_collections.barekernel.containers.plugins.module_utils._resource import image_options
+from ansible_collections.barekernel.containers.plugins.module_utils._image.format import reference
+from ansible_collections.barekernel.containers.plugins.module_utils._images import options as image_options
 from hypothesis import given
 from hypothesis import strategies as st
 

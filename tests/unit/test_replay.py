@@ -13,9 +13,9 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image import verify
-from ansible_collections.barekernel.containers.plugins.module_utils._image.contents import Content
-from ansible_collections.barekernel.containers.plugins.module_utils._image.manifest import Layer
+from ansible_collections.barekernel.containers.plugins.module_utils._image.format.manifest import Layer
+from ansible_collections.barekernel.containers.plugins.module_utils._image.layers.contents import Content
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store import verify
 
 from tests.kernel.layouts import digest, tar
 

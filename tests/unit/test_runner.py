@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 from ansible.module_utils import basic
-from ansible_collections.barekernel.containers.plugins.module_utils._image.errors import ImageError
-from ansible_collections.barekernel.containers.plugins.module_utils._module import runner
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.operation import Operation, Plan
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.base import (
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import Interrupted, NotConverged
+from ansible_collections.barekernel.containers.plugins.module_utils._core.operation import Operation, Plan
+from ansible_collections.barekernel.containers.plugins.module_utils._core.resource import (
     CommandFailed,
     OptionError,
     Refused,
 )
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.converge import Interrupted, NotConverged
+from ansible_collections.barekernel.containers.plugins.module_utils._image.errors import ImageError
+from ansible_collections.barekernel.containers.plugins.module_utils._module import runner
 
 
 class Failing:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime.channel import Channel
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.errors import RuntimeFailure
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.process.channel import Channel
 
 
 @pytest.mark.parametrize("character", ["x", "ä", "😀", "\udcff", "\0", '"'])

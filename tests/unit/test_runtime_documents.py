@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import capabilities, mount
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import (
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.bundle import (
     defaults,
-    launch,
     mount_entry,
     resources,
     seccomp_filter,
@@ -22,6 +21,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._runtime imp
     spec,
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.errors import BundleError, RuntimeFailure
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.supervise import launch
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -15,17 +15,17 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import (
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.bundle.signals import signal_number
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.command import options
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.errors import BundleError, RuntimeFailure
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.supervise import (
     engine,
     launch,
     logs,
-    options,
     restart,
     supervisor,
     unit,
 )
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime.errors import BundleError, RuntimeFailure
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime.signals import signal_number
 from hypothesis import example, given
 from hypothesis import strategies as st
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import capabilities
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import defaults, seccomp_policy
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.bundle import defaults, seccomp_policy
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "runtime.md"
 #: Of Debian's package golang-github-containers-common, which skopeo depends on.

@@ -11,10 +11,10 @@ import re
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image import config, digest, shapes
 from ansible_collections.barekernel.containers.plugins.module_utils._image.errors import ImageError
-from ansible_collections.barekernel.containers.plugins.module_utils._image.manifest import choose
-from ansible_collections.barekernel.containers.plugins.module_utils._image.platforms import Platform
+from ansible_collections.barekernel.containers.plugins.module_utils._image.format import config, digest, shapes
+from ansible_collections.barekernel.containers.plugins.module_utils._image.format.manifest import choose
+from ansible_collections.barekernel.containers.plugins.module_utils._image.format.platforms import Platform
 
 DIGEST = "sha256:" + "1" * 64
 LAYER = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": DIGEST, "size": 1}

@@ -13,14 +13,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ansible_collections.barekernel.containers.plugins.module_utils._resource import host_code, library
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime import cli
+from ansible_collections.barekernel.containers.plugins.module_utils._boot import host_code, library
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.command import cli
 
 from tests import shipped
 
 
 def test_the_list_is_up_to_date() -> None:
-    assert shipped.TARGET.read_text() == shipped.text(), "run tools/shipped"
+    assert {path: path.read_text() for path in shipped.texts()} == shipped.texts(), "run tools/shipped"
 
 
 def test_it_is_installed_whole_and_replaced_when_it_changes(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_running_nsrun_holds_its_version(tmp_path: Path) -> None:
     """A supervisor outlives installations: what it has not imported yet must still be there."""
     library.install(str(tmp_path))
     code = f"import sys; sys.path.insert(0, {str(tmp_path / library.version())!r}); "
-    code += "from barekernel._runtime import cli; cli.hold_library(); print(flush=True); sys.stdin.read()"
+    code += "from barekernel._runtime.command import cli; cli.hold_library(); print(flush=True); sys.stdin.read()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None and holder.stdout.readline()
         assert host_code.in_use(str(tmp_path / library.version()))

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._image import tarstream
 from ansible_collections.barekernel.containers.plugins.module_utils._image.errors import HostileLayer
-from ansible_collections.barekernel.containers.plugins.module_utils._image.layer import clean
-from ansible_collections.barekernel.containers.plugins.module_utils._image.stream import LayerStream
-from ansible_collections.barekernel.containers.plugins.module_utils._image.tarwriter import TarWriter
+from ansible_collections.barekernel.containers.plugins.module_utils._image.layers import tarstream
+from ansible_collections.barekernel.containers.plugins.module_utils._image.layers.layer import clean
+from ansible_collections.barekernel.containers.plugins.module_utils._image.layers.stream import LayerStream
+from ansible_collections.barekernel.containers.plugins.module_utils._image.layers.tarwriter import TarWriter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

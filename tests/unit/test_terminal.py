@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 from ansible.module_utils import basic
+from ansible_collections.barekernel.containers.plugins.module_utils._core.operation import Operation, Plan
+from ansible_collections.barekernel.containers.plugins.module_utils._core.resource import Resource
 from ansible_collections.barekernel.containers.plugins.module_utils._image.errors import ImageError
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.terminal import shown, shown_line
 from ansible_collections.barekernel.containers.plugins.module_utils._module import runner
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.operation import Operation, Plan
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.base import Resource
 from hypothesis import given
 from hypothesis import strategies as st
 

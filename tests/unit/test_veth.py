@@ -11,29 +11,37 @@ import json
 from dataclasses import replace
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError, Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._core.quantities import (
+    parse_percent,
+    parse_rate,
+    parse_time,
+)
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import netlink_fdb, sysctl
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import NamespaceId, NetnsRef
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.netlink_ip import Route
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.netlink_links import Link
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.netlink_qdisc import Qdisc
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.netns import NamedNetns
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.addresses import plan_addresses
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.errors import OptionError, Refused
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.links import birth_name, derived_mac
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.netns import (
+from ansible_collections.barekernel.containers.plugins.module_utils._links.addresses import plan_addresses
+from ansible_collections.barekernel.containers.plugins.module_utils._links.netns import (
     NetnsDesired,
     NetnsObserved,
     plan_netns,
     plan_netns_absent,
 )
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.qdisc import described, parse_impairment
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.quantities import (
-    parse_percent,
-    parse_rate,
-    parse_time,
+from ansible_collections.barekernel.containers.plugins.module_utils._links.operations import birth_name, derived_mac
+from ansible_collections.barekernel.containers.plugins.module_utils._links.plan import plan_veth, wanted_states
+from ansible_collections.barekernel.containers.plugins.module_utils._links.qdisc import described, parse_impairment
+from ansible_collections.barekernel.containers.plugins.module_utils._links.records import (
+    PlaceObserved,
+    VethDesired,
+    VethEnd,
+    VethObserved,
 )
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.sysctl_values import same_value
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.sysctls import (
+from ansible_collections.barekernel.containers.plugins.module_utils._links.resource import NetnsVeth
+from ansible_collections.barekernel.containers.plugins.module_utils._links.sysctl_values import same_value
+from ansible_collections.barekernel.containers.plugins.module_utils._links.sysctls import (
     check_sysctls,
     interface_of,
     parse_sysctls,
@@ -41,14 +49,6 @@ from ansible_collections.barekernel.containers.plugins.module_utils._plan.sysctl
     sample_of,
     values_after,
 )
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.veth import plan_veth, wanted_states
-from ansible_collections.barekernel.containers.plugins.module_utils._plan.veth_state import (
-    PlaceObserved,
-    VethDesired,
-    VethEnd,
-    VethObserved,
-)
-from ansible_collections.barekernel.containers.plugins.module_utils._resource.netns import NetnsVeth
 from hypothesis import given
 from hypothesis import strategies as st
 

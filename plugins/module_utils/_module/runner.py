@@ -14,11 +14,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+from .._core.converge import Interrupted, NotConverged, Outcome, converge, predict
+from .._core.operation import Plan
+from .._core.resource import CommandFailed, ImageError, OptionError, Refused, Resource
 from .._kernel import terminal
 from .._kernel.errors import KernelError
-from .._plan.operation import Plan
-from .._resource.base import CommandFailed, ImageError, OptionError, Refused, Resource
-from .._resource.converge import Interrupted, NotConverged, Outcome, converge, predict
 from . import secrets, utf8, values
 from .internal import taken
 

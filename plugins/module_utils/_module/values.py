@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .._resource.base import OptionError
+from .._core.resource import OptionError
 
 _LONE_SURROGATES = range(0xD800, 0xDC80)
 _MOST_BITS = 128

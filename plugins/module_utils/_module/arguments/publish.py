@@ -9,5 +9,5 @@ from typing import Any
 
 
 def publish() -> dict[str, Any]:
-    """``ports``: see parse_ports() in _plan/publish.py for the notation."""
+    """``ports``: see parse_ports() in _network/publish.py for the notation."""
     return {"ports": {"type": "list", "elements": "str"}}

@@ -10,7 +10,7 @@ from typing import Any
 
 
 def veth() -> dict[str, Any]:
-    """``namespaces``, ``ends`` and ``exclusive``, as _resource/netns_options.py reads them."""
+    """``namespaces``, ``ends`` and ``exclusive``, as _links/options.py reads them."""
     return {
         "namespaces": {
             "type": "list",
@@ -63,7 +63,7 @@ def _end() -> dict[str, Any]:
 
 
 def impairment() -> dict[str, Any]:
-    """What a link does to packets, as _plan/qdisc.py reads it."""
+    """What a link does to packets, as _links/qdisc.py reads it."""
     words = ("delay", "jitter", "delay_correlation", "loss", "loss_correlation", "duplicate", "corrupt")
     numbers = {"burst": {"type": "int"}, "limit": {"type": "int"}}
     return {**{name: {"type": "str"} for name in (*words, "reorder", "reorder_correlation", "rate")}, **numbers}

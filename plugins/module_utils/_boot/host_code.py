@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Code of ours on a host, by version: what library.py and kept.py install.
+
+ROOT/VERSION/barekernel/ holds the files; the programs beside it are a few lines each that name the version
+they belong to. A new version is written under its own name and only then named by the programs; what a running process
+has loaded it keeps.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from .._kernel import files
+
+#: The package's name on hosts.
+PACKAGE = "barekernel"
+_VERSION_LINE = "# version: "
+
+
+@dataclass(frozen=True)
+class Program:
+    """``options`` of the interpreter, and the statements that end with the exit status in ``status``."""
+
+    options: str
+    statements: str
+
+
+@dataclass(frozen=True)
+class HostCode:
+    """A set of programs and the code they run. ``sources`` has every file by its path below the package."""
+
+    root: str
+    programs: Mapping[str, Program]
+    sources: Callable[[], Mapping[str, bytes]]
+
+    def version(self) -> str:
+        """What this code is, as 16 hexadecimal digits: another text or interpreter is another version."""
+        digest = hashlib.sha256(f"{sys.executable}\0{sys.version}\0".encode())
+        for path, content in sorted(self.sources().items()):
+            digest.update(f"{path}\0{len(content)}\0".encode() + content)
+        return digest.hexdigest()[:16]
+
+    def installed(self) -> str | None:
+        """The version the programs on this host belong to; None where one of them, or their code, is missing."""
+        versions = {_version_of(f"{self.root}/{program}") for program in self.programs}
+        if len(versions) != 1:
+            return None
+        found = versions.pop()
+        return found if found and os.path.isfile(f"{self.root}/{found}/complete") else None
+
+    def install(self) -> None:
+        """Write this version and have the programs use it; older ones that no process uses go. Raises KernelError."""
+        wanted = self.version()
+        target = f"{self.root}/{wanted}"
+        files.make_directory(self.root)
+        if not os.path.isfile(f"{target}/complete"):
+            files.remove_tree(target)
+            self._write_package(f"{target}/{PACKAGE}")
+            files.write_atomically(f"{target}/complete", wanted + "\n")
+        for name, program in self.programs.items():
+            files.write_atomically(f"{self.root}/{name}", _text(program, target), 0o700)
+        for name in os.listdir(self.root):
+            if name not in (wanted, *self.programs) and not in_use(f"{self.root}/{name}"):
+                files.remove_tree(f"{self.root}/{name}")
+
+    def remove(self) -> None:
+        """Take all versions off the host; processes keep what they have loaded."""
+        files.remove_tree(self.root)
+
+    def _write_package(self, directory: str) -> None:
+        # Python compiles each file when it is first used, and keeps that beside it: most are used at boot only.
+        for path, content in self.sources().items():
+            file = f"{directory}/{path}"
+            files.make_directory(os.path.dirname(file))
+            with open(file, "wb") as handle:
+                os.fchmod(handle.fileno(), 0o600)
+                handle.write(content)
+
+
+def in_use(directory: str) -> bool:
+    """Whether a process runs from that version: each holds a shared lock on it (cli.hold_library)."""
+    fd = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+
+
+def _text(program: Program, target: str) -> str:
+    return (
+        f"#!{sys.executable} {program.options}\n"
+        f"{_VERSION_LINE}{os.path.basename(target)}\n"
+        "import os, sys\n"
+        # Whoever calls it: a container's files must be readable, and what Python compiles here is run by root.
+        "os.umask(0o022)\n"
+        f"sys.path.insert(0, {target!r})\n"
+        f"{program.statements}"
+        "sys.exit(status)\n"
+    )
+
+
+def _version_of(program: str) -> str | None:
+    text = files.read_text(program)
+    lines = [line for line in (text or "").splitlines() if line.startswith(_VERSION_LINE)]
+    return lines[0][len(_VERSION_LINE) :] if lines else None

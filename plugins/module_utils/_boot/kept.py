@@ -1,0 +1,111 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Primitives that come back at boot when their option ``systemd`` says so.
+
+Each module has a unit of its own, and brings the code for it along: what Ansible sends with the module is what is
+installed. So a task with a primitive carries no more than it needs, and no host needs the whole collection for it.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+from .._core.errors import OptionError, Refused
+from .._core.operation import Plan
+from .._core.resource import Desired, Observed
+from .._kernel import files, locations, state_directory, systemd
+from .._kernel.kernel import Kernel
+from . import restoring  # shipped with the module, as the installed program runs it
+from .host_code import PACKAGE, HostCode, Program
+from .plan import check_systemd, record_path
+from .resource import BootableResource
+
+#: The one folder that a host has no use for without Ansible.
+_NOT_INSTALLED = "_module"
+_NAME_MAX = 240
+
+
+class KeptHost(Kernel):
+    """What operations on a primitive and its boot are executed with."""
+
+    def __init__(self, library: HostCode) -> None:
+        self.library = library
+
+
+class KeptResource(BootableResource[Desired, Observed]):
+    """A primitive. Only one that is, or was, kept for boot has anything to do with it."""
+
+    def library(self) -> HostCode:
+        name, own = type(self).__name__, ".".join(type(self).__module__.split(".")[-2:])
+        statements = (
+            f"from {PACKAGE}.{own} import {name}\n"
+            f"from {PACKAGE}._boot.{restoring.__name__.rpartition('.')[2]} import restore\n"
+            f"status = restore([{name}])\n"
+        )
+        return HostCode(self.service.root, {"restore": Program("-IXutf8", statements)}, sources)
+
+    def complete(self, desired: Desired, plan: Plan) -> Plan:
+        boot = self.boot(desired)
+        if boot is None or (not boot.keep and files.read_text(record_path(f"{self.name}/{boot.name}")) is None):
+            return plan
+        if boot.keep:
+            check_systemd(systemd.running())
+            kept = (self.service.root, locations.BOOT)
+            why = state_directory.why_no_directory() or state_directory.why_read_only(kept)
+            if why := why or state_directory.why_unfit(kept, layers=False):
+                raise Refused(why)
+        return super().complete(desired, plan)
+
+    def kernel(self) -> Any:
+        return KeptHost(self.library())
+
+
+def record_name(option: str, name: str) -> str:
+    """The name under which an object is recorded: its own as a file name. Raises OptionError."""
+    quoted = quote(name, safe="", errors="surrogateescape")
+    if len(quoted) > _NAME_MAX:
+        raise OptionError(option, name, f"is too long for systemd: true, which takes {_NAME_MAX} bytes")
+    return quoted
+
+
+@lru_cache(maxsize=1)
+def sources() -> Mapping[str, bytes]:
+    """Every file of ours that came with this module, by its path below the package.
+
+    Ansible sends a module as a zip of exactly what it imports; a checkout or an installed copy has all there is.
+    """
+    base = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    archive = getattr(restoring.__loader__, "archive", None)
+    found = _in_archive(archive, os.path.relpath(base, archive)) if archive else _in_directory(base)
+    return {"__init__.py": b"", **found}
+
+
+def _in_archive(archive: str, base: str) -> dict[str, bytes]:
+    with zipfile.ZipFile(archive) as zipped:
+        return {
+            name[len(base) + 1 :]: zipped.read(name)
+            for name in zipped.namelist()
+            if name.startswith(base + "/") and _belongs(name[len(base) + 1 :])
+        }
+
+
+def _in_directory(base: str) -> dict[str, bytes]:
+    found = {}
+    for directory, _subdirectories, names in os.walk(base):
+        for name in names:
+            path = os.path.join(directory, name)
+            if _belongs(os.path.relpath(path, base)):
+                with open(path, "rb") as handle:
+                    found[os.path.relpath(path, base)] = handle.read()
+    return found
+
+
+def _belongs(path: str) -> bool:
+    return path.startswith("_") and path.partition("/")[0] != _NOT_INSTALLED and path.endswith(".py")

@@ -1,0 +1,152 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the kernel shows of a container's network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from .._kernel import namespaces, netlink_links, netlink_neighbours, nft, sockets, sysctl
+from .._kernel.namespaces import HOST, NetnsRef
+from .._links import operations as links
+from .._links.netns import NetnsDesired, NetnsObserved
+from .._links.observe import Dumps, observe_netns, observe_veth
+from .._links.observe_sysctls import values_of_new
+from .._links.operations import birth_name, veth_alias
+from .._links.records import EndState, VethObserved
+from .._network import nft_table
+from .._network import records as networks_
+from .._network.plan_elements import localnet_sysctl
+from .._network.publish import listeners_in_the_way
+from .._network.records import Network, Published
+from .plan_network import INSIDE, ContainerNetwork, has_own_network, pair_name, veth_desired
+from .plan_quiet import quiet_sysctls
+from .records import Attachment, Container, netns_name
+
+#: What is read and changed with a container's network.
+LOCKS = (links.LOCK, networks_.LOCK, nft_table.LOCK)
+
+
+def observe(
+    container: Container,
+    networks: dict[str, Network],
+    before: Mapping[str, Sequence[str]],
+    seed: str,
+    started_with: Mapping[str, str],
+) -> ContainerNetwork | None:
+    """Its namespace and links, None where its network is another's. ``before`` are the networks it was declared on,
+    with the addresses it had there; ``started_with`` are the parameters in its bundle.
+
+    Raises KernelError.
+    """
+    absent = container.state == "absent"
+    if not absent and not has_own_network(container):
+        return None
+    netns = observe_netns(NetnsDesired(netns_name(container.name)), contents=absent)
+    dumps = Dumps()
+    veths = {
+        attachment.network: observe_veth(
+            veth_desired(
+                container, index, networks[attachment.network], None, seed, tuple(before.get(attachment.network, ()))
+            ),
+            dumps,
+            wide=False,
+        )
+        for index, attachment in enumerate(container.networks)
+        if attachment.network in networks
+    }
+    ends = _host_ends(container.name, before)
+    declared = {attachment.network for attachment in container.networks}
+    quiet = {} if absent else _quiet(container, netns, [v.ends[INSIDE] for v in veths.values()])
+    return ContainerNetwork(
+        netns,
+        veths,
+        sysctls=quiet,
+        dropped={} if absent or not netns.exists else _dropped(container, started_with, quiet),
+        stale=tuple(name for network, name in ends if network not in declared),
+        ends=tuple(name for _network, name in ends),
+        inside=_known_inside(veths),
+        outside={
+            name: netlink_neighbours.permanent(networks[name].bridge)
+            for name in {*before, *declared}
+            if name in networks
+        },
+        earlier={name: tuple(a.partition("/")[0] for a in addresses) for name, addresses in before.items()},
+        going=_going(container.name, {network for network, _name in ends} - declared, dumps) if netns.exists else {},
+    )
+
+
+def _going(name: str, stale: Iterable[str], dumps: Dumps) -> dict[str, str]:
+    """The inner ends of those pairs. Raises KernelError."""
+    aliases = {veth_alias(pair_name(name, network), INSIDE) for network in stale}
+    ref = NetnsRef.named(netns_name(name))
+    known = namespaces.netns_identity(ref) if aliases else None
+    return {link.alias: link.name for link in dumps.of(known, ref) if link.alias in aliases} if known else {}
+
+
+def _known_inside(veths: Mapping[str, VethObserved]) -> dict[str, dict[str, str]]:
+    inner = {name: veth.ends[INSIDE] for name, veth in veths.items()}
+    return {n: netlink_neighbours.permanent(e.interface, e.netns) for n, e in inner.items() if e is not None}
+
+
+def _quiet(container: Container, netns: NetnsObserved, inside: Iterable[EndState | None]) -> dict[str, str | None]:
+    ref = NetnsRef.named(netns_name(container.name))
+    interfaces = [end.interface for end in inside if end is not None and end.netns == ref]
+    names = quiet_sysctls(container.sysctls, interfaces if netns.exists else ())
+    live = sysctl.read_many(names, ref if netns.exists else HOST)
+    return live if netns.exists else {name: None if value is None else "" for name, value in live.items()}
+
+
+def _dropped(
+    container: Container, started_with: Mapping[str, str], quiet: Iterable[str]
+) -> dict[str, tuple[str | None, str | None]]:
+    """Live value and the one to go back to, of the namespace as when it was made, of an interface as of a new one."""
+    kept = {sysctl.path_of(name) for name in (*container.sysctls, *quiet)}
+    names = [n for n in started_with if n.startswith("net") and sysctl.path_of(n) not in kept]
+    if not names:
+        return {}
+    ref = NetnsRef.named(netns_name(container.name))
+    live, back = sysctl.read_many(tuple(names), ref), values_of_new(ref, names)
+    return {name: (live[name], back[name]) for name in names}
+
+
+def _host_ends(name: str, before: Iterable[str]) -> list[tuple[str, str]]:
+    """(network, interface) of every pair's end on the host: by its mark, or by the name it was born with."""
+    born = {birth_name(pair_name(name, network), end): network for network in before for end in (0, 1)}
+    found = []
+    for link in netlink_links.links(HOST):
+        network = born.get(link.name, "") if not link.alias else _network_of(name, link.alias)
+        if network and link.kind == "veth":
+            found.append((network, link.name))
+    return found
+
+
+def _network_of(container: str, alias: str) -> str:
+    """The network of a pair's host end, by its alias; empty for any other alias."""
+    network = alias.rpartition("/")[0].rpartition("/")[2]
+    return network if alias == veth_alias(pair_name(container, network), 1) else ""
+
+
+def table() -> nft.Table | None:
+    """Our nftables table. Raises KernelError."""
+    return nft.read_table(nft_table.FAMILY, nft_table.NAME)
+
+
+def localnet(names: Iterable[str], networks: Mapping[str, Network]) -> dict[str, str | None]:
+    """route_localnet of the bridges of those networks that are declared and have IPv4. Raises KernelError."""
+    wanted = {name: localnet_sysctl(networks[name]) for name in names if name in networks}
+    live = sysctl.read_many(tuple(wanted.values()))
+    return {name: live[path] for name, path in wanted.items() if any(s.version == 4 for s in networks[name].subnets)}
+
+
+def listeners(attachments: Iterable[Attachment]) -> tuple[tuple[sockets.Listener, ...], dict[int, str]]:
+    """The host's listening sockets where a port is published, and who holds those in the way. Raises KernelError."""
+    # Both families, as the addresses are not known yet: only the holders' names are looked up for too many.
+    published = [Published(("0.0.0.0", "::"), a.ports) for a in attachments if a.ports]
+    if not published:
+        return (), {}
+    heard = sockets.read_listeners()
+    in_the_way = listeners_in_the_way(published, heard)
+    return heard, {listener.inode: sockets.holder_of(listener.inode) for listener in in_the_way}

@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Files of the host that a running container still has as they were: a mount is of a file, not of its name."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from .._kernel import process
+from .._kernel.errors import KernelError
+from .._kernel.mountinfo import read_mountinfo
+from .._runtime.supervise.control import Supervised
+
+#: What the kernel appends to a root that has no name any more, fs/d_path.c; mountinfo escapes no slash.
+_DELETED = b"//deleted"
+
+
+def replaced(supervised: Supervised, config: Mapping[str, Any] | None) -> dict[str, str]:
+    """Target -> source of each bind mount whose source was replaced, as ansible.builtin.template and copy do it.
+
+    One whose source is gone is left out: a restart would not mend it. Raises KernelError.
+    """
+    if not supervised.running or supervised.pid is None:
+        return {}
+    binds = {os.fsencode(m["destination"]): m["source"] for m in (config or {}).get("mounts") or () if _is_bind(m)}
+    if not binds:
+        return {}
+    try:
+        with process.entry(supervised.pid, supervised.start_time) as directory:
+            mounts = {mount.target: mount for mount in read_mountinfo(directory=directory)}
+    except KernelError as error:
+        if error.errno in (errno.ESRCH, errno.ENOENT):  # it has ended meanwhile
+            return {}
+        raise
+    return {
+        os.fsdecode(target): source
+        for target, source in sorted(binds.items())
+        if target in mounts and mounts[target].root.endswith(_DELETED) and os.path.exists(source)
+    }
+
+
+def _is_bind(mount: Mapping[str, Any]) -> bool:
+    return mount.get("type") == "bind" or bool({"bind", "rbind"} & set(mount.get("options") or ()))

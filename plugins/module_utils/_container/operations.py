@@ -1,0 +1,72 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Operations on a container's process and on what belongs to no other resource."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .._core.operation import Operation
+from .._runtime.errors import RuntimeFailure
+from .bundle_options import in_words_of_options
+
+
+@dataclass(frozen=True)
+class StartContainer(Operation):
+    """Start the process; returns when it runs. ``options`` are the bundle's properties by their names here."""
+
+    name: str
+    options: tuple[tuple[str, str], ...] = ()
+    #: What runs now is what was declared.
+    commits: ClassVar[bool] = True
+
+    def describe(self) -> str:
+        return f"start container {self.name}"
+
+    def execute(self, kernel: Any) -> None:
+        try:
+            kernel.runtime.start(self.name)
+        except RuntimeFailure as error:
+            raise RuntimeFailure(in_words_of_options(str(error), self.options)) from None
+
+
+@dataclass(frozen=True)
+class StopContainer(Operation):
+    """Stop signal, time-out, kill; returns when nothing of the container runs."""
+
+    name: str
+    why: str = ""
+
+    def describe(self) -> str:
+        return f"stop container {self.name}" + (f" ({self.why})" if self.why else "")
+
+    def execute(self, kernel: Any) -> None:
+        kernel.runtime.stop(self.name)
+
+
+@dataclass(frozen=True)
+class InterruptContainer(StopContainer):
+    """StopContainer for one that is to run on with other options; it runs again as before where they fail."""
+
+    def undo(self, kernel: Any) -> str:
+        if kernel.runtime.by_systemd(self.name):
+            kernel.systemd.daemon_reload()  # its unit is the old one again
+        kernel.runtime.stop(self.name)  # systemd may be about to try once more
+        kernel.runtime.start(self.name)
+        return f"start container {self.name} again as it was"
+
+
+@dataclass(frozen=True)
+class ClearRuntime(Operation):
+    """Remove what a container's processes leave behind: cgroup, runtime state, whatever a killed supervisor left."""
+
+    name: str
+
+    def describe(self) -> str:
+        return f"remove the processes, cgroup and runtime state of container {self.name}"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.runtime.clear(self.name)

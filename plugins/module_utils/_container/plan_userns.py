@@ -1,0 +1,40 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a container's user namespace makes impossible. Pure."""
+
+from __future__ import annotations
+
+from .._core.errors import OptionError
+from .records import Container
+
+#: Capabilities that the kernel asks for in the host's user namespace only (capable(9) and not ns_capable(9)).
+VOID = frozenset(
+    f"CAP_{name}"
+    for name in (
+        "AUDIT_CONTROL AUDIT_READ AUDIT_WRITE BLOCK_SUSPEND LEASE LINUX_IMMUTABLE MAC_OVERRIDE MKNOD PERFMON SYSLOG "
+        "SYS_MODULE SYS_PACCT SYS_RAWIO SYS_TIME SYS_TTY_CONFIG WAKE_ALARM"
+    ).split()
+)
+
+
+def check_mounts(container: Container, user_namespace: bool) -> None:
+    """Raises OptionError for a mount option that the kernel would not honour."""
+    for index, mount in enumerate(container.mounts):
+        option = f"mounts[{index}].options"
+        about = [word for word in mount.options if word in ("dev", "rdev", "nodev", "rnodev")]
+        if user_namespace and mount.kind == "tmpfs" and about and about[-1] in ("dev", "rdev"):
+            message = "device nodes on a tmpfs of a user namespace never work; bind-mount the device of the host"
+            raise OptionError(option, about[-1], message)
+
+
+def void_capabilities(container: Container, user_namespace: bool) -> str:
+    """A warning where capabilities are added that give nothing; else empty."""
+    void = [name[len("CAP_") :] for name in container.cap_add if name in VOID] if user_namespace else []
+    if not void:
+        return ""
+    return (
+        f"cap_add: {', '.join(void)}: without effect, as the kernel grants what they allow only outside of user "
+        "namespaces; leave them out, or set namespaces.user to host"
+    )

@@ -1,0 +1,146 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A container as people see it: one dictionary of options, from its documents and from what the kernel shows.
+
+The same function makes the observed and the declared view, so that they differ only where the container does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from .._core.operation import LIVE, RECREATE, RESTART, Change, changes_between
+from .._image.format import digest
+from .._image.format.reference import familiar
+from .._runtime.bundle.defaults import default_mounts
+from .documents_bundle import IDENTITY_FILES
+from .records import NOT_YET
+
+#: In place of a variable's value, which may be secret, and of one that is another than before.
+NOT_SHOWN = "(not shown)"
+_NOT_SHOWN_EITHER = "(not shown; another value)"
+#: The file; ``hostname`` is the name that the kernel tells in the container.
+_HOSTNAME_FILE = "/etc/hostname"
+#: How a changed option is applied; what is not named here needs a restart.
+HOW = {
+    "state": LIVE,
+    "image": RECREATE,
+    "namespaces": RECREATE,
+    "id_mapping": RECREATE,
+    "limits": LIVE,
+    "networks": LIVE,
+    "ports": LIVE,
+    "healthcheck": LIVE,
+    "labels": LIVE,
+    "modes": LIVE,
+    # Whoever watches the container (the supervisor, systemd after a reload) reads these again when they matter.
+    **dict.fromkeys(("restart_policy", "stop_signal", "stop_timeout", "log_max_size", "log_max_files"), LIVE),
+    **dict.fromkeys(("hosts", _HOSTNAME_FILE, "resolv.conf"), LIVE),
+}
+#: Where every container has a mount.
+_EVERYWHERE = {m["destination"] for m in default_mounts()} | {f"/etc/{name}" for name in IDENTITY_FILES}
+
+
+def _image(made_from: str) -> str:
+    """``NAME@DIGEST`` for people."""
+    name, _at, its_digest = made_from.rpartition("@")
+    told = "made before this" if its_digest == NOT_YET else digest.short(its_digest)
+    return f"{familiar(name)}, {told}" if name else told
+
+
+def view(documents: Mapping[str, Any], live: Mapping[str, Any], identity: Mapping[str, str | None]) -> dict[str, Any]:
+    """The options of one container.
+
+    ``documents`` holds config.json as ``config`` and launch.json as ``launch``; ``live`` what the kernel shows of
+    ``state``, ``limits`` and ``networks``; ``identity`` the contents of hosts, hostname and resolv.conf.
+    """
+    config, launch = documents.get("config") or {}, documents.get("launch") or {}
+    if not config or not launch:
+        return {}
+    process, linux = config["process"], config["linux"]
+    return {
+        **live,
+        **{_shown(name): (content or "").splitlines() for name, content in identity.items()},
+        "image": _image(launch["image"]),
+        "command": process["args"],
+        "env": dict(entry.partition("=")[::2] for entry in process["env"]),
+        "cwd": process["cwd"],
+        "user": process["user"],
+        "capabilities": process["capabilities"]["bounding"],
+        "rlimits": process["rlimits"],
+        "read_only": config["root"]["readonly"],
+        "mounts": [mount for mount in config["mounts"] if mount["destination"] not in _EVERYWHERE],
+        "labels": config["annotations"],
+        "namespaces": _namespaces(linux, launch),
+        "id_mapping": launch["rootfs"]["idmap"],
+        "sysctls": linux["sysctl"],
+        "hostname": config.get("hostname"),
+        "restart_policy": launch["restart"],
+        "stop_signal": launch["stop"]["signal"],
+        "stop_timeout": launch["stop"]["timeout"],
+        "log_max_size": launch["log"]["max_size"],
+        "log_max_files": launch["log"]["max_files"],
+        "runtime": launch["runtime"],
+        "healthcheck": launch.get("healthcheck"),
+        # Whatever else the bundle says (seccomp policy, masked paths): seen as one value, made of nothing secret.
+        "bundle": _digest(
+            {
+                **config,
+                "annotations": None,
+                "process": {**process, "env": None},
+                "linux": {**linux, "resources": None},
+            }
+        ),
+    }
+
+
+def _namespaces(linux: Mapping[str, Any], launch: Mapping[str, Any]) -> list[dict[str, str]]:
+    """As config.json lists them, with the container by name where it is joined by that."""
+    joined = launch.get("namespaces") or {}
+    return [{**n, "container": joined[n["type"]]} if n["type"] in joined else n for n in linux["namespaces"]]
+
+
+def _shown(file: str) -> str:
+    return _HOSTNAME_FILE if file == "hostname" else file
+
+
+def _digest(document: Any) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+    """What differs, down to the variable, limit or network; ``bundle`` only where nothing else explains it."""
+    found: list[Change] = []
+    for change in changes_between(before, after, {name: HOW.get(name, RESTART) for name in {*before, *after}}):
+        inner = (change.before, change.after)
+        if change.option in ("env", "limits", "networks") and all(isinstance(value, Mapping) for value in inner):
+            shown = shown_environment if change.option == "env" else lambda *both: both
+            old, new = shown(*inner)
+            found += [
+                Change(f"{change.option}.{part.option}", old.get(part.option), new.get(part.option), change.how)
+                for part in changes_between(*inner, {})
+            ]
+        else:
+            found.append(change)
+    if "hostname" in {change.option for change in found}:
+        found = [change for change in found if change.option != _HOSTNAME_FILE]
+    others = [change for change in found if change.option != "bundle"]
+    explained = any(change.how != LIVE for change in others)
+    return tuple(others if explained else found)
+
+
+def shown_environment(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Both without the values, so that they still differ where the values do. (Of a digest a value can be guessed.)"""
+    new = {name: NOT_SHOWN if before.get(name, value) == value else _NOT_SHOWN_EITHER for name, value in after.items()}
+    return dict.fromkeys(before, NOT_SHOWN), new
+
+
+def shown(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two views as people may see them, also in a log of the playbook: without the values of variables."""
+    old, new = shown_environment(before.get("env") or {}, after.get("env") or {})
+    return {**before, **({"env": old} if before else {})}, {**after, **({"env": new} if after else {})}

@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a resource is: options in, desired state, observed state, plan."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+from .._image.errors import ImageError
+from .._kernel.kernel import Kernel
+from .errors import OptionError, Refused
+from .operation import Plan
+
+__all__ = ["CommandFailed", "ImageError", "OptionError", "Refused", "Resource"]
+
+Desired = TypeVar("Desired")
+Observed = TypeVar("Observed")
+
+
+class CommandFailed(RuntimeError):
+    """Everything was done as asked, and what was run said no; ``values`` are returned with the failure.
+
+    ``done`` is what was applied before, which converge knows.
+    """
+
+    def __init__(self, message: str, values: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.values = values
+        self.done: list[str] = []
+
+
+class Resource(Generic[Desired, Observed]):
+    """A kind of object. Stateless: one instance serves any number of objects.
+
+    The order of calls is always desired(), then under the locks observe(), plan(), the operations, observe(), plan().
+    Where somebody else holds them, glance() and plan() come first, and are all if they find nothing to do.
+    """
+
+    #: The module's name.
+    name: str = ""
+    #: Whether only root can do it; the runner says so before anything is read.
+    needs_root: bool = True
+    #: Where it keeps something between runs (directories of locations.py), and whether containers run from there.
+    keeps: tuple[str, ...] = ()
+    keeps_layers: bool = False
+    #: Whether it uses _kernel/netlink*.py; the runner then finds an interpreter that has pyroute2.
+    needs_pyroute2: bool = False
+
+    def desired(self, params: Mapping[str, Any]) -> Desired:
+        """Options to a frozen desired state. Raises OptionError; does no I/O beyond name look-ups."""
+        raise NotImplementedError
+
+    def locks(self, desired: Desired) -> tuple[str, ...]:
+        """Names of the host-wide locks to hold while observing and changing."""
+        raise NotImplementedError
+
+    def observe(self, desired: Desired) -> Observed:
+        """Read the live state of what ``desired`` is about. Changes nothing. Raises KernelError."""
+        raise NotImplementedError
+
+    def glance(self, desired: Desired) -> Observed | None:
+        """The same while somebody else holds the locks, where it can be told then: what another one is about to change
+        is taken as it is, and what he has half-made as not there. None where it cannot, as by default."""
+        return None
+
+    def waiting(self, desired: Desired) -> contextlib.AbstractContextManager[object]:
+        """Entered while somebody else holds the locks and something has to be done: to say so."""
+        return contextlib.nullcontext()
+
+    def plan(self, desired: Desired, observed: Observed) -> Plan:
+        """Pure. Raises Refused."""
+        raise NotImplementedError
+
+    def complete(self, desired: Desired, plan: Plan) -> Plan:
+        """The plan with what no planner of one object can know, such as what has to be kept for the next boot."""
+        return plan
+
+    def settled(self, desired: Desired) -> Desired:
+        """What must hold once ``desired`` was applied: the same, unless it is an event (``restarted``) and no state."""
+        return desired
+
+    def facts(self, desired: Desired, observed: Observed) -> dict[str, Any]:
+        """What the module returns beside the plan, e.g. ``{"container": {...}}``; nothing by default."""
+        return {}
+
+    def results(self, returned: Sequence[Any]) -> dict[str, Any]:
+        """What the module returns of what its operations returned, for one whose point is an answer.
+
+        Raises CommandFailed.
+        """
+        return {}
+
+    def kernel(self) -> Any:
+        """What its operations are executed with."""
+        return Kernel()

@@ -1,0 +1,338 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the kernel shows of a named network namespace and of a veth pair. Reusable: nothing here knows Ansible."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._kernel import namespaces, netlink_fdb, netlink_ip, netlink_links, netlink_qdisc, netns, process, sysctl
+from .._kernel.errors import KernelError
+from .._kernel.namespaces import HOST, NamespaceId, NetnsRef
+from .._kernel.netlink_ip import RouteKey
+from .._kernel.netlink_links import Link
+from .addresses import Owners
+from .netns import NetnsDesired, NetnsObserved
+from .operations import birth_name, veth_alias
+from .qdisc import KINDS, same_qdisc
+from .records import EndState, PlaceObserved, VethDesired, VethEnd, VethObserved
+from .sysctl_values import same_value
+from .sysctls import sample_of
+
+#: Devices that the kernel puts into every namespace when a tunnel module is loaded; they cannot be removed.
+_TUNNEL_DEVICES = frozenset(
+    ("tunl0", "gre0", "gretap0", "erspan0", "ip_vti0", "ip6_vti0", "sit0", "ip6tnl0", "ip6gre0")
+)
+#: Who set a route: those of the kernel, of redirects and of router advertisements are not ours to compare.
+_KERNELS_OWN = (netlink_ip.RTPROT_REDIRECT, netlink_ip.RTPROT_KERNEL, netlink_ip.RTPROT_RA)
+_TABLE_LOCAL = 255
+_LIVE_RENAME = (6, 2)
+
+
+@dataclass
+class Dumps:
+    """What netlink lists of each namespace, read at most once: hand the same one to many observers.
+
+    The kernel lists a namespace as a whole, so that asking for each of its interfaces would read all of them each time.
+    """
+
+    links: dict[NamespaceId, tuple[Link, ...]] = field(default_factory=dict)
+    lists: dict[tuple[NamespaceId, str], Any] = field(default_factory=dict)
+
+    def of(self, known: NamespaceId, ref: NetnsRef) -> tuple[Link, ...]:
+        """Every interface of that namespace; none where it has gone since it was found. Raises KernelError."""
+        if known not in self.links:
+            try:
+                self.links[known] = netlink_links.links(ref)
+            except KernelError:
+                if namespaces.netns_identity(ref) == known:
+                    raise
+                self.links[known] = ()  # the process that it was known by has ended, or its name was removed
+        return self.links[known]
+
+    def addresses(self, ref: NetnsRef) -> tuple[netlink_ip.Address, ...]:
+        """Raises KernelError, also where there is no such namespace (any more), as do those below."""
+        found: tuple[netlink_ip.Address, ...] = self._once("addresses", netlink_ip.addresses, ref)
+        return found
+
+    def routes(self, ref: NetnsRef) -> tuple[netlink_ip.Route, ...]:
+        found: tuple[netlink_ip.Route, ...] = self._once("routes", netlink_ip.routes, ref)
+        return found
+
+    def qdiscs(self, ref: NetnsRef) -> dict[int, netlink_qdisc.Qdisc]:
+        found: dict[int, netlink_qdisc.Qdisc] = self._once("qdiscs", netlink_qdisc.root_qdiscs, ref)
+        return found
+
+    def _once(self, what: str, read: Callable[[NetnsRef], Any], ref: NetnsRef) -> Any:
+        known = namespaces.netns_identity(ref)
+        if known is None:
+            return read(ref)
+        if (known, what) not in self.lists:
+            self.lists[known, what] = read(ref)
+        return self.lists[known, what]
+
+
+def observe_netns(desired: NetnsDesired, contents: bool = False) -> NetnsObserved:
+    """A named namespace; with ``contents`` also what else is in it, which removal asks. Raises KernelError."""
+    named = netns.observe(desired.name)
+    if named is None or named.identity is None:
+        samples = _samples(desired.sysctls, HOST)
+        return NetnsObserved(named, samples=samples, refused=_refused(desired.sysctls, {}))
+    loopback = netlink_links.link("lo", desired.ref)
+    values = sysctl.read_many(tuple(name for name, _value in desired.sysctls), desired.ref)
+    up = loopback is not None and loopback.up
+    if not contents:
+        samples = _samples(desired.sysctls, desired.ref)
+        return NetnsObserved(named, up, values, samples=samples, refused=_refused(desired.sysctls, values))
+    others = tuple(li.name for li in netlink_links.links(desired.ref) if li.name not in {"lo", *_TUNNEL_DEVICES})
+    return NetnsObserved(named, up, values, others, tuple(netns.processes_in(named.identity)))
+
+
+def observe_veth(desired: VethDesired, dumps: Dumps | None = None, wide: bool = True) -> VethObserved:
+    """A pair, found by its marks where its ends shall be, on the host and, ``wide``, in any other namespace.
+
+    Raises KernelError.
+    """
+    dumps = dumps or Dumps()
+    home = namespaces.netns_identity(HOST)
+    ids = tuple(namespaces.netns_identity(end.netns) for end in desired.ends)
+    known = {i: end.netns for i, end in zip(ids, desired.ends) if i is not None}
+    if home is not None:
+        known.setdefault(home, HOST)
+    found = find_ends(desired.name, known, dumps, wide, tuple(end.interface for end in desired.ends))
+    ends = tuple(end_state(ref, link, dumps, desired.ends[n]) if link else None for n, (ref, link) in enumerate(found))
+    links = [link for _ref, link in found]
+    whole = joined(links[0], links[1])
+    places = tuple(_place(end, ids[n], home, found[n][1], found, dumps) for n, end in enumerate(desired.ends))
+    return VethObserved(
+        ends=(ends[0], ends[1]),
+        joined=whole,
+        places=(places[0], places[1]),
+        births=() if whole else _births(desired.name, known),
+        live_rename=_release() >= _LIVE_RENAME,
+        offered=_offered(desired, ends),
+    )
+
+
+def find_ends(
+    name: str,
+    known: dict[NamespaceId, NetnsRef],
+    dumps: Dumps,
+    wide: bool,
+    likely: tuple[str, ...] = (),
+) -> list[tuple[NetnsRef, Link | None]]:
+    """Where the two ends of a pair are: by ``likely`` names first, then by mark, then everywhere."""
+    found: list[tuple[NetnsRef, Link | None]] = []
+    for number in (0, 1):
+        alias = veth_alias(name, number)
+        quick = _by_name(alias, likely[number], known) if likely else None
+        found.append(quick or _by_mark(alias, known, dumps) or (HOST, None))
+    if wide and any(link is None for _ref, link in found):
+        others = {i: ref for i, ref in everywhere() if i not in known}
+        for number, (_ref, link) in enumerate(found):
+            if link is None:
+                found[number] = _by_mark(veth_alias(name, number), others, dumps) or (HOST, None)
+    return found
+
+
+def _by_name(alias: str, name: str, known: dict[NamespaceId, NetnsRef]) -> tuple[NetnsRef, Link] | None:
+    for ref in known.values():
+        link = netlink_links.link(name, ref)
+        if link is not None and link.alias == alias:
+            return ref, link
+    return None
+
+
+def _by_mark(alias: str, known: dict[NamespaceId, NetnsRef], dumps: Dumps) -> tuple[NetnsRef, Link] | None:
+    for identity, ref in known.items():
+        link = next((li for li in dumps.of(identity, ref) if li.alias == alias), None)
+        if link is not None:
+            return ref, link
+    return None
+
+
+def everywhere() -> Iterator[tuple[NamespaceId, NetnsRef]]:
+    """Every network namespace that has a name, or a process that we may look at: without CAP_SYS_PTRACE, or with a
+    security module, even root may not look at all of them, and can have put nothing into theirs."""
+    seen = set()
+    for name in netns.names():
+        identity = namespaces.netns_identity(NetnsRef.named(name))
+        if identity is not None and identity not in seen:
+            seen.add(identity)
+            yield identity, NetnsRef.named(name)
+    for pid in process.pids():
+        ref = NetnsRef.of_process(pid, process.start_time(pid))
+        try:
+            identity = namespaces.netns_identity(ref)
+        except KernelError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM):
+                raise
+            continue
+        if identity is not None and identity not in seen:
+            seen.add(identity)
+            yield identity, ref
+
+
+def joined(one: Link | None, other: Link | None) -> bool:
+    """Whether two ends are each other's peer."""
+    if one is None or other is None:
+        return False
+    return (one.kind, one.peer_index, other.peer_index) == ("veth", other.index, one.index)
+
+
+def _births(name: str, known: dict[NamespaceId, NetnsRef]) -> tuple[tuple[NetnsRef, str], ...]:
+    """An end that never got its alias. Its other end may have got one: then that is found by it, and both go."""
+    found = []
+    for ref in known.values():
+        for number in (0, 1):
+            link = netlink_links.link(birth_name(name, number), ref)
+            if link is not None and link.kind == "veth" and not link.alias:
+                found.append((ref, link.name))
+    return tuple(found)
+
+
+def _place(
+    end: VethEnd,
+    identity: NamespaceId | None,
+    home: NamespaceId | None,
+    own: Link | None,
+    found: list[tuple[NetnsRef, Link | None]],
+    dumps: Dumps,
+) -> PlaceObserved:
+    if identity is None:
+        return PlaceObserved(exists=False, samples=_samples(end.sysctls, HOST), refused=_refused(end.sysctls, {}))
+    there = netlink_links.link(end.interface, end.netns)
+    mine = own is not None and there is not None and (own.alias, own.index) == (there.alias, there.index)
+    values = sysctl.read_many(tuple(name for name, _value in end.sysctls), end.netns)
+    return PlaceObserved(
+        exists=True,
+        is_host=identity == home,
+        clash=None if mine else there,
+        bridge=netlink_links.link(end.bridge, end.netns) if end.bridge else None,
+        sysctls=values,
+        refused=_refused(end.sysctls, values),
+        samples=_samples(end.sysctls, end.netns),
+        taken=_taken(end, identity, found, dumps),
+        routed=_routed(end, identity, found),
+    )
+
+
+def _samples(wanted: tuple[tuple[str, str], ...], ref: NetnsRef) -> dict[str, str | None]:
+    """See sysctls.check_sysctls()."""
+    names = tuple(sample for sample in (sample_of(name) for name, _value in wanted) if sample is not None)
+    return sysctl.read_many(names, ref) if names else {}
+
+
+def _refused(wanted: tuple[tuple[str, str], ...], values: Mapping[str, str | None]) -> dict[str, str]:
+    """What the kernel says, in a namespace made for the question, to those that are to be set and it does not take."""
+    news = {name: value for name, value in wanted if not same_value(name, value, values.get(name))}
+    if not news:
+        return {}
+    from .._kernel import sysctl_trial  # here: most tasks set none
+
+    found = {}
+    asked = [(name, sample_of(name) or name, value) for name, value in news.items()]
+    for name, answer in sysctl_trial.tried(asked, None).items():
+        if answer.error:
+            found[name] = f"the kernel does not take it ({answer.error})"
+        elif answer.shown and not same_value(name, news[name], answer.shown):
+            found[name] = f"the kernel makes {answer.shown!r} of it: write that"
+    return found
+
+
+def _taken(
+    end: VethEnd, identity: NamespaceId, found: list[tuple[NetnsRef, Link | None]], dumps: Dumps
+) -> dict[str, str]:
+    """Who has an IP that the end is to get, where an interface other than the pair's has it."""
+    wanted = {str(ipaddress.ip_interface(a).ip) for a in end.addresses or ()}
+    own = _own(identity, found)
+    holders = {}
+    for each in dumps.addresses(end.netns) if wanted else ():
+        ip = str(ipaddress.ip_interface(each.address).ip)
+        if ip in wanted and each.index not in own:
+            holder = netlink_links.link_by_index(each.index, end.netns)
+            holders[ip] = holder.name if holder is not None else f"interface {each.index}"
+    return holders
+
+
+def _routed(end: VethEnd, identity: NamespaceId, found: list[tuple[NetnsRef, Link | None]]) -> dict[RouteKey, str]:
+    """Who has a route that the end is to get, where an interface other than the pair's has it."""
+    wanted = frozenset(route.key for route in end.routes or ())
+    own = _own(identity, found)
+    holders = {}
+    for key, indices in netlink_ip.route_holders(end.netns, wanted).items() if wanted else ():
+        for index in set(indices) - own:
+            link = netlink_links.link_by_index(index, end.netns) if index else None
+            holders[key] = link.name if link is not None else "no interface"
+    return holders
+
+
+def _own(identity: NamespaceId, found: list[tuple[NetnsRef, Link | None]]) -> set[int]:
+    """The numbers of the pair's interfaces in that namespace."""
+    return {link.index for ref, link in found if link is not None and namespaces.netns_identity(ref) == identity}
+
+
+def end_state(ref: NetnsRef, link: Link, dumps: Dumps, end: VethEnd | None = None) -> EndState:
+    """An end as it is. Raises KernelError."""
+    addresses = [a for a in dumps.addresses(ref) if a.index == link.index]
+    declared = (end.addresses or ()) if end is not None else ()
+    # The kernel makes a link-local address by itself: only one that is declared counts.
+    kept = [a for a in addresses if a.flags & netlink_ip.IFA_F_PERMANENT]
+    kept = [a for a in kept if not a.link_local or a.address in declared]
+    routes = [r for r in dumps.routes(ref) if r.index == link.index and r.protocol not in _KERNELS_OWN]
+    bridge = netlink_links.link_by_index(link.master, ref) if link.master else None
+    return EndState(
+        netns=ref,
+        interface=link.name,
+        mac=link.mac,
+        mtu=link.mtu,
+        up=link.up,
+        bridge=bridge.name if bridge is not None else "",
+        hairpin=link.port.hairpin if link.port else False,
+        isolated=link.port.isolated if link.port else False,
+        addresses=tuple(a.address for a in kept),
+        routes=tuple(r for r in routes if r.table != _TABLE_LOCAL),
+        qdisc=dumps.qdiscs(ref).get(link.index),
+        tentative=tuple(a.address for a in kept if a.tentative),
+        owners=_owners(link.name, kept, end.earlier if end is not None else ()),
+        pinned=_pinned(ref, link) if end is not None and end.pinned else "",
+    )
+
+
+def _owners(interface: str, addresses: list[netlink_ip.Address], earlier: tuple[str, ...]) -> Owners:
+    """A program may mark what it sets by a protocol, a label (keepalived) or a flag (NetworkManager)."""
+    own = {a.address for a in addresses if a.protocol == netlink_ip.PROTOCOL}
+    ours = own | {a.address for a in addresses if not a.protocol and a.address in earlier}
+    flags = netlink_ip.IFA_F_NOPREFIXROUTE | netlink_ip.IFA_F_MANAGETEMPADDR
+    theirs = {a.address for a in addresses if a.protocol or a.label not in ("", interface) or a.flags & flags}
+    return Owners(frozenset(ours), frozenset(theirs - ours))
+
+
+def _pinned(ref: NetnsRef, port: Link) -> str:
+    """The one address behind a port that learns none."""
+    if port.port is None or port.port.learning:
+        return ""
+    behind = netlink_fdb.behind(port.index, ref)
+    return behind[0] if len(behind) == 1 else ""
+
+
+def _offered(desired: VethDesired, ends: tuple[EndState | None, ...]) -> tuple[str, ...]:
+    """What of the disciplines asked for this kernel has; tried only where one is to be set."""
+    wanted = {}
+    for end, there in zip(desired.ends, ends):
+        if end.qdisc is not None and not (there is not None and same_qdisc(there.qdisc, end.qdisc)):
+            wanted[end.qdisc.kind] = end.qdisc
+    missing = {kind for kind, qdisc in wanted.items() if not netlink_qdisc.offered(qdisc)}
+    return tuple(kind for kind in KINDS if kind not in missing)
+
+
+def _release() -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", os.uname().release)[:2])

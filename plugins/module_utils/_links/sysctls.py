@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Kernel parameters of a network namespace."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .._core.errors import OptionError
+from .._core.operation import Operation
+from .._kernel.namespaces import NetnsRef
+from .sysctl_values import GIVEN_NUMBERS, SHOWN_NUMBERS, is_mask, same_value
+
+
+@dataclass(frozen=True)
+class SetSysctl(Operation):
+    """Set a parameter in a network namespace."""
+
+    netns: NetnsRef
+    name: str
+    value: str
+
+    def describe(self) -> str:
+        return f"set sysctl {self.name} to {self.value!r} in {self.netns}"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.sysctl.write(self.name, self.value, self.netns)
+
+
+@dataclass(frozen=True)
+class SetSysctls(Operation):
+    """Set parameters in a network namespace, for one reason."""
+
+    netns: NetnsRef
+    values: tuple[tuple[str, str], ...]
+    why: str
+
+    def describe(self) -> str:
+        shown = ", ".join(f"{name}={value}" for name, value in self.values)
+        return f"set sysctls in {self.netns} ({self.why}): {shown}"
+
+    def execute(self, kernel: Any) -> None:
+        for name, value in self.values:
+            kernel.sysctl.write(name, value, self.netns)
+
+
+def parse_sysctls(option: str, given: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
+    """A dictionary of parameters, checked: only net.* belongs to a network namespace. Raises OptionError.
+
+    Booleans are 1 and 0; white space is normalised as the kernel prints it.
+    """
+    found = []
+    for name, value in (given or {}).items():
+        if not re.fullmatch(r"net[./][^\s\0]+", name) or re.search(r"[./]{2}|[./]$", name):
+            raise OptionError(f"{option}.{name}", value, "only parameters that begin with net. belong to a netns")
+        found.append((name, sysctl_text(f"{option}.{name}", value)))
+    return tuple(found)
+
+
+def sysctl_text(option: str, value: Any) -> str:
+    """A value as the kernel prints it: booleans are 1 and 0, and words have one space between them, where sysctl(8)
+    prints a tab. Raises OptionError."""
+    if isinstance(value, (dict, list)) or value is None or "\0" in str(value):
+        raise OptionError(option, value, "give a number, a boolean or a string")
+    return str(int(value)) if isinstance(value, bool) else " ".join(str(value).split())
+
+
+def interface_of(name: str) -> str | None:
+    """The interface that a parameter is about (net.ipv4.conf.eth0.forwarding), None for one of the namespace."""
+    match = re.fullmatch(r"net\.(?:ipv4|ipv6|mpls)\.(?:conf|neigh)\.([^.]+)\..+", dotted(name))
+    interface = match.group(1).replace("/", ".") if match else None
+    return None if interface in ("all", "default") else interface
+
+
+def sample_of(name: str) -> str | None:
+    """A parameter that exists where that one can, with a value of its kind: itself, or for one of an interface, which
+    may have yet to be made, the one of ``default`` or loopback. None where there is no such."""
+    interface = interface_of(name)
+    if interface is None:
+        return name
+    plain = dotted(name)
+    if plain.startswith("net.mpls."):
+        return None
+    # neigh has a default in the initial namespace only, and loopback everywhere.
+    like = "lo" if plain.startswith(("net.ipv4.neigh.", "net.ipv6.neigh.")) else "default"
+    return plain.replace(f".{interface.replace('.', '/')}.", f".{like}.", 1)
+
+
+def check_sysctls(
+    option: str, wanted: tuple[tuple[str, str], ...], samples: Mapping[str, str | None], refused: Mapping[str, str]
+) -> None:
+    """Raises OptionError for what the kernel has no parameter for or does not take, and for words where it has numbers.
+
+    ``samples`` are live values by sample_of(name), ``refused`` what the kernel said to values that it was asked about.
+    """
+    for name, value in wanted:
+        sample = sample_of(name)
+        shown = samples.get(sample) if sample is not None else ""
+        if shown is None:
+            raise OptionError(f"{option}.{name}", value, "this kernel has no such sysctl: correct or remove it")
+        if is_mask(name) or not SHOWN_NUMBERS.fullmatch(shown):
+            continue
+        if not GIVEN_NUMBERS.fullmatch(value) or len(value.split()) > len(shown.split()):
+            how_many = len(shown.split())
+            words = "a number" if how_many == 1 else f"{how_many} numbers"
+            raise OptionError(f"{option}.{name}", value, f"give {words}: on this host it is {shown}")
+    for name, value in wanted:
+        if name in refused:
+            raise OptionError(f"{option}.{name}", value, refused[name])
+
+
+def dotted(name: str) -> str:
+    """The name in the form of sysctl(8) in which dots separate, and a slash is a dot of an interface's name."""
+    dot, slash = name.find("."), name.find("/")
+    return name.translate(str.maketrans("./", "/.")) if slash != -1 and (dot == -1 or slash < dot) else name
+
+
+def plan_sysctls(
+    netns: NetnsRef, wanted: tuple[tuple[str, str], ...], observed: Mapping[str, str | None]
+) -> list[Operation]:
+    """What must be written, in the order given: ip_forward resets others, so whoever declares both says which first."""
+    return [SetSysctl(netns, name, value) for name, value in wanted if not same_value(name, value, observed.get(name))]
+
+
+def values_after(wanted: tuple[tuple[str, str], ...], observed: Mapping[str, str | None]) -> dict[str, str | None]:
+    """The parameters as results show them afterwards: in the kernel's words where they are so already."""
+    return {n: observed[n] if same_value(n, v, observed.get(n)) else v for n, v in wanted}

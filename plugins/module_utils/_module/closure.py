@@ -1,0 +1,312 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every file that nsrun and restore need on a host, as imports. Written by tools/shipped.
+
+Ansible sends along with a module what the module imports, executed or not. A module that installs the library on a host
+imports this file; any other module stays small.
+"""
+
+from __future__ import annotations
+
+
+def boot() -> None:
+    from .._boot import (  # noqa: F401
+        declared,
+        host,
+        host_code,
+        library,
+        plan,
+        resource,
+        restoring,
+        shipped,
+    )
+
+
+def cgroup() -> None:
+    from .._cgroup import (  # noqa: F401
+        limit_values,
+        limits,
+        observe,
+        operations,
+        plan,
+    )
+
+
+def container() -> None:
+    from .._container import (  # noqa: F401
+        assumed,
+        bundle_options,
+        documents,
+        documents_bundle,
+        documents_health,
+        documents_identity,
+        facts,
+        logs,
+        observe_joined,
+        observe_network,
+        observe_program,
+        observe_replaced,
+        observe_usable,
+        observed,
+        operations,
+        options,
+        options_mounts,
+        plan,
+        plan_declared,
+        plan_identity,
+        plan_modes,
+        plan_namespaces,
+        plan_network,
+        plan_quiet,
+        plan_resolve,
+        plan_start,
+        plan_userns,
+        plan_volumes,
+        records,
+        resource,
+        restore,
+        view,
+    )
+
+
+def core() -> None:
+    from .._core import (  # noqa: F401
+        converge,
+        errors,
+        files,
+        ip_text,
+        names,
+        neighbours,
+        operation,
+        own_directories,
+        paths,
+        quantities,
+        resource,
+        texts,
+        units,
+        user_ids,
+    )
+
+
+def image() -> None:
+    from .._image import (  # noqa: F401
+        errors,
+    )
+
+
+def image_format() -> None:
+    from .._image.format import (  # noqa: F401
+        config,
+        digest,
+        healthcheck,
+        media_types,
+        reference,
+        shapes,
+        user,
+        variables,
+    )
+
+
+def image_layers() -> None:
+    from .._image.layers import (  # noqa: F401
+        find,
+        layer,
+        lookup,
+        overlay_marks,
+        parents,
+        policy,
+        stream,
+        tarstream,
+        tarwriter,
+    )
+
+
+def image_store() -> None:
+    from .._image.store import (  # noqa: F401
+        disk,
+        store,
+        volume,
+    )
+
+
+def images() -> None:
+    from .._images import (  # noqa: F401
+        options_config,
+    )
+
+
+def kernel() -> None:
+    from .._kernel import (  # noqa: F401
+        capabilities,
+        cgroup,
+        cgroup_devices,
+        cgroup_state,
+        cgroup_usage,
+        clone,
+        errors,
+        files,
+        host_resources,
+        idmap,
+        inode_flags,
+        iptables_legacy,
+        kernel,
+        libc,
+        locations,
+        loopback,
+        mount,
+        mount_overlay,
+        mountinfo,
+        namespaces,
+        netlink,
+        netlink_conntrack,
+        netlink_fdb,
+        netlink_ip,
+        netlink_links,
+        netlink_neighbours,
+        netlink_qdisc,
+        netns,
+        nft,
+        notify,
+        openat2,
+        overlay_by_mount,
+        overlay_options,
+        overlay_state,
+        own_directories,
+        passwd,
+        process,
+        process_holders,
+        process_root,
+        pyroute2_parts,
+        regular,
+        seccomp,
+        shared_directory,
+        sockets,
+        spawn,
+        state_directory,
+        subids,
+        sysctl,
+        sysctl_trial,
+        systemd,
+        terminal,
+        tree,
+        unit_files,
+        userns,
+    )
+
+
+def links() -> None:
+    from .._links import (  # noqa: F401
+        addresses,
+        netns,
+        observe,
+        observe_sysctls,
+        operations,
+        options,
+        plan,
+        plan_checks,
+        plan_together,
+        qdisc,
+        records,
+        sysctl_values,
+        sysctls,
+    )
+
+
+def network() -> None:
+    from .._network import (  # noqa: F401
+        foreign_firewall,
+        forwarding,
+        host_sysctls,
+        ipam,
+        nft_table,
+        observe,
+        observe_declared,
+        operations,
+        options,
+        plan,
+        plan_checks,
+        plan_elements,
+        publish,
+        recorded,
+        records,
+        resource,
+    )
+
+
+def runtime() -> None:
+    from .._runtime import (  # noqa: F401
+        errors,
+    )
+
+
+def runtime_bundle() -> None:
+    from .._runtime.bundle import (  # noqa: F401
+        checks,
+        defaults,
+        device_rules,
+        hooks,
+        mount_entry,
+        resources,
+        seccomp_filter,
+        seccomp_policy,
+        signals,
+        spec,
+        spec_rules,
+    )
+
+
+def runtime_command() -> None:
+    from .._runtime.command import (  # noqa: F401
+        cli,
+        commands,
+        features,
+        options,
+        supervision,
+        usage,
+    )
+
+
+def runtime_process() -> None:
+    from .._runtime.process import (  # noqa: F401
+        bounded,
+        build_cgroup,
+        cgroups,
+        channel,
+        clock,
+        console,
+        create,
+        credentials,
+        descriptors,
+        devices,
+        end,
+        exchange,
+        execute,
+        foreground,
+        init,
+        inroot,
+        isolated,
+        masking,
+        mounting,
+        pipes,
+        prepare,
+        rootfs,
+        seal,
+        standard,
+        state,
+    )
+
+
+def runtime_supervise() -> None:
+    from .._runtime.supervise import (  # noqa: F401
+        control,
+        engine,
+        joined,
+        launch,
+        logs,
+        record,
+        restart,
+        supervisor,
+        unit,
+    )

@@ -1,5 +1,0 @@
-# Copyright: (c) 2026, barekernel.containers maintainers
-# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
-
-"""One file per resource: its options become a desired state, its observer reads the kernel."""
