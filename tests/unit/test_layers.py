@@ -56,7 +56,7 @@ SUBJECTS = ("_boot", "_cgroup", "_container", "_core", "_images", "_links", "_ne
 #: operation is executed with.
 MAY_READ = {
     "*": ("observe*", "resource", "info"),
-    "_boot": ("declared", "host_code", "kept"),
+    "_boot": ("compiled", "declared", "host_code", "kept"),
     "_core": ("kernel_info",),
     "_images": ("blobs",),
     "_network": ("recorded",),

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import sys
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -22,6 +24,8 @@ from .._kernel import files
 
 #: The package's name on hosts.
 PACKAGE = "barekernel"
+#: Beside it, in each version: every file by length and CRC-32, as the directory of a zip archive has them.
+INDEX = "files.json"
 _VERSION_LINE = "# version: "
 
 
@@ -50,7 +54,7 @@ class HostCode:
 
     def installed(self) -> str | None:
         """The version the programs on this host belong to; None where one of them, or their code, is missing."""
-        versions = {_version_of(f"{self.root}/{program}") for program in self.programs}
+        versions = {version_of(f"{self.root}/{program}") for program in self.programs}
         if len(versions) != 1:
             return None
         found = versions.pop()
@@ -76,13 +80,19 @@ class HostCode:
         files.remove_tree(self.root)
 
     def _write_package(self, directory: str) -> None:
-        # Python compiles each file when it is first used, and keeps that beside it: most are used at boot only.
+        """Every file, with its bytecode: programs and tasks then start without a compiler (compiled.py)."""
+        import py_compile
+
+        index = {}
         for path, content in self.sources().items():
             file = f"{directory}/{path}"
             files.make_directory(os.path.dirname(file))
             with open(file, "wb") as handle:
                 os.fchmod(handle.fileno(), 0o600)
                 handle.write(content)
+            py_compile.compile(file, doraise=True)
+            index[path] = (len(content), zlib.crc32(content))
+        files.write_atomically(f"{os.path.dirname(directory)}/{INDEX}", json.dumps(index))
 
 
 def in_use(directory: str) -> bool:
@@ -110,7 +120,8 @@ def _text(program: Program, target: str) -> str:
     )
 
 
-def _version_of(program: str) -> str | None:
+def version_of(program: str) -> str | None:
+    """The version of ours that an installed program belongs to; None where it is no program of ours."""
     text = files.read_text(program)
     lines = [line for line in (text or "").splitlines() if line.startswith(_VERSION_LINE)]
     return lines[0][len(_VERSION_LINE) :] if lines else None

@@ -11,6 +11,7 @@ installed. So a task with a primitive carries no more than it needs, and no host
 from __future__ import annotations
 
 import os
+import sys
 import zipfile
 from collections.abc import Mapping
 from functools import lru_cache
@@ -81,8 +82,10 @@ def sources() -> Mapping[str, bytes]:
 
     Ansible sends a module as a zip of exactly what it imports; a checkout or an installed copy has all there is.
     """
-    base = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    archive = getattr(restoring.__loader__, "archive", None)
+    # The package, as what is in it may have been loaded from the host's own copy (compiled.py).
+    package = sys.modules[__name__.rpartition("._boot.")[0]]
+    base = package.__path__[0]
+    archive = getattr(package.__loader__, "archive", None)
     found = _in_archive(archive, os.path.relpath(base, archive)) if archive else _in_directory(base)
     return {"__init__.py": b"", **found}
 
