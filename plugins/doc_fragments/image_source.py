@@ -213,7 +213,7 @@ options:
             required: true
           mode:
             description:
-              - Permissions, as M(ansible.builtin.file#module) takes them, such as V('0750') or V(u=rwx,g=rx,o=).
+              - Permissions, as M(ansible.builtin.file) takes them, such as V('0750') or V(u=rwx,g=rx,o=).
                 Symbols change V(0755).
             type: raw
             default: "0755"
@@ -245,7 +245,7 @@ options:
             required: true
           mode:
             description:
-              - Permissions of files, as M(ansible.builtin.copy#module) takes them, such as V('0640') or V(go-w).
+              - Permissions of files, as M(ansible.builtin.copy) takes them, such as V('0640') or V(go-w).
                 Symbols change those of the source. Unset, those of the source.
             type: raw
           uid:

@@ -135,7 +135,7 @@ options:
     default: '0'
   mode:
     description:
-      - Mode of what O(owner) owns, as M(ansible.builtin.file#module) takes it, such as V('0750') or V(u=rwx,g=rx,o=).
+      - Mode of what O(owner) owns, as M(ansible.builtin.file) takes it, such as V('0750') or V(u=rwx,g=rx,o=).
         Symbols change V(0755). Directories above are created with V(0755).
     type: raw
     default: '0755'
