@@ -75,6 +75,18 @@ options:
         C(/etc/group).
       - Unset, the image's, or root of the container. Applied by restart.
     type: str
+  init:
+    description:
+      - What the container's first process is. V(none), also without quotes or as V(false), is its program itself.
+      - V(reaper), or V(true) as in Compose, is C(catatonit) or C(tini) of the host. It starts the program, passes
+        signals on to it, reaps orphans, and ends with it.
+      - Programs that are not made to be a first process need it. As such the kernel gives them no signal that they do
+        not handle, so that C(sleep) is killed only after O(stop_timeout), and orphans that end stay as zombies.
+      - Needs O(namespaces.pid=private) and package C(catatonit) on the host, which role C(host) installs.
+      - A program that a signal ends counts as exited with code 128 plus the signal's number, e.g. 143 for SIGTERM.
+      - Applied by restart.
+    type: str
+    default: none
   cap_add:
     description: Capabilities beside the default set. Unset, none. Applied by restart.
     type: list

@@ -79,9 +79,12 @@ containers:
       description: Name and digest of its image.
       type: str
     command:
-      description: The argument list of its process.
+      description: The argument list of its program.
       type: list
       elements: str
+    init:
+      description: What its first process is, V(none) for the program itself or V(reaper).
+      type: str
     networks:
       description: Interface, MAC address, MTU and addresses on each network.
       type: dict

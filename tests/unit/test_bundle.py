@@ -47,6 +47,17 @@ def test_command_stands_for_entrypoint_and_args_for_cmd(command: Any, args: Any,
     assert process_args(container(command=command, args=args), IMAGE) == expected
 
 
+def test_a_reaper_is_mounted_before_what_is_declared_and_begins() -> None:
+    declared = container(mounts=(ContainerMount("tmpfs", "/dev/x"),), init="reaper")
+    document = render(declared, Resolved("sha256:0", None, reaper="/usr/bin/catatonit"))
+    assert document["process"]["args"] == ["/dev/init", "--", "/entry", "serve"]
+    places = [mount["destination"] for mount in document["mounts"]]
+    assert places.index("/dev") < places.index("/dev/init") < places.index("/dev/x")
+    [shown] = [mount for mount in document["mounts"] if mount["destination"] == "/dev/init"]
+    assert shown["source"] == "/usr/bin/catatonit"
+    assert {"bind", "ro", "nosuid", "nodev"} <= set(shown["options"])
+
+
 def test_a_declared_variable_wins_over_the_images() -> None:
     assert {"A=mine", "B=image", "HOSTNAME=web"} < set(environment(container(env={"A": "mine"}), IMAGE))
 

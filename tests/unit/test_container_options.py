@@ -72,6 +72,11 @@ def mount(**changes: Any) -> dict[str, Any]:
         ({"rlimits": {"core": str(1 << 64)}}, "rlimits", str(1 << 64)),
         ({"dns": ["localhost"]}, "dns", "localhost"),
         ({"extra_hosts": {"db": "here"}}, "extra_hosts.db", "here"),
+        ({"init": "tini"}, "init", "tini"),
+        ({"init": "reaper", "namespaces": {"pid": "host"}}, "init", "reaper"),
+        ({"init": "True", "namespaces": {"pid": "container:db"}}, "init", "reaper"),
+        ({"init": "reaper", "mounts": [mount(target="/dev")]}, "mounts[0].target", "/dev"),
+        ({"init": "reaper", "mounts": [mount(), mount(target="/dev//init")]}, "mounts[1].target", "/dev/init"),
         ({"stop_signal": "SIGNOPE"}, "stop_signal", "SIGNOPE"),
         ({"stop_timeout": -1}, "stop_timeout", -1),
         ({"restart_policy": "sometimes"}, "restart_policy", "sometimes"),
@@ -142,6 +147,13 @@ def test_a_whole_container() -> None:
 def test_a_bare_no_of_yaml_is_no() -> None:
     """``restart_policy: no`` is a boolean to YAML, and its text to the module."""
     assert container_from(params(restart_policy="False")).restart_policy == "no"
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"), [("True", "reaper"), ("true", "reaper"), ("False", "none"), (None, "none")]
+)
+def test_init_is_a_boolean_too_as_compose_has_it(given: str | None, meant: str) -> None:
+    assert container_from(params(init=given)).init == meant
 
 
 def test_sharing_a_namespace_shares_the_user_namespace_too() -> None:

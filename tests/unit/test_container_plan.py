@@ -110,9 +110,9 @@ def nothing(host: Host = HOST) -> ContainerObserved:
     )
 
 
-def running(which: Container, host: Host = HOST) -> ContainerObserved:
+def running(which: Container, host: Host = HOST, reapers: tuple[str, ...] = ()) -> ContainerObserved:
     """The same host when the container runs exactly as declared."""
-    bare = nothing(host)
+    bare = replace(nothing(host), reapers=reapers)
     resolved = resolve(which, bare)
     docs = documents(which, resolved, bare)
     desired = veth_desired(which, 0, LAB0, resolved.addresses[0], host.identity)
@@ -134,7 +134,12 @@ def running(which: Container, host: Host = HOST) -> ContainerObserved:
         bare,
         host=replace(host, table=table),
         recorded=which,
-        record={"params": which.params, "idmap": resolved.idmap, "addresses": {"lab0": list(resolved.addresses[0])}},
+        record={
+            "params": which.params,
+            "idmap": resolved.idmap,
+            "addresses": {"lab0": list(resolved.addresses[0])},
+            "reaper": resolved.reaper,
+        },
         supervised=Supervised("web", "running", pid=42, start_time=1),
         files=content,
         documents={"config": docs.config, "launch": docs.launch},
@@ -248,6 +253,26 @@ def test_one_changed_value_is_applied_as_the_diff_says(
     verbs = [action.split()[0] for action in plan.actions]
     assert tuple(v for v in dict.fromkeys(verbs) if v in ("stop", "start", "remove")) == steps
     assert plan.before != plan.after
+
+
+def test_init_is_changed_by_restart_and_keeps_its_program() -> None:
+    two = ("/usr/bin/catatonit", "/usr/bin/tini-static")
+    plan = plan_container(container(init="reaper"), running(container(), reapers=two))
+    assert [(c.option, c.before, c.after, c.how) for c in plan.changes] == [("init", "none", "reaper", "restart")]
+    assert plan.before["command"] == plan.after["command"] == ["sh"]
+    wanted = container(init="reaper")
+    with_tini = running(wanted, reapers=two[1:])
+    assert plan_container(wanted, replace(with_tini, reapers=two)).actions == []
+    gone = plan_container(wanted, replace(with_tini, reapers=two[:1]))
+    assert [change.how for change in gone.changes] == ["restart"]
+
+
+def test_without_a_reaper_on_the_host_nothing_is_planned() -> None:
+    without = replace(running(container()), no_reaper="none is here: install package catatonit")
+    for state in ("present", "started", "stopped", "restarted"):
+        with pytest.raises(OptionError, match="init: 'reaper': none is here: install package catatonit"):
+            plan_container(container(init="reaper", state=state), without)
+    assert plan_container(container(init="reaper", state="absent"), without).actions
 
 
 def test_systemd_reads_the_unit_again_and_the_process_goes_on() -> None:

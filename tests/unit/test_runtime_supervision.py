@@ -92,6 +92,20 @@ def test_every_policy_has_a_word_of_systemds(policy: str) -> None:
     assert f"Restart={words[policy]}" in unit_lines(restart=launch.Restart(policy))
 
 
+@pytest.mark.parametrize(
+    ("stop", "clean"),
+    [
+        (launch.Stop("SIGTERM", 10), ["SuccessExitStatus=143"]),
+        (launch.Stop("SIGRTMIN+3", 10), ["SuccessExitStatus=SIGRTMIN+3", "SuccessExitStatus=165"]),
+        (launch.Stop("SIGTERM", 0), []),  # it is killed together with what it started
+    ],
+)
+def test_what_a_reaper_says_of_the_stop_signal_is_no_failure(stop: launch.Stop, clean: list[str]) -> None:
+    lines = unit.unit_text(launch.Launch("web", "/b", "/c", stop=stop), reaper=True).splitlines()
+    assert [line for line in lines if line.startswith("SuccessExitStatus=")] == clean
+    assert set(clean) <= set(lines[lines.index("[Service]") : lines.index("[Install]")])
+
+
 def test_growing_delays_only_where_systemd_knows_them() -> None:
     wanted = launch.Launch("web", "/b", "/c", restart=launch.Restart("always", 0, 100, 60000))
     assert "RestartMaxDelaySec=60000ms" in unit.unit_text(wanted, systemd_version=254)

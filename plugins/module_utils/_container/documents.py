@@ -100,6 +100,7 @@ def record(container: Container, resolved: Resolved) -> dict[str, Any]:
         "image_digest": resolved.image_digest,
         "idmap": list(resolved.idmap) if resolved.idmap else None,
         "addresses": addresses_of(container, resolved),
+        **({"reaper": resolved.reaper} if resolved.reaper else {}),
     }
 
 
@@ -158,7 +159,13 @@ def _unit(container: Container, resolved: Resolved, launch: Mapping[str, Any], h
         return None
     shared = sorted(set(map(name_of, resolved.namespaces.values())) - {""})
     after = [*(service.unit for service in SERVICES), *map(unit.unit_name, shared)]
-    text = unit.unit_text(launch_.parse(launch), after=after, mounts=host.places, systemd_version=host.systemd_version)
+    text = unit.unit_text(
+        launch_.parse(launch),
+        after=after,
+        mounts=host.places,
+        reaper=bool(resolved.reaper),
+        systemd_version=host.systemd_version,
+    )
     return Document(unit.unit_path(container.name), text, 0o644)
 
 

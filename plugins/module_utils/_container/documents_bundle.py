@@ -12,6 +12,7 @@ from typing import Any
 
 from .._image.format.variables import variables_of
 from .._runtime.bundle import defaults
+from . import plan_init
 from .plan_volumes import volumes_of
 from .records import Container, ContainerMount, Resolved
 
@@ -77,6 +78,7 @@ def config_json(
         "root": {"path": "rootfs", "readonly": container.read_only},
         "mounts": [
             *_default_mounts(container),
+            *plan_init.mounts_of(resolved.reaper),
             *(_declared_mount(mount, resolved, places) for mount in below),
             *_identity_mounts(places),
             *(_declared_mount(mount, resolved, places) for mount in beside),
@@ -102,7 +104,7 @@ def _process(container: Container, resolved: Resolved, image_config: Mapping[str
     return {
         "terminal": False,
         "user": {"uid": uid, "gid": gid, "additionalGids": list(groups)},
-        "args": list(process_args(container, image_config)),
+        "args": plan_init.args_with(resolved.reaper, process_args(container, image_config)),
         "env": environment(container, image_config),
         "cwd": container.cwd or image_config.get("WorkingDir") or "/",
         # A user other than root gets them back through no file: no_new_privileges is always on.

@@ -11,6 +11,7 @@ from typing import Any
 
 from .._runtime.supervise import unit
 from .observed import ContainerObserved
+from .plan_init import view_of
 from .plan_network import has_own_network, networks_before, ports_before
 from .plan_resolve import limits
 from .plan_volumes import volumes_view
@@ -22,12 +23,15 @@ def facts(container: Container, observed: ContainerObserved) -> dict[str, Any]:
     supervised = observed.supervised
     launch: Mapping[str, Any] = observed.documents.get("launch") or {}
     _files, unenforced = limits(container.limits, observed)
+    config = observed.documents.get("config")
+    init, command = view_of(config) if config else (None, None)
     return {
         "name": container.name,
         "status": supervised.status,
         "pid": supervised.pid,
         "image": launch.get("image"),
-        "command": ((observed.documents.get("config") or {}).get("process") or {}).get("args"),
+        "command": command,
+        "init": init,
         "networks": networks_before(container, observed),
         "ports": ports_before(container.name, observed),
         "netns": netns_name(container.name) if has_own_network(container) else None,

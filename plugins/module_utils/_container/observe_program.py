@@ -15,21 +15,17 @@ from collections.abc import Collection, Iterator, Sequence
 
 from .._image.layers.find import Found, Stack
 from .._image.store.store import Image
+from .._kernel import elf
 from .documents_bundle import environment, process_args
 from .observed import Unusable
 from .records import Container
 
 #: PATH_MAX and NAME_MAX of limits.h, in bytes.
 _LONGEST_PATH, _LONGEST_NAME = 4096, 255
-#: How much of a program is read: its headers, and a #! line, of which the kernel takes 256 bytes (BINPRM_BUF_SIZE).
-_HEAD, _LINE = 4096, 256
+#: How much of a #! line the kernel takes, in bytes (BINPRM_BUF_SIZE).
+_LINE = 256
 #: How often a #! line may lead to a file that has one, fs/exec.c.
 _MOST_INTERPRETERS = 5
-#: e_machine of elf.h that a machine runs: its own and, where the kernel is built so, its 32-bit one.
-_MACHINES = {"x86_64": {62, 3}, "aarch64": {183, 40}}
-_MACHINE_NAMES = {3: "i386", 8: "mips", 20: "ppc", 21: "ppc64", 22: "s390x", 40: "arm", 62: "x86_64", 183: "aarch64"}
-_MACHINE_NAMES.update({243: "riscv", 258: "loongarch64"})
-_PT_INTERP = 3
 #: Of the room for arguments and environment: a quarter of the stack, at least ARG_MAX and at most 6 MiB (fs/exec.c).
 _ARG_MAX, _MOST = 128 * 1024, 6 * 1024 * 1024
 
@@ -105,8 +101,8 @@ def _not_executed(path: str, root: Stack, covered: Collection[str], cwd: str) ->
     """Why the kernel would not execute the file; empty where nothing is known to stand against it."""
     whose = "it"
     for _depth in range(_MOST_INTERPRETERS):
-        head = root.read(path, _HEAD) or b""
-        if head.startswith(b"\x7fELF"):
+        head = root.read(path, elf.HEAD) or b""
+        if elf.is_elf(head):
             return _elf(head, whose, root, covered)
         if _has_binary_formats():
             return ""
@@ -124,34 +120,11 @@ def _not_executed(path: str, root: Stack, covered: Collection[str], cwd: str) ->
 
 
 def _elf(head: bytes, whose: str, root: Stack, covered: Collection[str]) -> str:
-    if len(head) < 52 or head[5] not in (1, 2):
-        return ""
-    order = "<" if head[5] == 1 else ">"
-    [machine] = struct.unpack_from(f"{order}H", head, 18)
-    own = os.uname().machine
-    if machine not in _MACHINES.get(own, {machine}) and not _has_binary_formats():
-        return f"{whose} is a program for {_MACHINE_NAMES.get(machine, f'machine {machine}')}, and this host is {own}"
-    loader = _loader(head, order)
+    machine = elf.other_machine(head)
+    if machine and not _has_binary_formats():
+        return f"{whose} is a program for {machine}, and this host is {os.uname().machine}"
+    loader = elf.loader(head)
     return _named(loader, "loader", whose, root, covered, "/")[0] if loader else ""
-
-
-def _loader(head: bytes, order: str) -> str:
-    """PT_INTERP, elf(5); empty for a static program, and where it is not in what was read."""
-    try:
-        wide = head[4] == 2
-        word, at_start, at_length = ("Q", 8, 32) if wide else ("I", 4, 16)
-        [table] = struct.unpack_from(order + word, head, 32 if wide else 28)
-        size, count = struct.unpack_from(f"{order}HH", head, 54 if wide else 42)
-        for number in range(count):
-            at = table + number * size
-            if struct.unpack_from(f"{order}I", head, at)[0] == _PT_INTERP:
-                [start] = struct.unpack_from(order + word, head, at + at_start)
-                [length] = struct.unpack_from(order + word, head, at + at_length)
-                text = head[start : start + length]
-                return os.fsdecode(text.rstrip(b"\0")) if len(text) == length else ""
-    except struct.error:
-        pass
-    return ""
 
 
 def _named(

@@ -15,6 +15,7 @@ from .._kernel import process
 from .._kernel.errors import KernelError
 from .._kernel.mountinfo import read_mountinfo
 from .._runtime.supervise.control import Supervised
+from .plan_init import PLACE
 
 #: What the kernel appends to a root that has no name any more, fs/d_path.c; mountinfo escapes no slash.
 _DELETED = b"//deleted"
@@ -23,6 +24,7 @@ _DELETED = b"//deleted"
 def replaced(supervised: Supervised, config: Mapping[str, Any] | None) -> dict[str, str]:
     """Target -> source of each bind mount whose source was replaced, as ansible.builtin.template and copy do it.
 
+    The program of ``init: reaper`` is not among them: a package's update is no reason to restart what it runs already.
     One whose source is gone is left out: a restart would not mend it. Raises KernelError.
     """
     if not supervised.running or supervised.pid is None:
@@ -45,4 +47,6 @@ def replaced(supervised: Supervised, config: Mapping[str, Any] | None) -> dict[s
 
 
 def _is_bind(mount: Mapping[str, Any]) -> bool:
+    if mount["destination"] == PLACE:
+        return False
     return mount.get("type") == "bind" or bool({"bind", "rbind"} & set(mount.get("options") or ()))

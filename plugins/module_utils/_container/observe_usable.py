@@ -24,6 +24,7 @@ from .._runtime.bundle.defaults import default_mounts
 from .documents_bundle import capabilities
 from .observe_program import program, sizes, too_long
 from .observed import Unusable
+from .plan_init import HIDDEN_BY, NONE, PLACE
 from .plan_volumes import may_hold_volume, volumes_of
 from .records import FIRST_ID, ID_RANGE, Container, ContainerMount, netns_name
 
@@ -248,6 +249,9 @@ def _inside(container: Container, image: Image, root: Stack) -> Iterator[Unusabl
     targets += [mount.target for mount in (*container.mounts, *volumes)]
     covered = {root.find(target).path for target in targets}
     for index, mount in enumerate(container.mounts):
+        if container.init != NONE and root.find(mount.target).path in HIDDEN_BY:
+            why = f"leads to {root.find(mount.target).path} in the image and hides the program of init, {PLACE}"
+            yield Unusable(f"mounts[{index}].target", mount.target, why)
         there = root.find(mount.target, covered - {root.find(mount.target).path})
         file = mount.kind == "bind" and os.path.exists(mount.source or "") and not os.path.isdir(mount.source or "")
         if there.status is not None and stat.S_ISDIR(there.status.st_mode) == file:

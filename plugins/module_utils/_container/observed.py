@@ -88,7 +88,8 @@ class ContainerObserved:
     that have nothing in them. ``unusable`` is what would keep it from being started. ``strayed`` are the kinds of
     namespaces that it is in, and that are not those of its name or of the container that it shares them with any more.
     ``recorded`` is the container as its record declares it. ``replaced`` are targets of mounts whose source
-    (target -> source) is another file by now.
+    (target -> source) is another file by now. ``reapers`` are the host's programs for ``init: reaper``, where the
+    container asks for one, and ``no_reaper`` says why there is none.
     """
 
     host: Host
@@ -110,3 +111,5 @@ class ContainerObserved:
     recorded: Container | None = None
     replaced: Mapping[str, str] = field(default_factory=dict)
     modes: Mapping[str, int] = field(default_factory=dict)
+    reapers: tuple[str, ...] = ()
+    no_reaper: str = ""

@@ -21,6 +21,7 @@ from .._runtime.bundle.signals import signal_name
 from .._runtime.errors import RuntimeFailure
 from .options_mounts import parse_mounts
 from .plan_declared import check_image
+from .plan_init import NONE, REAPER, check_init
 from .records import LONGEST, NAMESPACES, Attachment, Container
 
 #: hostname(7) knows no underscore; the kernel, resolvers and the Compose files of many do.
@@ -66,6 +67,7 @@ def container_from(params: Mapping[str, Any]) -> Container:
         env=variables("env", params.get("env")),
         cwd=_absolute(params, "cwd"),
         user=params.get("user"),
+        init=_init(params),
         hostname=_hostname(params),
         networks=_networks(params, namespaces),
         mounts=parse_mounts(params.get("mounts") or (), runtime),
@@ -95,6 +97,7 @@ def container_from(params: Mapping[str, Any]) -> Container:
         params={name: value for name, value in params.items() if name not in _OF_THE_TASK},
     )
     check_image(container)
+    check_init(container)
     return container
 
 
@@ -118,6 +121,15 @@ def _absolute(params: Mapping[str, Any], option: str) -> str | None:
     if value is not None and (not value.startswith("/") or "\0" in value):
         raise OptionError(option, value, "must be an absolute path inside the container")
     return value
+
+
+def _init(params: Mapping[str, Any]) -> str:
+    """Also a boolean, as Compose has it, of which Ansible makes text."""
+    value = str(params.get("init") or NONE)
+    meant = {"true": REAPER, "yes": REAPER, "false": NONE, "no": NONE}.get(value.lower(), value)
+    if meant not in (NONE, REAPER):
+        raise OptionError("init", value, f"must be {NONE} or {REAPER}")
+    return meant
 
 
 def _hostname(params: Mapping[str, Any]) -> str | None:

@@ -19,6 +19,7 @@ from .._network.ipam import allocate
 from .._network.records import Network
 from .documents_bundle import process_args
 from .observed import ContainerObserved, Host
+from .plan_init import program_for
 from .plan_namespaces import namespaces_of
 from .plan_userns import check_mounts
 from .records import FIRST_ID, ID_RANGE, LAST_ID, Attachment, Container, Resolved
@@ -66,6 +67,7 @@ def resolve(container: Container, observed: ContainerObserved) -> Resolved:
         unenforced=unenforced,
         user=user,
         namespaces=namespaces_of(container, host, idmap),
+        reaper=program_for(container, observed),
     )
 
 

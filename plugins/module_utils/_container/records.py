@@ -62,6 +62,7 @@ class Container:
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: str | None = None
     user: str | None = None
+    init: str = "none"
     hostname: str | None = None
     networks: tuple[Attachment, ...] = ()
     mounts: tuple[ContainerMount, ...] = ()
@@ -102,7 +103,7 @@ class Resolved:
     ``idmap`` is (first host ID, size) of its user namespace or None for the host's; ``addresses`` has one tuple of
     addresses with prefix an attachment; ``files`` are the control files to write, ``unenforced`` what cannot be
     (file -> who holds the controller); ``user`` is (uid, gid, additional gids) inside the container; ``namespaces``
-    are those that are not its own (container_namespaces.py).
+    are those that are not its own (container_namespaces.py); ``reaper`` is the host's program for ``init: reaper``.
     """
 
     image_digest: str | None
@@ -112,6 +113,7 @@ class Resolved:
     unenforced: Mapping[str, str] = field(default_factory=dict)
     user: tuple[int, int, tuple[int, ...]] = (0, 0, ())
     namespaces: Mapping[str, str] = field(default_factory=dict)
+    reaper: str | None = None
 
 
 def netns_name(container: str) -> str:

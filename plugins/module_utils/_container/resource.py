@@ -37,10 +37,11 @@ from .facts import facts
 from .observe_joined import strayed
 from .observe_replaced import replaced
 from .observe_usable import unusable
-from .observed import ContainerObserved, Host, Neighbour
+from .observed import ContainerObserved, Host, Neighbour, Unusable
 from .options import container_from, container_of
 from .plan import SHARED, plan_container
 from .plan_declared import dropped, meant, options_of
+from .plan_init import NONE
 from .plan_volumes import own_volumes, places_of
 from .records import Container
 
@@ -131,6 +132,7 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
 
         network = assumed_bridges(network, host.networks)
     layers = _layers(image, home, (record or {}).get("image_digest"))
+    reapers, no_reaper = _reapers(container)
     written, directories = _files(container.name, host.systemd), frozenset(_directories(home))
     return ContainerObserved(
         host=host,
@@ -147,14 +149,30 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
         unit_enabled=host.systemd and systemd.starts_at_boot(unit.unit_name(container.name)),
         leftovers=_leftovers(container.name, path),
         empty=frozenset(path for path in SHARED if files.is_empty_directory(path)),
-        unusable=unusable(container, image, layers, host.no_idmap, documents["config"])
+        unusable=(
+            *((Unusable("init", container.init, no_reaper),) if no_reaper else ()),
+            *unusable(container, image, layers, host.no_idmap, documents["config"]),
+        )
         if container.state != "absent"
         else (),
         strayed=strayed(supervised, documents, host.neighbours),
         recorded=recorded,
         replaced=replaced(supervised, documents["config"]),
         modes=_modes((*written, *directories, own_volumes(container.name))),
+        reapers=reapers,
+        no_reaper=no_reaper,
     )
+
+
+def _reapers(container: Container) -> tuple[tuple[str, ...], str]:
+    """The host's programs for ``init: reaper``, or why there is none; looked for where the container asks for one."""
+    if container.init == NONE or container.state == "absent":
+        return (), ""
+    from .._kernel import reaper  # here: few containers ask for it
+
+    # A package that is missing would have been installed by then.
+    found = reaper.usable() or (reaper.PROGRAMS[:1] if container.assume else ())
+    return found, "" if found else reaper.why_none()
 
 
 def _recorded(record: Mapping[str, Any] | None) -> Container | None:

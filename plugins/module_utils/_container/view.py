@@ -18,6 +18,7 @@ from .._core.operation import LIVE, RECREATE, RESTART, Change, changes_between
 from .._image.format import digest
 from .._image.format.reference import familiar
 from .._runtime.bundle.defaults import default_mounts
+from . import plan_init
 from .documents_bundle import IDENTITY_FILES
 from .records import NOT_YET
 
@@ -44,6 +45,8 @@ HOW = {
 }
 #: Where every container has a mount.
 _EVERYWHERE = {m["destination"] for m in default_mounts()} | {f"/etc/{name}" for name in IDENTITY_FILES}
+#: Where something is that another option shows.
+_SHOWN_ELSEWHERE = {plan_init.PLACE}
 
 
 def _image(made_from: str) -> str:
@@ -63,18 +66,20 @@ def view(documents: Mapping[str, Any], live: Mapping[str, Any], identity: Mappin
     if not config or not launch:
         return {}
     process, linux = config["process"], config["linux"]
+    init, command = plan_init.view_of(config)
     return {
         **live,
         **{_shown(name): (content or "").splitlines() for name, content in identity.items()},
         "image": _image(launch["image"]),
-        "command": process["args"],
+        "command": command,
+        "init": init,
         "env": dict(entry.partition("=")[::2] for entry in process["env"]),
         "cwd": process["cwd"],
         "user": process["user"],
         "capabilities": process["capabilities"]["bounding"],
         "rlimits": process["rlimits"],
         "read_only": config["root"]["readonly"],
-        "mounts": [mount for mount in config["mounts"] if mount["destination"] not in _EVERYWHERE],
+        "mounts": [mount for mount in config["mounts"] if mount["destination"] not in _EVERYWHERE | _SHOWN_ELSEWHERE],
         "labels": config["annotations"],
         "namespaces": _namespaces(linux, launch),
         "id_mapping": launch["rootfs"]["idmap"],

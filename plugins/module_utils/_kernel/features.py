@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from . import cgroup_state, idmap, libc, mount, mount_overlay, nft, seccomp, spawn, systemd
+from . import cgroup_state, idmap, libc, mount, mount_overlay, nft, reaper, seccomp, spawn, systemd
 from .errors import KernelError
 from .userns import since, why_no_user_namespaces
 
@@ -100,6 +100,7 @@ def probes() -> Mapping[str, Callable[[], str]]:
         "selinux": lambda: "" if os.path.exists("/sys/fs/selinux/enforce") else "SELinux is not active",
         "systemd": lambda: "" if systemd.running() else "systemd is not this host's service manager",
         "pyroute2": _pyroute2,
+        "reaper": reaper.why_none,
     }
     answers |= {f"controller_{n}": _controller(hierarchy, n) for n in _CONTROLLERS}
     answers |= {f"namespace_{n}": _namespace(n) for n in _NAMESPACES}

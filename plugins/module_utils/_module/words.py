@@ -88,6 +88,7 @@ _CONTAINER = {
     **_each("write command, and args for what follows it", "entrypoint", "cmd", "argv"),
     **_each("write cwd", "working_dir", "workdir", "chdir"),
     **_each("write user", "uid", "username"),
+    **_each("write init: reaper", "init_path", "init_process", "use_init", "tini", "catatonit", "dumb_init"),
     **_each("write cap_add", "capabilities", "caps"),
     **_each("write seccomp: unconfined where the filter is in the way", "security_opt", "security_opts"),
     **_each("containers get no device nodes of the host", "devices", "device", "device_requests", "gpus"),

@@ -39,6 +39,7 @@ def _process() -> dict[str, dict[str, Any]]:
         "env": {"type": "dict", "no_log": True},
         "cwd": {"type": "str"},
         "user": {"type": "str"},
+        "init": {"type": "str", "default": "none"},
         "cap_add": {"type": "list", "elements": "str"},
         "cap_drop": {"type": "list", "elements": "str"},
         "seccomp": {"type": "str", "choices": ["default", "unconfined"], "default": "default"},

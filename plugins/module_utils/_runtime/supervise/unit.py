@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from ..._kernel import locations
 from ..._kernel.unit_files import requires_mounts_for
+from ..bundle.signals import signal_number
 from ..errors import BundleError
 from .launch import Launch, path_of
 
@@ -59,6 +60,7 @@ def unit_text(
     after: Sequence[str] = (),
     mounts: Sequence[str] = (),
     before_start: Sequence[str] = (),
+    reaper: bool = False,
     systemd_version: int = 252,
 ) -> str:
     """The unit's file. Pure.
@@ -67,6 +69,7 @@ def unit_text(
     the container, while whoever starts it holds the locks that they wait for.
     mounts: paths whose mounts must be there, which systemd makes where they have units.
     before_start: command lines to run before each start.
+    reaper: whether the first process tells of a signal that ended the program by an exit code, 128 and its number.
     systemd_version decides on settings that older versions would warn about.
     """
     restart = launch.restart
@@ -82,6 +85,7 @@ def unit_text(
         *([] if unlimited else [f"StartLimitBurst={restart.max_retries + 1}"]),
         "",
         *_service(launch, nsrun, before_start, systemd_version),
+        *(_clean_code(launch) if reaper else []),
         "",
         "[Install]",
         "WantedBy=multi-user.target",
@@ -135,6 +139,12 @@ def _back_off(launch: Launch, systemd_version: int) -> list[str]:
 def _kill_signal(launch: Launch) -> str:
     """Without time to end by itself it is killed at once; to systemd a time-out of 0 would mean to wait for ever."""
     return launch.stop.signal if launch.stop.timeout > 0 else "SIGKILL"
+
+
+def _clean_code(launch: Launch) -> list[str]:
+    """Where a reaper passes the stop signal on, and tells of the end with an exit code."""
+    signal = _kill_signal(launch)
+    return [] if signal == "SIGKILL" else [f"SuccessExitStatus={128 + signal_number(signal)}"]
 
 
 def _clean_end(launch: Launch) -> list[str]:
