@@ -88,7 +88,10 @@ options:
     type: str
     default: none
   cap_add:
-    description: Capabilities beside the default set. Unset, none. Applied by restart.
+    description:
+      - Capabilities beside the default set. Unset, none. Applied by restart.
+      - C(SYS_PTRACE) without a user namespace lets the container take over what joins it, and with it the host. Each
+        run warns of it.
     type: list
     elements: str
   cap_drop:

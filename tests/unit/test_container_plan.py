@@ -789,6 +789,25 @@ def test_capabilities_that_a_user_namespace_makes_void_are_named(user: str) -> N
     )
 
 
+@pytest.mark.parametrize(
+    ("user", "pid", "added", "said"),
+    [
+        ("host", "private", ["sys_ptrace"], "what joins its process namespace (exec, health checks, other containers)"),
+        ("host", "host", ["CAP_SYS_PTRACE"], "every process of the host"),
+        ("host", "private", ["NET_ADMIN"], None),
+        ("private", "private", ["SYS_PTRACE"], None),
+    ],
+)
+def test_that_a_container_can_take_over_what_joins_it_is_told(
+    user: str, pid: str, added: list[str], said: str | None
+) -> None:
+    which = container(cap_add=added, namespaces={"user": user, "pid": pid})
+    found = [warning for warning in plan_container(which, nothing()).warnings if "take over" in warning]
+    assert len(found) == (said is not None)
+    if said:
+        assert found[0].startswith("cap_add: SYS_PTRACE: without a user namespace") and said in found[0]
+
+
 def test_devices_on_a_tmpfs_of_a_user_namespace_are_refused() -> None:
     mounts = [{"type": "tmpfs", "source": None, "target": "/x", "options": ["nodev", "dev"]}]
     with pytest.raises(OptionError, match=r"mounts\[0\].options: 'dev': device nodes on a tmpfs of a user namespace"):

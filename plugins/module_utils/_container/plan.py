@@ -38,7 +38,7 @@ from .plan_network import (
 )
 from .plan_resolve import image_of, limits_left_out, resolve
 from .plan_start import check_ever, check_start
-from .plan_userns import void_capabilities
+from .plan_userns import takes_over, void_capabilities
 from .plan_volumes import half_made_volumes, missing_volumes, own_volumes
 from .records import Container, Resolved
 from .view import changes, shown, view
@@ -277,14 +277,15 @@ def _limits_wanted(resolved: Resolved, observed: ContainerObserved) -> dict[str,
 
 
 def _warnings(container: Container, resolved: Resolved, observed: ContainerObserved, starts: bool) -> tuple[str, ...]:
-    void = void_capabilities(container, resolved.idmap is not None)
+    mapped = resolved.idmap is not None
+    about = void_capabilities(container, mapped), takes_over(container, mapped)
     return (
         # A range that it had before somebody gave it to a user too: it keeps it, as its files have those owners.
         *taken_by_users(f"container {container.name}", resolved.idmap, observed.host.granted_ids),
         *identity.resolver_warnings(container, resolved, observed.host),
         *_without_user_namespace(container, observed),
         *_not_again(container, observed, starts),
-        *([void] if void else []),
+        *filter(None, about),
         *_without_limits(resolved),
     )
 

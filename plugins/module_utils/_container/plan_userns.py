@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a container's user namespace makes impossible. Pure."""
+"""What a container's user namespace makes impossible, and what the lack of one makes possible. Pure."""
 
 from __future__ import annotations
 
@@ -37,4 +37,22 @@ def void_capabilities(container: Container, user_namespace: bool) -> str:
     return (
         f"cap_add: {', '.join(void)}: without effect, as the kernel grants what they allow only outside of user "
         "namespaces; leave them out, or set namespaces.user to host"
+    )
+
+
+def takes_over(container: Container, user_namespace: bool) -> str:
+    """A warning where the container's root can take over processes that have more rights than it; else empty.
+
+    ptrace(2) asks for CAP_SYS_PTRACE in the user namespace of the other process: without one of its own the container
+    has it there, also while a process that joins is still the host's root.
+    """
+    if user_namespace or "CAP_SYS_PTRACE" not in container.cap_add:
+        return ""
+    if container.namespaces.get("pid") == "host":
+        whom = "every process of the host"
+    else:
+        whom = "what joins its process namespace (exec, health checks, other containers) while that is root of the host"
+    return (
+        f"cap_add: SYS_PTRACE: without a user namespace the container can take over {whom}, and with it the host; "
+        "leave it out, or set namespaces.user to private"
     )
