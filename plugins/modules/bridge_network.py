@@ -112,8 +112,8 @@ network:
     sysctls: {net.ipv4.ip_forward: "1"}
 """
 
-from ..module_utils._boot import compiled  # noqa: F401
-from ..module_utils._module import closure  # noqa: F401
+from ..module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import
+from ..module_utils._module import closure  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils._module.arguments.network import network
 from ..module_utils._module.runner import run
 from ..module_utils._network.resource import NetworkResource

@@ -40,7 +40,7 @@ networks:
   elements: dict
 """
 
-from ..module_utils._boot import compiled  # noqa: F401
+from ..module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils._module.runner import run_info
 from ..module_utils._network.resource import NetworkInfo
 

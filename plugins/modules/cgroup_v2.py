@@ -162,7 +162,7 @@ cgroup:
       elements: str
 """
 
-from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401
+from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import
 from ansible_collections.barekernel.containers.plugins.module_utils._cgroup.resource import CgroupResource
 from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.cgroup import cgroup
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import run

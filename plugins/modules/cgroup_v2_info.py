@@ -121,7 +121,7 @@ cgroups:
       sample: {"cpu": {"some": {"avg10": 0.5, "avg60": 0.1, "avg300": 0.0, "total": 4711}}}
 """
 
-from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401
+from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import
 from ansible_collections.barekernel.containers.plugins.module_utils._cgroup.resource import CgroupInfo
 from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.cgroup import cgroup_info
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import run_info

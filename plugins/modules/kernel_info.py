@@ -104,7 +104,7 @@ features:
     overlay: {"available": true, "reason": ""}
 """
 
-from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401
+from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import
 from ansible_collections.barekernel.containers.plugins.module_utils._core.kernel_info import KernelInfo
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import run_info
 

@@ -160,7 +160,7 @@ namespaces:
   elements: dict
 """
 
-from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401
+from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import
 from ansible_collections.barekernel.containers.plugins.module_utils._links.resource import NetnsVeth
 from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.boot import boot
 from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.veth import veth

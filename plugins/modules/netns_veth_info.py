@@ -69,7 +69,7 @@ namespaces:
   sample: [{"name": "probe", "inode": 4026532250, "ours": true, "owner": null}]
 """
 
-from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401
+from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import
 from ansible_collections.barekernel.containers.plugins.module_utils._links.resource import NetnsVethInfo
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import run_info
 

@@ -176,9 +176,9 @@ container:
       type: dict
 """
 
-from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401
+from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import
 from ansible_collections.barekernel.containers.plugins.module_utils._container.resource import ContainerResource
-from ansible_collections.barekernel.containers.plugins.module_utils._module import closure  # noqa: F401
+from ansible_collections.barekernel.containers.plugins.module_utils._module import closure  # noqa: F401  # pylint: disable=unused-import
 from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.container import (
     container,
     container_internal,

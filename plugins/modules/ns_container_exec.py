@@ -132,7 +132,7 @@ changes:
   elements: dict
 """
 
-from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401
+from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import
 from ansible_collections.barekernel.containers.plugins.module_utils._container.exec import ExecResource
 from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.container_exec import (
     container_exec,

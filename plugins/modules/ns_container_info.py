@@ -169,7 +169,7 @@ containers:
       elements: str
 """
 
-from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401
+from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import
 from ansible_collections.barekernel.containers.plugins.module_utils._container.info import ContainerInfo
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import run_info
 

@@ -238,7 +238,7 @@ source_key:
   type: str
 """
 
-from ..module_utils._boot import compiled  # noqa: F401
+from ..module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils._images.resource import ImageResource
 from ..module_utils._module.arguments.image_config import image_config
 from ..module_utils._module.arguments.image_source import IMAGE_SOURCES, image_internal, image_source

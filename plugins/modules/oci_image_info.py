@@ -96,7 +96,7 @@ unused_bytes:
   type: int
 """
 
-from ..module_utils._boot import compiled  # noqa: F401
+from ..module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils._images.store import ImageInfo
 from ..module_utils._module.runner import run_info
 

@@ -61,7 +61,7 @@ changes:
   elements: dict
 """
 
-from ..module_utils._boot import compiled  # noqa: F401
+from ..module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils._images.store import ImagePrune
 from ..module_utils._module.runner import run
 

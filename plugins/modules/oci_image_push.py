@@ -51,7 +51,7 @@ changes:
   elements: dict
 """
 
-from ..module_utils._boot import compiled  # noqa: F401
+from ..module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils._images.store import ImageExport
 from ..module_utils._module.arguments.registry_access import registry_access
 from ..module_utils._module.runner import run

@@ -155,7 +155,7 @@ overlay:
       type: str
 """
 
-from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401
+from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import
 from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.overlay import overlay
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import run
 from ansible_collections.barekernel.containers.plugins.module_utils._overlay.resource import Overlay

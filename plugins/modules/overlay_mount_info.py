@@ -103,7 +103,7 @@ overlays:
       elements: str
 """
 
-from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401
+from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import run_info
 from ansible_collections.barekernel.containers.plugins.module_utils._overlay.info import OverlayInfo
 
