@@ -305,3 +305,11 @@ def test_a_sidecar_knows_whom_the_container_knows_whose_network_it_shares() -> N
     finally:
         apply("ns_container", name=third, state="absent")
     assert len(names_in(TWO)) == 4
+
+
+def test_one_that_is_gone_is_absent_whatever_networks_the_task_names() -> None:
+    """As a list of containers hands its entries on; the network stays for others."""
+    assert declare(ONE, "bktesta")
+    for _again in range(2):
+        actions = declare(ONE, "bktesta", state="absent")
+    assert actions == []

@@ -185,12 +185,17 @@ def _plan_neighbours(
 
 
 def _forgotten(there: ContainerNetwork, on: Iterable[str], host: Host) -> list[Operation]:
-    """The bridges of networks that it is not on any more forget its addresses."""
+    """The bridges of networks that it is not on any more forget its addresses.
+
+    One that is declared absent may name networks that no record of it knows: there it had no address.
+    """
     left = [(host.networks[name], known) for name, known in there.outside.items() if name not in on]
     return [
         operation
         for network, known in left
-        for operation in plan_neighbours(HOST, network.bridge, {}, known, frozenset(there.earlier[network.name]))
+        for operation in plan_neighbours(
+            HOST, network.bridge, {}, known, frozenset(there.earlier.get(network.name, ()))
+        )
     ]
 
 
