@@ -62,8 +62,9 @@ options:
     description:
       - Environment variables beside those of the image. A value left empty is the empty string.
       - Values are text. What YAML takes for a number or a boolean needs quotes, such as C("1.10") or C("on").
-      - Values are secret. No result, diff, error or log of Ansible shows them, only that a variable changes. In the
-        container, and to root on the host below C(/var/lib/barekernel), they are in clear text.
+      - Values are secret. No result, diff, error or log of Ansible shows them, only that a variable changes. Where an
+        error quotes log lines, values of six characters or more are hidden. In the container, and to root on the host
+        below C(/var/lib/barekernel), they are in clear text.
       - Applied by restart.
     type: dict
   cwd:

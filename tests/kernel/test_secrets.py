@@ -34,6 +34,13 @@ def variables(**more: Any) -> dict[str, Any]:
 TASKS: list[tuple[str, str, dict[str, Any], bool]] = [
     ("made", "ns_container", {**CONTAINER, "env": variables()}, False),
     ("changed", "ns_container", {**CONTAINER, "env": {"PASSWORD_OF_DB": "{{ secret }}2"}}, False),
+    (
+        "printed by one that ends",
+        "ns_container",
+        {**CONTAINER, "name": f"{NAME}-ends", "command": ["sh", "-c", "env; exit 4"], "env": variables()},
+        True,
+    ),
+    ("removed", "ns_container", {"name": f"{NAME}-ends", "state": "absent"}, False),
     ("one that cannot start", "ns_container", {**CONTAINER, "command": ["/nowhere"], "env": variables()}, True),
     ("a value that cannot be", "ns_container", {**CONTAINER, "env": variables(NUL="{{ secret }}\0")}, True),
     ("a list for a dictionary", "ns_container", {**CONTAINER, "env": ["PASSWORD_OF_DB={{ secret }}"]}, True),

@@ -13,6 +13,18 @@ from .._kernel import systemd
 from .._runtime.process import clock
 from .._runtime.supervise import logs, unit
 
+#: Shorter values of variables, such as 1 or yes, are in log lines by chance.
+_SECRET = 6
+HIDDEN = "********"
+
+
+def without_values(text: str, env: Mapping[str, str]) -> str:
+    """Log lines as a task may show them: a program that prints its environment prints what is secret in it."""
+    secret = {line for value in env.values() for line in (value, *value.splitlines()) if len(line) >= _SECRET}
+    for value in sorted(secret, key=len, reverse=True):
+        text = text.replace(value, HIDDEN)
+    return text
+
 
 def last_lines(name: str, launch: Mapping[str, Any] | None, count: int, since: str = "") -> list[str]:
     """The last ``count`` lines of stdout and stderr, oldest first; none for a container that never ran.

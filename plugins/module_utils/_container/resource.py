@@ -318,11 +318,12 @@ def _check_survived(desired: Container, observed: ContainerObserved) -> None:
     supervised = observed.supervised
     if supervised.status != "exited" or supervised.completed:
         return
-    from .logs import last_lines
+    from .logs import last_lines, without_values
 
     how = f"was killed by {supervised.signal}" if supervised.signal else f"exited with code {supervised.exit_code}"
     launch, since = observed.documents.get("launch"), supervised.started_at
     said = "\n".join(last_lines(desired.name, launch, 10, since)) if since else ""
+    said = without_values(said, meant(desired, observed.recorded).env)
     raise CommandFailed(
         f"container {desired.name} {how} immediately after starting"
         + (f": {supervised.error}" if supervised.error else "")
