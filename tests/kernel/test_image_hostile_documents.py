@@ -32,7 +32,7 @@ __all__ = ["outside"]
         ({"digest": "sha256:" + "1" * 64}, "[dD]igest"),
         ({"size": 5}, "size|bytes"),
         ({"diff_id": "sha256:" + "2" * 64}, "the configuration says"),
-        ({"diff_id": "sha256:../../../evil"}, "not a sha256"),
+        ({"diff_id": "sha256:../../../evil"}, "is not a digest"),
         ({"blob": gzip.compress(GOOD)[:-10]}, "cut short"),
         ({"blob": b"neither tar nor gzip"}, "middle of an entry"),
         ({"blob": gzip.compress(b"x" * 2000)}, "tar header"),

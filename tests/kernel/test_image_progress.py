@@ -129,7 +129,7 @@ def test_quiet_where_asked(tmp_path: Path, options: tuple[str, ...], environment
 
 def test_sentences() -> None:
     assert sentence({"phase": "unpacking", "done": 50 << 20, "total": 110 << 20}) == "unpacking 45% (50 of 110 MB)"
-    assert sentence({"phase": "building", "text": "I: \x1b[31mred"}) == "building I: ?[31mred"
+    assert sentence({"phase": "building", "text": "I: \x1b[31mred"}) == "building I: \\x1b[31mred"
 
 
 def test_a_download_is_seen_to_move(tmp_path: Path) -> None:

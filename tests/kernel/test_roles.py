@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -50,6 +52,8 @@ def recap(output: str, host: str) -> dict[str, int]:
 
 
 def test_a_host_for_which_nothing_is_declared_stays_as_it_is_and_is_named(tmp_path: Path) -> None:
+    with contextlib.suppress(OSError):
+        os.rmdir("/run/barekernel")  # an earlier test's, and empty: whoever comes next takes it away
     before = state.take()
     output = played(tmp_path, "site.yml", {"idle": {}, "absent": {"network_list": [{**NETWORK, "state": "absent"}]}})
     assert state.differences(before, state.take()) == []
