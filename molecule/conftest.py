@@ -85,7 +85,7 @@ def what_an_administrator_did(host, name, hybrid, siblings, answers):
 @pytest.fixture(name="joined", scope="module")
 def what_came_of_joining(host, name, siblings, answers):
     """Commands that joined the container web while that was killed and started again."""
-    return everywhere(host, answers, "joining.py", dict.fromkeys(siblings, ("60",)))[name]
+    return everywhere(host, answers, "joining.py", dict.fromkeys(siblings, ("40",)))[name]
 
 
 def everywhere(host, answers, program, arguments):
