@@ -14,6 +14,8 @@ from .._cgroup.limits import controllers_of, limits_to_files
 from .._core.errors import OptionError, Refused
 from .._core.user_ids import outside_of
 from .._image.store.store import Image
+from .._kernel.cgroup_state import Hierarchy
+from .._kernel.host_resources import HostResources
 from .._kernel.subids import Granted
 from .._network.ipam import allocate
 from .._network.records import Network
@@ -33,14 +35,8 @@ def resolve(container: Container, observed: ContainerObserved) -> Resolved:
     """Raises OptionError for a value that this host cannot take, Refused for a clash."""
     host = observed.host
     # First, as it says nothing of what tasks before this one would have made.
+    check_limits(container, host.resources, observed.cgroup.hierarchy)
     files, unenforced = limits(container.limits, observed)
-    if unenforced and container.limits_required:
-        reasons = sorted(set(unenforced.values()))
-        raise Refused(
-            f"limits: cgroup v2 on this host lacks {', '.join(reason.partition(':')[0] for reason in reasons)}. "
-            f"{'; '.join(reasons)}. Leave the limits out, or set limits_required (of role container: container_limits) "
-            "to do without them"
-        )
     image = image_of(container, observed)
     # Of an image that check mode takes as made nobody knows what is in it.
     if image.layers or not container.assume:
@@ -191,8 +187,25 @@ def limits(given: Mapping[str, Any], observed: ContainerObserved) -> tuple[dict[
 
     A limit that nobody asked for is never among the latter.
     """
-    files = limits_to_files(given, observed.host.resources)
-    hierarchy = observed.cgroup.hierarchy
+    return _kept_limits(given, observed.host.resources, observed.cgroup.hierarchy)
+
+
+def check_limits(container: Container, resources: HostResources, hierarchy: Hierarchy) -> None:
+    """Raises Refused where limits are required and this host cannot keep them, whatever else is true of it."""
+    _files, unenforced = _kept_limits(container.limits, resources, hierarchy)
+    if unenforced and container.limits_required:
+        reasons = sorted(set(unenforced.values()))
+        raise Refused(
+            f"limits: cgroup v2 on this host lacks {', '.join(reason.partition(':')[0] for reason in reasons)}. "
+            f"{'; '.join(reasons)}. Leave the limits out, or set limits_required (of role container: container_limits) "
+            "to do without them"
+        )
+
+
+def _kept_limits(
+    given: Mapping[str, Any], resources: HostResources, hierarchy: Hierarchy
+) -> tuple[dict[str, str], dict[str, str]]:
+    files = limits_to_files(given, resources)
     if "pids" in hierarchy.controllers:
         files = {"pids.max": DEFAULT_PIDS, **files}
     unenforced: dict[str, str] = {}

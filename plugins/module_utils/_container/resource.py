@@ -42,6 +42,7 @@ from .options import container_from, container_of
 from .plan import SHARED, plan_container
 from .plan_declared import dropped, meant, options_of
 from .plan_init import NONE
+from .plan_resolve import check_limits
 from .plan_volumes import own_volumes, places_of
 from .records import Container
 
@@ -60,6 +61,9 @@ class ContainerResource(DeclaredResource[Container, ContainerObserved]):
         return container_from(params)
 
     def observe(self, desired: Container) -> ContainerObserved:
+        if desired.limits_required and desired.state != "absent":
+            # Before anything is read that a host without its packages does not have.
+            check_limits(desired, resources_for(desired.limits), cgroup_state.find_hierarchy())
         if desired.just_started:
             control.wait_first_moments(desired.name)
         return observe(desired)
