@@ -301,21 +301,25 @@ def _has(params: Any, path: Path) -> bool:
 
 
 def put(params: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
-    """The parameters with that value at that place; what leads there is made."""
+    """The parameters with that value at that place; what leads there is made, also where an odd value stands."""
     inner: Any = params
     for step in path[:-1]:
         if step.endswith("[]"):
-            listed = inner.get(step[:-2]) or [{}]
+            listed = inner.get(step[:-2])
+            if not (isinstance(listed, list) and listed and isinstance(listed[0], dict)):
+                listed = [{}]
             inner[step[:-2]] = listed
             inner = listed[0]
         else:
-            inner[step] = inner.get(step) or {}
+            inner[step] = inner[step] if isinstance(inner.get(step), dict) else {}
             inner = inner[step]
     last = path[-1]
     if last.endswith("[]"):
-        inner[last[:-2]] = [*(inner.get(last[:-2]) or []), value]
+        before = inner.get(last[:-2])
+        inner[last[:-2]] = [*(before if isinstance(before, list) else []), value]
     elif last.endswith("{}"):
-        inner[last[:-2]] = {**(inner.get(last[:-2]) or {}), "a": value}
+        before = inner.get(last[:-2])
+        inner[last[:-2]] = {**(before if isinstance(before, dict) else {}), "a": value}
     else:
         inner[last] = value
     return params
