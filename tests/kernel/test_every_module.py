@@ -82,6 +82,47 @@ def test_create_change_remove(case: Case, tmp_path: Path) -> None:
     assert leaks.leaked_since(clean) == []
 
 
+#: Records that are documents of the OCI, with a version of theirs, and caches.
+NOT_OURS = ("index.json", "config.json", "oci-layout")
+#: What is written as a whole whenever it changes: of a process, a mount, a layer, or derived from container.json.
+WRITTEN_ANEW = ("launch.json", "state.json", "layer.json", "overlay-*.json")
+#: Records that a module does not read: those of other modules' objects, and of the runtime, which reads its own.
+NOT_READ = {"ns_container": ("*/layer.json", "*/sysctls.json", "*/nsrun/*/state.json")}
+
+
+def records() -> list[Path]:
+    """Every record of ours on this host."""
+    roots = (Path("/var/lib/barekernel"), Path("/run/barekernel"))
+    found = (path for root in roots for path in sorted(root.rglob("*.json")) if "fs" not in path.parts)
+    return [path for path in found if path.name not in NOT_OURS and "lib" not in path.parts[4:5]]
+
+
+def test_records_of_newer_versions(case: Case, tmp_path: Path) -> None:
+    """A field more is kept and is no difference; a version more is an error that says so, and what to do."""
+    create, change = filled(case.create, tmp_path), filled(case.change, tmp_path)
+    call(case.module, create)
+    marked = [path for path in records() if path.name != "launch.json"]  # compared to the letter
+    for path in marked:
+        record = json.loads(path.read_text())
+        path.write_text(json.dumps({**record, "of_tomorrow": [1]}, indent=1, sort_keys="boot_id" not in record) + "\n")
+    assert call(case.module, create)["actions"] == []
+    call(case.module, change)
+    kept = [path for path in marked if not any(map(path.match, WRITTEN_ANEW))]
+    assert [path for path in kept if path.exists() and json.loads(path.read_text()).get("of_tomorrow") != [1]] == []
+    for path in records():
+        text = path.read_text()
+        key = "format" if "nsrun" in path.parts else "version"
+        assert json.loads(text)[key] == 1, path
+        if any(map(path.match, NOT_READ.get(case.module, ()))):
+            continue
+        path.write_text(json.dumps({**json.loads(text), key: 99}))
+        result = run_module(case.module, change)
+        path.write_text(text)
+        assert result.get("failed") and "has version 99" in result["msg"] and "use the version" in result["msg"], path
+        assert str(path) in result["msg"]
+    assert call(case.module, change)["actions"] == []
+
+
 def test_unknown_options_are_refused(case: Case, tmp_path: Path) -> None:
     before = state.take(tmp_path)
     result = run_module(case.module, {**filled(case.create, tmp_path), "no_such_option": 1})

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 from unittest.mock import Mock, call
@@ -81,6 +82,17 @@ def test_a_record_is_written_when_it_differs() -> None:
     assert [a for a in written if a.startswith(f"write {RECORD}")]
     same = replace(state, records={RECORD: boot.record_text({"name": "a"})})
     assert boot.plan_boot_first(same, "netns_veth/a", {"name": "a"}) == []
+
+
+def test_a_record_keeps_what_a_newer_version_has_added() -> None:
+    newer = json.dumps({**json.loads(boot.record_text({"name": "a"})), "more": [1]})
+    assert json.loads(boot.record_text({"name": "a", "mtu": 9}, newer)) == {
+        "version": 1,
+        "more": [1],
+        "params": {"name": "a", "mtu": 9},
+    }
+    options_alone = json.dumps({"name": "a"})
+    assert boot.record_text({"name": "a"}, options_alone) == boot.record_text({"name": "a"}, "{damaged")
 
 
 @pytest.mark.parametrize(

@@ -371,7 +371,7 @@ def test_accept_ra_comes_first_and_stays_while_anyone_forwards() -> None:
 
 def test_the_record_keeps_the_order_of_setting() -> None:
     held = {UPLINK: Held("1", "2", (ME,)), SIX: HELD, FOUR: HELD}
-    assert list(decode("/s.json", "b", json.loads(encode("b", held)), {}).held) == [UPLINK, SIX, FOUR]
+    assert list(decode("/s.json", "b", json.loads(encode("b", held, {})), {}).held) == [UPLINK, SIX, FOUR]
 
 
 def verdict(name: str, **match: Any) -> Rule:

@@ -94,3 +94,13 @@ def test_the_record_is_written_and_read_back() -> None:
     ports = (PortRange(8000, 80, 10, "udp", "::1"), PortRange(1, 2))
     network = Network("n", "n", ("10.0.0.1/24",), "02:00:00:00:00:01", published=(Published(("10.0.0.5",), ports),))
     assert from_json(to_json(network)) == network
+
+
+def test_the_record_of_a_newer_version_keeps_its_fields() -> None:
+    """What this version does not know is written again, or ignored where it is below a list; it is no difference."""
+    published = (Published(("10.0.0.5",), (PortRange(1, 2),)),)
+    network = Network("n", "n", ("10.0.0.1/24",), "02:00:00:00:00:01", published=published)
+    plain = {**to_json(network), "vlan": 5}
+    plain["published"][0]["ports"][0]["hairpin"] = True
+    read = from_json(plain)
+    assert read == network and to_json(read)["vlan"] == 5

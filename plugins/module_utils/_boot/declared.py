@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
 from .._core.resource import Desired, Observed
-from .._kernel import locations
+from .._kernel import container_records, locations
 from . import library
 from .plan import NETWORKS
 from .resource import BootableResource, recorded
@@ -28,17 +27,9 @@ class DeclaredResource(BootableResource[Desired, Observed]):
 
     def declared(self) -> Iterator[str]:
         yield from (f"bridge_network/{name}" for name in recorded(locations.NETWORKS))
-        yield from (f"ns_container/{name}" for name in containers())
+        yield from (f"ns_container/{name}" for name in container_records.names())
 
     def kernel(self) -> Any:
         from .host import ContainerHost  # here: most tasks find nothing to change
 
         return ContainerHost()
-
-
-def containers() -> list[str]:
-    """Names of the containers that have a directory."""
-    try:
-        return sorted(name for name in os.listdir(locations.CONTAINERS) if not name.startswith("."))
-    except FileNotFoundError:
-        return []

@@ -15,7 +15,7 @@ from .._core.errors import OptionError
 from .._core.files import MakeDirectory, RemoveFile, WriteFile
 from .._core.operation import Operation
 from .._core.units import EnableUnit, InstallLibrary, ReloadUnits, RemoveIfEmpty, RemoveLibrary
-from .._kernel import locations
+from .._kernel import locations, record_file
 from .._kernel.unit_files import requires_mounts_for
 
 UNITS = "/etc/systemd/system"
@@ -117,9 +117,20 @@ def record_path(key: str) -> str:
     return f"{locations.BOOT}/{kind}/{name}.json"
 
 
-def record_text(params: Mapping[str, Any]) -> str:
-    """The options as they are kept."""
-    return json.dumps(dict(params), indent=1, sort_keys=True) + "\n"
+def record_text(params: Mapping[str, Any], before: str | None = None) -> str:
+    """The options as they are kept, with what a newer version of the collection has added to the text ``before``."""
+    others = record_file.others(_parsed(before), ("params",))
+    record = {**others, record_file.VERSION: record_file.FIRST, "params": dict(params)}
+    return json.dumps(record, indent=1, sort_keys=True) + "\n"
+
+
+def _parsed(text: str | None) -> dict[str, Any]:
+    """A record as it was; empty for a damaged one, and for one of before records had a version (the options alone)."""
+    try:
+        record = json.loads(text or "")
+    except ValueError:
+        return {}
+    return record if isinstance(record, dict) and "params" in record else {}
 
 
 def check_systemd(running: bool) -> None:
@@ -143,9 +154,9 @@ def plan_boot_first(state: BootState, key: str, params: Mapping[str, Any] | None
         elif state.unit != service.text:
             operations.append(ReloadUnits())
     path = record_path(key)
-    if params is not None and state.records.get(path) != record_text(params):
+    if params is not None and state.records.get(path) != (text := record_text(params, state.records.get(path))):
         directory = path.rpartition("/")[0]
-        operations += [MakeDirectory(directory, 0o700), WriteFile(path, record_text(params), 0o600)]
+        operations += [MakeDirectory(directory, 0o700), WriteFile(path, text, 0o600)]
     return operations
 
 

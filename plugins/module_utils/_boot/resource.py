@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -16,8 +15,7 @@ from urllib.parse import unquote
 
 from .._core.operation import Plan
 from .._core.resource import Desired, Observed, Resource
-from .._kernel import files, locations, systemd
-from .._kernel.errors import KernelError
+from .._kernel import files, locations, record_file, systemd
 from .plan import BootState, Service, plan_boot_first, plan_boot_last, record_path
 
 
@@ -70,9 +68,11 @@ class BootableResource(Resource[Desired, Observed]):
 
     def _recorded(self, name: str) -> Desired:
         path = record_path(f"{self.name}/{name}")
-        params = files.read_json(path)
+        record = record_file.read(path)
+        # Records were once the options alone.
+        params = record.get("params", record) if record is not None else None
         if not isinstance(params, Mapping):
-            raise KernelError(errno.EBADMSG, "read", path, "The record is damaged: remove it and run the playbook")
+            raise files.damaged(path)
         return self.desired(params)
 
     def complete(self, desired: Desired, plan: Plan) -> Plan:

@@ -14,7 +14,7 @@ from typing import Any
 from .._boot.plan import SERVICES
 from .._core.errors import Refused
 from .._image.store.store import Image
-from .._kernel import locations
+from .._kernel import container_records, locations, record_file
 from .._runtime.bundle.signals import signal_name
 from .._runtime.errors import RuntimeFailure
 from .._runtime.supervise import launch as launch_
@@ -29,8 +29,8 @@ from .plan_resolve import image_of
 from .plan_volumes import directory_of, volumes_of
 from .records import Container, Resolved
 
-RECORD_VERSION = 1
 DEFAULT_STOP_SIGNAL = "SIGTERM"
+_FIELDS = ("params", "image_digest", "idmap", "addresses", "reaper")
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def documents(container: Container, resolved: Resolved, observed: ContainerObser
 def record(container: Container, resolved: Resolved) -> dict[str, Any]:
     """container.json: the options as given, and what this host decided."""
     return {
-        "version": RECORD_VERSION,
+        record_file.VERSION: container_records.VERSION,
         "params": dict(container.params),
         "image_digest": resolved.image_digest,
         "idmap": list(resolved.idmap) if resolved.idmap else None,
@@ -105,8 +105,9 @@ def record(container: Container, resolved: Resolved) -> dict[str, Any]:
 
 
 def _record(container: Container, resolved: Resolved, observed: ContainerObserved) -> dict[str, Any]:
-    """The same, with the recorded options where the given ones only spell them in another way."""
-    kept = record(container, resolved)
+    """The same, with the recorded options where the given ones only spell them in another way, and with what a newer
+    version of the collection has recorded besides."""
+    kept = {**record_file.others(observed.record, _FIELDS), **record(container, resolved)}
     if observed.record is not None and declares_the_same(container, observed.recorded):
         kept["params"] = observed.record["params"]
     return kept
@@ -117,7 +118,7 @@ def _launch(container: Container, resolved: Resolved, observed: ContainerObserve
     home = directory(container.name)
     idmap = {"host_id": resolved.idmap[0], "size": resolved.idmap[1]} if resolved.idmap else None
     return {
-        "version": launch_.VERSION,
+        record_file.VERSION: container_records.LAUNCH_VERSION,
         "id": container.name,
         "image": f"{image.reference}@{image.digest}",
         "bundle": f"{home}/bundle",

@@ -19,7 +19,7 @@ from .._core.resource import CommandFailed, OptionError, Resource
 from .._core.texts import variables
 from .._core.user_ids import outside_of
 from .._image.format.user import NoSuchUser, parse_user
-from .._kernel import files, locations, process_root
+from .._kernel import container_records, files, locations, process_root
 from .._kernel.errors import KernelError
 from .._runtime.supervise import control
 from .plan_exec import Exec, ExecObserved, plan_exec
@@ -79,7 +79,7 @@ class ExecResource(Resource[Exec, ExecObserved]):
         if not supervised.running or supervised.pid is None:
             return ExecObserved(supervised.status)
         process = (supervised.pid, supervised.start_time)
-        launch = files.read_json(f"{directory}/launch.json") or {}
+        launch = container_records.read_launch(desired.name) or {}
         return ExecObserved(
             supervised.status,
             config["process"],

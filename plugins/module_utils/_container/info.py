@@ -13,6 +13,7 @@ from .._core.names import container_name
 from .._core.resource import OptionError
 from .._image.sources import mount_points
 from .._image.sources.difference import differences
+from .._kernel import container_records
 from . import resource
 from .facts import facts
 from .health import health
@@ -36,7 +37,7 @@ class ContainerInfo:
             container_name(wanted)
         return {
             "containers": [
-                _entry(name, record, params) for name, record in resource.declared() if wanted in (None, name)
+                _entry(name, record, params) for name, record in container_records.declared() if wanted in (None, name)
             ]
         }
 

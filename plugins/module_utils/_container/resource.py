@@ -26,7 +26,8 @@ from .._image.format.user import NoSuchUser, parse_user
 from .._image.layers.find import CannotTell
 from .._image.layers.lookup import read_file
 from .._image.store.store import CONTAINERS_LOCK, Image, Store
-from .._kernel import cgroup_state, files, locations, subids, systemd, userns
+from .._kernel import cgroup_state, container_records, files, locations, subids, systemd, userns
+from .._kernel.container_records import declared
 from .._kernel.host_resources import HostResources
 from .._network.observe_declared import declared_elements
 from .._network.recorded import host_identity, read_networks
@@ -90,8 +91,9 @@ class ContainerResource(DeclaredResource[Container, ContainerObserved]):
 
     def restorable(self) -> Iterator[Restorable[Container]]:
         # Its network and files; its process is the business of its own unit.
-        for name, record in declared():
-            yield Restorable(name, partial(container_of, record))
+        for name in container_records.names():
+            if os.path.lexists(f"{directory(name)}/container.json"):
+                yield Restorable(name, partial(_declared, name))
 
     def settled(self, desired: Container) -> Container:
         state = "started" if desired.state == "restarted" else desired.state
@@ -107,7 +109,7 @@ class ContainerResource(DeclaredResource[Container, ContainerObserved]):
 def observe(container: Container, host: Host | None = None) -> ContainerObserved:
     """Everything the planner needs to know; ``host`` where that is known already. Raises KernelError, Refused."""
     home = directory(container.name)
-    record = files.read_json(f"{home}/container.json")
+    record = container_records.read(container.name)
     recorded = _recorded(record)
     container = meant(container, recorded)
     host = host or _host(container, record or {})
@@ -118,7 +120,7 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
         image = assumed_image(container.assume, container.image, image)
     documents = {
         "config": files.read_json(f"{home}/bundle/config.json"),
-        "launch": files.read_json(f"{home}/launch.json"),
+        "launch": container_records.read_launch(container.name),
     }
     hierarchy = cgroup_state.find_hierarchy()
     launch = documents["launch"] or {}
@@ -179,24 +181,20 @@ def _reapers(container: Container) -> tuple[tuple[str, ...], str]:
     return found, "" if found else reaper.why_none()
 
 
+def _declared(name: str) -> Container:
+    """As recorded. Raises KernelError, OptionError."""
+    record = container_records.read(name)
+    if record is None or not isinstance(record.get("params"), Mapping):
+        raise files.damaged(f"{directory(name)}/container.json")
+    return container_of(record)
+
+
 def _recorded(record: Mapping[str, Any] | None) -> Container | None:
     """What the record declares; None for one that means nothing to this version, and is declared again."""
     try:
         return container_of(record) if record is not None else None
     except (OptionError, KeyError):
         return None
-
-
-def declared(without: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Name and record of each container declared on this host. Raises KernelError for a damaged record."""
-    try:
-        names = sorted(os.listdir(locations.CONTAINERS))
-    except FileNotFoundError:
-        return
-    for name in names:
-        record = files.read_json(f"{locations.CONTAINERS}/{name}/container.json") if name != without else None
-        if isinstance(record, Mapping):
-            yield name, record
 
 
 def _host(container: Container, before: Mapping[str, Any]) -> Host:
@@ -216,7 +214,7 @@ def _host(container: Container, before: Mapping[str, Any]) -> Host:
         localnet=observe_network.localnet(
             {*(attachment.network for attachment in container.networks), *before.get("addresses", {})}, networks
         ),
-        neighbours=tuple(_neighbour(name, record) for name, record in declared(container.name)),
+        neighbours=tuple(_neighbour(name, record) for name, record in declared(without=container.name)),
         listeners=listeners,
         holders=holders,
         volumes=frozenset(_listed(locations.VOLUMES)),

@@ -175,8 +175,13 @@ def read_json(path: str) -> Any | None:
     try:
         return json.loads(text)
     except ValueError:
-        hint = "The file is damaged: remove it, or restore it from a backup, and run again"
-        raise KernelError(errno.EBADMSG, "read", path, hint) from None
+        raise damaged(path) from None
+
+
+def damaged(path: str) -> KernelError:
+    """The error for a document of ours that cannot be understood."""
+    hint = "The file is damaged: remove it, or restore it from a backup, and run again"
+    return KernelError(errno.EBADMSG, "read", path, hint)
 
 
 def make_symlink(target: str | bytes, link: str | bytes) -> None:

@@ -20,7 +20,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import files, libc, locations, mount, overlay_options
+from . import files, libc, locations, mount, overlay_options, record_file
+from .errors import KernelError
 from .mountinfo import Mount, read_mountinfo
 
 #: Sources of the overlays that overlay_mount makes.
@@ -95,14 +96,23 @@ def record_path(target: bytes) -> str:
 
 
 def read_record(target: bytes) -> Record | None:
-    """What is on record for that path, None where there is no (readable) record."""
+    """What is on record for that path, None where there is no (readable) record.
+
+    Raises KernelError (EBADMSG) for one of a newer version.
+    """
+    path = record_path(target)
     try:
-        plain: Any = files.read_json(record_path(target))
+        plain: Any = files.read_json(path)
+    except KernelError:
+        return None
+    if isinstance(plain, dict):
+        record_file.check(path, plain)
+    try:
         upper, work = (os.fsencode(plain[key]) if plain[key] is not None else None for key in ("upperdir", "workdir"))
         idmap = (plain["idmap"][0], plain["idmap"][1]) if plain["idmap"] else None
         layers = Layers(tuple(os.fsencode(path) for path in plain["lowerdirs"]), upper, work, idmap)
         return Record(layers, dict(plain.get("options", {})))
-    except (OSError, TypeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError):
         return None
 
 

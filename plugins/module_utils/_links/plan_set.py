@@ -17,7 +17,7 @@ from typing import Any
 from .._core.files import MakeDirectory, RemoveFile, WriteFile
 from .._core.operation import Operation
 from .._core.units import RemoveIfEmpty
-from .._kernel import locations
+from .._kernel import locations, record_file
 from .._kernel.namespaces import NetnsRef
 from .netns import NetnsDesired
 from .records import VethDesired
@@ -48,6 +48,8 @@ class SetBefore:
     impaired: frozenset[int] = frozenset()
     live: Mapping[Key, str | None] = field(default_factory=dict)
     fresh: Mapping[Key, str | None] = field(default_factory=dict)
+    #: What a newer version of the collection has recorded besides.
+    others: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def back(self) -> dict[Key, str]:
@@ -100,7 +102,8 @@ def plan_set(
         if (held, impaired) != (before.sysctls, before.impaired):
             directory = before.path.rpartition("/")[0]
             record += [] if before.has_directory else [MakeDirectory(directory, 0o700)]
-            record.append(WriteFile(before.path, _encode(held, impaired), 0o600, why="what goes back once undeclared"))
+            text = _encode(held, impaired, before.others)
+            record.append(WriteFile(before.path, text, 0o600, why="what goes back once undeclared"))
     elif before.recorded:
         record += plan_forget(before)
     return [*_put_back(before.back), *record]
@@ -123,12 +126,14 @@ def decode(path: str, plain: Any) -> SetBefore:
     if plain is None:
         return SetBefore(path)
     sysctls = {(NetnsRef(**e["netns"]), e["name"]): Was(e["value"], e["before"]) for e in plain["sysctls"]}
-    return SetBefore(path, True, sysctls=sysctls, impaired=frozenset(plain["impaired"]))
+    others = record_file.others(plain, ("sysctls", "impaired"))
+    return SetBefore(path, True, sysctls=sysctls, impaired=frozenset(plain["impaired"]), others=others)
 
 
-def _encode(held: Mapping[Key, Was], impaired: frozenset[int]) -> str:
+def _encode(held: Mapping[Key, Was], impaired: frozenset[int], others: Mapping[str, Any]) -> str:
     sysctls = [{"netns": vars(ref), "name": name, **vars(was)} for (ref, name), was in held.items()]
-    return json.dumps({"version": 1, "sysctls": sysctls, "impaired": sorted(impaired)}, indent=1) + "\n"
+    record = {record_file.VERSION: record_file.FIRST, "sysctls": sysctls, "impaired": sorted(impaired)}
+    return json.dumps({**others, **record}, indent=1) + "\n"
 
 
 def _put_back(values: Mapping[Key, str]) -> list[Operation]:

@@ -19,7 +19,7 @@ from .._core.errors import OptionError
 from .._core.names import check_name
 from .._core.operation import RECREATE, Operation, Plan, changes_between
 from .._core.user_ids import taken_by_users
-from .._kernel import files, locations, namespaces, netns, subids, sysctl
+from .._kernel import locations, namespaces, netns, record_file, subids, sysctl
 from .._kernel.namespaces import HOST
 from .._kernel.subids import Granted
 from .netns import UNUSED, NetnsDesired, NetnsObserved, plan_netns, plan_netns_absent
@@ -135,7 +135,7 @@ def _boot(name: str, params: Mapping[str, Any]) -> Boot:
 def _set_before(desired: Desired) -> SetBefore:
     """What the task has set before, with the live values of what it declares no longer."""
     path = record_path(quote(desired.name, safe=""))
-    before = decode(path, files.read_json(path))
+    before = decode(path, record_file.read(path))
     wanted = declared_sysctls(desired.namespaces, desired.veth) if desired.present else {}
     live: dict[Key, str | None] = {}
     fresh: dict[Key, str | None] = {}

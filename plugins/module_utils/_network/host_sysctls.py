@@ -15,6 +15,7 @@ from typing import Any
 
 from .._core.files import RemoveFile, WriteFile
 from .._core.operation import Operation
+from .._kernel import record_file
 from .forwarding import carried_value
 
 
@@ -44,6 +45,8 @@ class HostSysctls:
     held: Mapping[str, Held] = field(default_factory=dict)
     live: Mapping[str, str | None] = field(default_factory=dict)
     carried: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: What a newer version of the collection has recorded besides, in this boot.
+    others: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def recorded_names(self) -> tuple[str, ...]:
@@ -68,11 +71,13 @@ class WriteSysctl(Operation):
 
 def decode(path: str, boot_id: str, plain: Any, live: Mapping[str, str | None]) -> HostSysctls:
     """The record as read from its file (None where there is none), with the live values of all it names and more."""
-    held = {}
-    if plain is not None and plain.get("boot_id") == boot_id:
-        for name, entry in plain["sysctls"].items():
-            held[name] = Held(entry["original"], entry["value"], tuple(entry["users"]), entry.get("along", {}))
-    return HostSysctls(path, boot_id, plain is not None, held, live)
+    if plain is None or plain.get("boot_id") != boot_id:
+        return HostSysctls(path, boot_id, plain is not None, live=live)
+    held = {
+        name: Held(entry["original"], entry["value"], tuple(entry["users"]), entry.get("along", {}))
+        for name, entry in plain["sysctls"].items()
+    }
+    return HostSysctls(path, boot_id, True, held, live, others=record_file.others(plain, ("boot_id", "sysctls")))
 
 
 def hold(state: HostSysctls, wanted: Mapping[str, str], user: str, keep: Collection[str] = ()) -> tuple[Operation, ...]:
@@ -143,10 +148,11 @@ def _restored(state: HostSysctls, name: str, entry: Held) -> list[Operation]:
     return writes + [WriteSysctl(n, entry.along[n], "as it was") for n in untouched]
 
 
-def encode(boot_id: str, held: Mapping[str, Held]) -> str:
+def encode(boot_id: str, held: Mapping[str, Held], others: Mapping[str, Any]) -> str:
     """The record's text; the order of the sysctls is that in which they were set."""
     sysctls = {n: {**vars(h), "users": list(h.users), "along": dict(h.along)} for n, h in held.items()}
-    return json.dumps({"boot_id": boot_id, "sysctls": sysctls}, indent=1) + "\n"
+    record = {**others, record_file.VERSION: record_file.FIRST, "boot_id": boot_id, "sysctls": sysctls}
+    return json.dumps(record, indent=1) + "\n"
 
 
 def _record(state: HostSysctls, held: Mapping[str, Held]) -> tuple[Operation, ...]:
@@ -154,4 +160,4 @@ def _record(state: HostSysctls, held: Mapping[str, Held]) -> tuple[Operation, ..
         return (RemoveFile(state.path),) if state.recorded else ()
     if held == state.held:
         return ()
-    return (WriteFile(state.path, encode(state.boot_id, held), why="the sysctls as they were"),)
+    return (WriteFile(state.path, encode(state.boot_id, held, state.others), why="the sysctls as they were"),)

@@ -17,6 +17,7 @@ from .._kernel import (
     netlink_neighbours,
     netns,
     nft,
+    record_file,
     sockets,
     sysctl,
 )
@@ -171,7 +172,7 @@ def _ra_sysctls(links: tuple[Link, ...], routes: tuple[netlink_ip.Route, ...]) -
 
 
 def _host_sysctls(more: tuple[str, ...]) -> HostSysctls:
-    plain = files.read_json(SYSCTL_RECORD)
+    plain = record_file.read(SYSCTL_RECORD)
     boot_id = (files.read_text("/proc/sys/kernel/random/boot_id") or "").strip()
     state = decode(SYSCTL_RECORD, boot_id, plain, {})
     switches = sysctl.read_many((IP_FORWARD, IPV6_FORWARDING))

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 
-from .._kernel import files, locations
+from .._kernel import container_records
 from .._kernel.nft import Element, Table
 from . import nft_table
 from .plan_elements import network_elements
@@ -30,12 +29,7 @@ def declared_elements(networks: Iterable[Network], table: Table | None, without:
 
 
 def _of_containers(networks: set[str]) -> Iterator[Element]:
-    try:
-        names = sorted(os.listdir(locations.CONTAINERS))
-    except FileNotFoundError:
-        return
-    for name in names:
-        record = files.read_json(f"{locations.CONTAINERS}/{name}/container.json") or {}
+    for name, record in container_records.declared():
         published = []
         for attached in (record.get("params") or {}).get("networks") or ():
             addresses = (record.get("addresses") or {}).get(attached["name"]) or ()

@@ -98,7 +98,8 @@ def plan(desired: Desired, observed: Observed) -> Plan:
     before = view(desired.name, observed)
     if desired.network is None:
         return _plan_absent(desired, observed, before)
-    network = replace(desired.network, mac=_mac(desired.network, observed))
+    others = observed.record.others if observed.record is not None else {}
+    network = replace(desired.network, mac=_mac(desired.network, observed), others=others)
     plan_checks.check_present(network, observed, desired.force)
     elements, sysctls = network_elements(network), wanted_sysctls(network, observed)
     table = nft_table.plan_elements(network.owner, elements, observed.table, observed.declared)

@@ -6,14 +6,12 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from typing import Any
 
 from .._boot.resource import recorded as records_in
 from .._core.names import check_name
-from .._kernel import files, locations
-from .._kernel.errors import KernelError
+from .._kernel import files, locations, record_file
 from .records import Network, from_json
 
 
@@ -25,10 +23,11 @@ def record_path(name: str) -> str:
 def read_network(name: str) -> Network | None:
     """The network as declared on this host, None where there is none of that name.
 
-    Raises OptionError for a name that cannot be one, KernelError (EBADMSG for a damaged record).
+    Raises OptionError for a name that cannot be one, KernelError (EBADMSG for a record that is damaged or of a newer
+    version).
     """
     check_name("network", name)
-    plain = files.read_json(record_path(name))
+    plain = record_file.read(record_path(name))
     return None if plain is None else _decoded(name, plain)
 
 
@@ -46,8 +45,7 @@ def _decoded(name: str, plain: Any) -> Network:
     try:
         return from_json(plain)
     except (KeyError, TypeError, AttributeError):
-        hint = "The record is damaged: remove it and declare the network again"
-        raise KernelError(errno.EBADMSG, "read", record_path(name), hint) from None
+        raise files.damaged(record_path(name)) from None
 
 
 def host_identity() -> str:

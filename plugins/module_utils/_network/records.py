@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any, Union
+
+from .._kernel import record_file
 
 #: Held by whoever reads or changes the networks declared on the host.
 LOCK = "networks"
@@ -56,6 +58,8 @@ class Network:
     nat: bool = True
     isolate: bool = True
     published: tuple[Published, ...] = ()
+    #: What a newer version of the collection has recorded besides.
+    others: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def interfaces(self) -> tuple[Interface, ...]:
@@ -78,9 +82,14 @@ class Network:
         return f"network/{self.name}"
 
 
+_FIELDS = {each.name for each in fields(Network)} - {"others"}
+_OF_PORTS = {each.name for each in fields(PortRange)}
+
+
 def to_json(network: Network) -> dict[str, Any]:
     """The record as plain data."""
-    plain = dict(vars(network))
+    plain = {**vars(network), **network.others, record_file.VERSION: record_file.FIRST}
+    del plain["others"]
     plain["addresses"] = list(network.addresses)
     plain["published"] = [
         {"addresses": list(p.addresses), "ports": [dict(vars(port)) for port in p.ports]} for p in network.published
@@ -90,10 +99,13 @@ def to_json(network: Network) -> dict[str, Any]:
 
 def from_json(plain: Mapping[str, Any]) -> Network:
     """The inverse of to_json. Raises KeyError or TypeError for a record of another shape."""
+    values = record_file.known(plain, _FIELDS)
     published = tuple(
-        Published(tuple(p["addresses"]), tuple(PortRange(**port) for port in p["ports"])) for p in plain["published"]
+        Published(tuple(p["addresses"]), tuple(PortRange(**record_file.known(port, _OF_PORTS)) for port in p["ports"]))
+        for p in plain["published"]
     )
-    return Network(**{**plain, "addresses": tuple(plain["addresses"]), "published": published})
+    others = record_file.others(plain, _FIELDS)
+    return Network(**{**values, "addresses": tuple(plain["addresses"]), "published": published, "others": others})
 
 
 def _span(first: int, count: int) -> str:

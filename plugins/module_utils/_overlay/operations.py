@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from .._core.operation import Operation
 from .._core.paths import show_path
 from .._kernel.overlay_state import Layers
+from .._kernel.record_file import FIRST, VERSION
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ class WriteRecord(Operation):
 
     def execute(self, kernel: Any) -> None:
         kernel.files.make_directory(os.path.dirname(self.file))
-        kernel.files.write_json(self.file, {**self.layers.plain(), "options": dict(self.options)})
+        record = {VERSION: FIRST, **self.layers.plain(), "options": dict(self.options)}
+        kernel.files.write_json(self.file, record)
 
     def undo(self, kernel: Any) -> None:
         if self.before is not None:

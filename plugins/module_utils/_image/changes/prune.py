@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..._kernel import files, locations
+from ..._kernel import container_records, locations
 from ..errors import ImageError
 from ..format import digest as digests
 from ..format.reference import familiar
@@ -89,11 +89,9 @@ def roots(store: Store, without: str = "") -> dict[str, str]:
 def container_images(store: Store) -> Iterable[tuple[str, str]]:
     """The containers and the image digests that they declare. Raises KernelError for a declaration that cannot be
     read."""
-    names = sorted(os.listdir(store.containers)) if os.path.isdir(store.containers) else []
-    for name in names:
-        declared = files.read_json(f"{store.containers}/{name}/container.json")
-        if isinstance(declared, Mapping) and isinstance(declared.get("image_digest"), str):
-            yield name, declared["image_digest"]
+    for name, record in container_records.declared(store.containers):
+        if isinstance(record.get("image_digest"), str):
+            yield name, record["image_digest"]
 
 
 def used_by(store: Store, manifests: Mapping[str, str]) -> tuple[set[str], tuple[str, ...]]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..._kernel import cgroup, files
+from ..._kernel import cgroup, container_records, files
 from ..errors import ImageError
 from ..format import digest as digests
 from ..format.config import LayerBlob
@@ -75,8 +75,8 @@ class Container(Source):
 
     def _parts(self, store: Store) -> tuple[Image, str]:
         home = f"{store.containers}/{self.name}"
-        declared = files.read_json(f"{home}/container.json")
-        if not isinstance(declared, Mapping):
+        declared = container_records.read(self.name, store.containers)
+        if declared is None:
             raise ImageError(f"there is no container {self.name} on this host", "Make it first, or correct the name")
         base = store.resolve(str(declared.get("image_digest") or ""))
         if base is None:
@@ -92,7 +92,7 @@ class Container(Source):
 
     def _cgroup(self, store: Store) -> str:
         """Where its processes are while it runs."""
-        launch = files.read_json(f"{store.containers}/{self.name}/launch.json") or {}
+        launch = container_records.read_launch(self.name, store.containers) or {}
         return str(launch.get("cgroup", "/nowhere"))
 
     @staticmethod

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..._kernel import cgroup, files, process
+from ..._kernel import cgroup, container_records, files, process
 from .store import Store
 
 _PREFIX = ".old-"
@@ -68,9 +68,9 @@ def _old(store: Store) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def _running(store: Store, home: str) -> Iterator[tuple[str, int]]:
     """The containers whose launcher mounts that layer, and when the oldest process of each began."""
-    for name in sorted(os.listdir(store.containers)) if os.path.isdir(store.containers) else ():
-        launch = files.read_json(f"{store.containers}/{name}/launch.json")
-        if not isinstance(launch, Mapping) or f"{home}/fs" not in _lowerdirs(launch):
+    for name in container_records.names(store.containers):
+        launch = container_records.read_launch(name, store.containers)
+        if launch is None or f"{home}/fs" not in _lowerdirs(launch):
             continue
         pids = cgroup.processes(str(launch.get("cgroup", "/nowhere")), recursive=True)
         # One that this PID namespace does not see (0) may be as old as any.

@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..._kernel import files, locations
+from ..._kernel import container_records, files, locations, record_file
 from ..._kernel.errors import KernelError
 from ..errors import ImageError
 from ..format import digest as digests
@@ -34,6 +34,8 @@ from ..layers.overlay_marks import is_opaque
 #: Annotations of the descriptors in index.json.
 REF_NAME = "org.opencontainers.image.ref.name"
 SOURCE = "io.barekernel.source"
+#: Of the store, in its file oci-layout.
+LAYOUT_VERSION = "1.0.0"
 #: Held while the store is changed, which may take minutes.
 LOCK = "images"
 #: Held by whoever makes containers, and by whoever removes from the store while he looks at what containers use: with
@@ -132,8 +134,7 @@ class Store:
 
     def layer_record(self, key: str) -> Mapping[str, Any]:
         """What was written down when the layer was unpacked (sizes, entries, devices, setuid files)."""
-        record = files.read_json(self.layer_home(key) + "/layer.json")
-        return record if isinstance(record, Mapping) else {}
+        return record_file.read(self.layer_home(key) + "/layer.json") or {}
 
     def blobs_seen(self, key: str) -> frozenset[str]:
         """Digests of the blobs that were unpacked to, or read and compared with, the unpacked layer of that name.
@@ -150,6 +151,7 @@ class Store:
         index = files.read_json(f"{self.root}/index.json")
         if index is None:
             return ()
+        self._check_layout()
         try:
             entries = shapes.entries_of(index, f"{self.root}/index.json")
             for entry in entries:
@@ -157,6 +159,14 @@ class Store:
             return tuple(entries)
         except ImageError as error:
             raise ImageError(str(error), "It names the images of this host: restore it from a backup") from None
+
+    def _check_layout(self) -> None:
+        """Raises ImageError for a layout that this code does not know (OCI image-layout.md, oci-layout)."""
+        layout = files.read_json(f"{self.root}/oci-layout")
+        version = layout.get("imageLayoutVersion") if isinstance(layout, Mapping) else LAYOUT_VERSION
+        if str(version).partition(".")[0] != LAYOUT_VERSION.partition(".")[0]:
+            words = f"{self.root} is an image layout of version {version}; this code reads {LAYOUT_VERSION}"
+            raise ImageError(words, "Use the version of barekernel.containers that wrote it, or a newer one")
 
     def names(self) -> dict[str, str]:
         """Reference to manifest digest, for every named image."""
@@ -199,21 +209,18 @@ class Store:
 
     def users(self, digest: str) -> tuple[str, ...]:
         """Containers made from that image: read from what they declare, never counted."""
-        try:
-            names = sorted(os.listdir(self.containers))
-        except FileNotFoundError:
-            return ()
+        names = container_records.names(self.containers)
         return tuple(name for name in names if self._image_of(name) == digest)
 
     def _image_of(self, container: str) -> str | None:
         try:
-            declared = files.read_json(f"{self.containers}/{container}/container.json")
+            declared = container_records.read(container, self.containers)
         except KernelError as error:
             # Not knowing what a container uses must not make its image look unused.
             if error.errno == errno.EBADMSG:
                 raise
             return None
-        return declared.get("image_digest") if isinstance(declared, Mapping) else None
+        return declared.get("image_digest") if declared is not None else None
 
 
 def _seen(layers: Sequence[str]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..._kernel import libc, locations
+from ..._kernel import libc, locations, record_file
 from ..._kernel.errors import KernelError
 from ..errors import ImageError
 from ..format import digest as digests
@@ -56,7 +56,7 @@ class Writer:
         self.kernel.inode_flags.spread(self.staging)
         layout = root + "/oci-layout"
         if not os.path.exists(layout):
-            files.write_json(layout, {"imageLayoutVersion": "1.0.0"})
+            files.write_json(layout, {"imageLayoutVersion": stores.LAYOUT_VERSION})
         self._root = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def __exit__(self, _kind: object, error: object, _trace: object) -> None:
@@ -142,7 +142,7 @@ class Writer:
             self.note_blob(key, str(record["blob"]))
             return
         self.kernel.files.remove_tree(target)
-        self.kernel.files.write_json(home + "/layer.json", record)
+        self.kernel.files.write_json(home + "/layer.json", {record_file.VERSION: record_file.FIRST, **record})
         os.chmod(home, 0o755)
         self.kernel.files.rename(home, target)
 

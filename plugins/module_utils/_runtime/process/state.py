@@ -7,13 +7,12 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import re
 from typing import Any, NamedTuple
 
-from ..._kernel import cgroup, files, locations, process
+from ..._kernel import cgroup, files, locations, process, record_file
 from ..._kernel.errors import KernelError
 from ..errors import BundleError, NoSuchContainer, RuntimeFailure
 
@@ -25,6 +24,8 @@ FIFO = "exec.fifo"
 EXEC_ERROR = "exec.error"
 #: The path of the cgroup that ``create`` makes; absent where that was there before.
 CGROUP = "cgroup"
+#: Where the record has its own version: "version" there is that of the runtime-spec.
+_FORMAT = "format"
 _ID = re.compile(r"[A-Za-z0-9_+.-]{1,200}\Z")
 
 
@@ -70,6 +71,9 @@ class Container(NamedTuple):
         return document
 
 
+_FIELDS = frozenset(Container._fields) - {"root"}
+
+
 def check_id(container_id: str) -> str:
     """A name that is one path component. Raises BundleError."""
     if not _ID.match(container_id) or container_id in (".", ".."):
@@ -97,20 +101,21 @@ def reserve(root: str, container_id: str) -> str:
 def write(container: Container) -> None:
     """Record it. Raises KernelError."""
     fields = {k: v for k, v in container._asdict().items() if k != "root"}
+    fields[_FORMAT] = record_file.FIRST
     files.write_json(f"{container.directory}/state.json", fields, 0o600)
 
 
 def read(root: str, container_id: str) -> Container:
     """The record. Raises NoSuchContainer, KernelError(EBADMSG)."""
     check_id(container_id)
-    document = files.read_json(f"{root}/{container_id}/state.json")
+    path = f"{root}/{container_id}/state.json"
+    document = record_file.read(path, key=_FORMAT)
     if document is None:
         raise NoSuchContainer(container_id, root)
     try:
-        return Container(root=root, **document)
+        return Container(root=root, **record_file.known(document, _FIELDS))
     except TypeError:
-        hint = "It was written by another version: delete the container"
-        raise KernelError(errno.EBADMSG, "read", f"{root}/{container_id}/state.json", hint) from None
+        raise files.damaged(path) from None
 
 
 def ids(root: str) -> list[str]:

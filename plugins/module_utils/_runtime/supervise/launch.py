@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..._kernel import locations
+from ..._kernel import container_records, locations, record_file
 from ..bundle.checks import absolute, obj, text
 from ..errors import BundleError
 
-VERSION = 1
+VERSION = container_records.LAUNCH_VERSION
 RESTART_POLICIES = ("no", "on-failure", "always", "unless-stopped")
 #: Namespaces that may be those of another container's process; its network has a file of its own.
 _JOINED = ("user", "pid", "ipc", "uts", "cgroup")
@@ -97,7 +97,7 @@ def parse(document: Any) -> Launch:
     top = obj("launch", document)
     version = top.get("version", VERSION)
     if version != VERSION:
-        raise BundleError("version", version, f"this nsrun reads version {VERSION}: run the playbook again")
+        raise BundleError("version", version, f"this nsrun reads version {VERSION}; run the playbook again")
     log = top.get("log")
     restart = Restart(**_fields("restart", top.get("restart"), Restart))
     if restart.policy not in RESTART_POLICIES:
@@ -152,13 +152,11 @@ def _stop(value: Any) -> Stop:
 
 
 def _fields(prop: str, value: Any, cls: Any) -> dict[str, Any]:
-    """The keys of an object that its record knows; a key it does not know, or of another type, is an error."""
-    given = obj(prop, value or {})
+    """The keys of an object that its record knows (record_file.py). Raises BundleError for one of another type."""
     known = cls.__dataclass_fields__
+    given = record_file.known(obj(prop, value or {}), known)
     kinds = {"int": (int,), "float": (int, float), "str": (str,)}
     for name, item in given.items():
-        if name not in known:
-            raise BundleError(f"{prop}.{name}", item, "is not known")
         if not isinstance(item, kinds[known[name].type]) or isinstance(item, bool):
             raise BundleError(f"{prop}.{name}", item, f"must be a {known[name].type}")
-    return dict(given)
+    return given

@@ -10,7 +10,7 @@ import contextlib
 import os
 from typing import NamedTuple
 
-from ..._kernel import files, locations
+from ..._kernel import files, locations, record_file
 
 #: The runtime's own state (--root) of declared containers, whichever runtime it is.
 RUNTIME_ROOT = locations.NSRUN
@@ -47,17 +47,14 @@ def path(name: str) -> str:
 
 def read(name: str) -> State | None:
     """The state, None where the container has none since boot. Raises KernelError(EBADMSG) when damaged."""
-    document = files.read_json(path(name))
-    if not isinstance(document, dict):
-        return None
-    known = State._fields
-    return State(**{"status": STOPPED, **{k: v for k, v in document.items() if k in known}})
+    document = record_file.read(path(name))
+    return None if document is None else State(**{"status": STOPPED, **record_file.known(document, State._fields)})
 
 
 def write(name: str, state: State) -> None:
     """Replace the state. Raises KernelError."""
     files.make_directory(directory(name), 0o700)
-    files.write_json(path(name), state._asdict(), 0o600)
+    files.write_json(path(name), {record_file.VERSION: record_file.FIRST, **state._asdict()}, 0o600)
 
 
 def forget(name: str) -> None:
