@@ -5,7 +5,7 @@
 """Runs the module, hands over what the host needs of the controller or of another host, and shows the progress.
 
 Where a source is to be handed over (``seed``, ``remote_src: false``), the module is run with nothing in hand first.
-That is all, unless it answers what it has of a source that it wants; then it gets the rest and is run again.
+That is all, unless it answers what it ``needs``; then it gets what the host lacks and is run once more.
 
 The module writes its state into a small file below /run; a thread reads it over the same connection and prints a line
 when something has moved. Where the connection is of a kind that is not known to bear two commands at once, or where
@@ -30,6 +30,7 @@ from ansible.plugins.loader import callback_loader
 from ansible.utils.display import Display
 
 from ..module_utils._kernel.terminal import shown_line
+from ..plugin_utils.sources import is_handed_over
 
 display = Display()
 
@@ -65,10 +66,15 @@ class ActionModule(ActionBase):
                 "async: with seed or remote_src: false the controller brings this host what it lacks of the image, and "
                 "has to wait for that; leave async out, or let the host read the source itself"
             )
+        if handing is not None:
+            # So the module knows that it may answer what it needs.
+            arguments = {**handing.entries[0], "handed_over": {}}
         answer = self._watched(arguments, task_vars)
-        if handing is not None and "wanted" in answer:
-            arguments["handed_over"] = handing.over(answer["wanted"])
+        if handing is not None and "needs" in answer:
+            arguments["handed_over"] = handing.over(answer["needs"])
             answer = self._watched(arguments, task_vars)
+            if "needs" in answer:
+                raise AnsibleActionFail("the image was changed by someone else meanwhile; run the task again")
         result.update(answer)
         return result
 
@@ -89,17 +95,15 @@ class ActionModule(ActionBase):
         return dict(self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=self._task.async_val))
 
     def _handing(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> Any:
-        """A HandingOver where there may be something to hand over; ``arguments`` become those for the host."""
+        """A HandingOver where there may be something to hand over."""
         if arguments.get("seed") == (self._task.delegate_to or task_vars.get("inventory_hostname")):
             arguments.pop("seed", None)
-        groups = [arguments.get(kind) for kind in ("archive", "rootfs")]
-        copied = any(isinstance(group, dict) and not boolean(group.get("remote_src", True)) for group in groups)
-        if not copied and not arguments.get("seed"):
+        if not is_handed_over(arguments):
             return None
         # Late, as most tasks do without, and it reads a good part of the collection.
         from ..plugin_utils.handing import HandingOver
 
-        return HandingOver(self, arguments, task_vars, self._teller(arguments, task_vars))
+        return HandingOver(self, [arguments], task_vars, self._teller(arguments, task_vars))
 
     def _teller(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> Callable[[str], None]:
         """Prints a line, where lines are wanted."""

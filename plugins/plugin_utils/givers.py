@@ -52,11 +52,14 @@ class Offer:
     whole: bool = False
 
 
-def lacking(offer: Offer, wanted: Mapping[str, Any]) -> tuple[Blob, ...] | None:
-    """What has to be brought, each blob once; None where the image there is made from this very content."""
-    if wanted["key"] == offer.key:
+def lacking(offer: Offer, needs: Mapping[str, Any], need: Mapping[str, Any]) -> tuple[Blob, ...] | None:
+    """What has to be brought for an image, each blob once; None where the one there is made from this very content.
+
+    ``needs`` is what the host said of itself, and ``need`` of that image (_image/sources/handed.py).
+    """
+    if need["key"] == offer.key:
         return None
-    has = set() if offer.whole else set(wanted["blobs"])
+    has = set() if offer.whole else set(needs["blobs"]) - set(need["damaged"])
     return tuple(blob for blob in dict.fromkeys(offer.blobs) if blob.digest not in has)
 
 
@@ -65,16 +68,13 @@ class Giver:
 
     name = ""
 
-    def offer(self, wanted: Mapping[str, Any], check_mode: bool) -> Offer:
-        """What there is for a host that wants it. Raises ImageError, KernelError, OSError."""
+    def offer(self, needs: Mapping[str, Any], check_mode: bool) -> Offer:
+        """What there is for a host that says this of itself. Raises ImageError, KernelError, OSError."""
         raise NotImplementedError
 
     def bring(self, blobs: Collection[Blob]) -> None:
         """See to it that these are in the run's cache. Raises ImageError, KernelError, OSError."""
         raise NotImplementedError
-
-    def close(self) -> None:
-        """Leave nothing open."""
 
 
 class FromFile(Giver):
@@ -88,7 +88,7 @@ class FromFile(Giver):
         if self.packed and not os.path.exists(f"{path}/oci-layout"):
             raise ImageError(f"{path} is a directory and no OCI layout, so it cannot be copied to hosts")
 
-    def offer(self, wanted: Mapping[str, Any], check_mode: bool) -> Offer:
+    def offer(self, needs: Mapping[str, Any], check_mode: bool) -> Offer:
         stamp = os.stat(self._path)
         name = f"file {self._path} {stamp.st_ino} {stamp.st_size} {stamp.st_mtime_ns}"
         digest, size = self._cache.once(name, self._measure)
@@ -154,10 +154,10 @@ class FromController(Giver):
         self._registry = registry_of(arguments)
         self._offer = Offer("", "")
 
-    def offer(self, wanted: Mapping[str, Any], check_mode: bool) -> Offer:
+    def offer(self, needs: Mapping[str, Any], check_mode: bool) -> Offer:
         if shutil.which("skopeo") is None:
             raise ImageError("it pulls with skopeo, which is not installed there", "Install it, or name a host as seed")
-        asked, runs = self._registry, tuple(wanted["runs"])
+        asked, runs = self._registry, tuple(needs["runs"])
         self._registry = Registry(asked.reference, asked.platform, asked.access, runs=runs)
         what = f"{asked.reference} {asked.platform} {' '.join(runs)}"
         digest = self._cache.once(f"manifest {self._task} {what}", self._ask)
@@ -216,7 +216,7 @@ class FromHost(Giver):
     def __init__(
         self, cache: RunCache, arguments: Mapping[str, Any], task: str, reach: Callable[[], Any], host: str
     ) -> None:
-        """``reach`` connects to it (an OtherHost), which is done late."""
+        """``reach`` connects to it (an OtherHost), which is done late; it is closed by whoever gave it."""
         self._cache, self._arguments, self._task, self._reach, self._name = cache, arguments, task, reach, host
         self.name = f"seed {host}"
         self._host: Any = None
@@ -226,7 +226,7 @@ class FromHost(Giver):
         self._host = self._host or self._reach()
         return self._host
 
-    def offer(self, wanted: Mapping[str, Any], check_mode: bool) -> Offer:
+    def offer(self, needs: Mapping[str, Any], check_mode: bool) -> Offer:
         """What it has or, in check mode, would have."""
         name = f"{'prediction' if check_mode else 'offer'} {self._task} {self._name} {self._arguments.get('name')}"
         if check_mode:
@@ -234,9 +234,9 @@ class FromHost(Giver):
             return Offer(digest, digest)
         answer = self._cache.once(name, self._asked)
         explicit = (self._arguments.get("registry") or {}).get("platform")
-        if not explicit and answer["platform"].split("/")[:2] != wanted["platform"].split("/")[:2]:
+        if not explicit and answer["platform"].split("/")[:2] != needs["platform"].split("/")[:2]:
             raise ImageError(
-                f"it has the image for {answer['platform']}, and this host is {wanted['platform']}",
+                f"it has the image for {answer['platform']}, and this host is {needs['platform']}",
                 "Name a seed like it, or controller, or registry.platform",
             )
         blobs = tuple(Blob(blob["digest"], int(blob["size"])) for blob in answer["blobs"])
@@ -244,7 +244,7 @@ class FromHost(Giver):
 
     def _predicted(self) -> str:
         arguments = {name: value for name, value in self._arguments.items() if name in ("name", "registry", "pull")}
-        result = self.host.module("oci_image", arguments, predict=True)
+        result = self.host.module("oci_image", arguments, check_mode=True)
         return str(result["source_key"])
 
     def _asked(self) -> dict[str, Any]:
@@ -269,10 +269,6 @@ class FromHost(Giver):
             os.unlink(target + ".new")
             raise ImageError(f"blob {blob.digest} was damaged on its way to the controller")
         os.rename(target + ".new", target)
-
-    def close(self) -> None:
-        if self._host is not None:
-            self._host.close()
 
 
 def registry_of(arguments: Mapping[str, Any]) -> Registry:

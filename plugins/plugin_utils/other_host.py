@@ -49,12 +49,9 @@ class OtherHost(ActionBase):
             shared_loader_obj=action._shared_loader_obj,
         )
 
-    def module(self, name: str, arguments: dict[str, Any], predict: bool = False) -> dict[str, Any]:
-        """The result of a module of this collection, in check mode with a diff where asked to predict.
-
-        Raises AnsibleActionFail.
-        """
-        self._task.check_mode = self._task.diff = predict
+    def module(self, name: str, arguments: dict[str, Any], check_mode: bool = False) -> dict[str, Any]:
+        """The result of a module of this collection. Raises AnsibleActionFail."""
+        self._task.check_mode, self._task.diff = check_mode, False
         try:
             result = self._execute_module(
                 module_name=f"barekernel.containers.{name}", module_args=arguments, task_vars=self._vars

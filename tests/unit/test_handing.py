@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._image.errors import ImageError
 from ansible_collections.barekernel.containers.plugins.module_utils._image.sources.handed import Handed, Seeded, Wanted
 from ansible_collections.barekernel.containers.plugins.module_utils._image.store.store import Store
+from ansible_collections.barekernel.containers.plugins.module_utils._images.observe_needs import needs_of
+from ansible_collections.barekernel.containers.plugins.module_utils._images.resource import ImageResource
 from ansible_collections.barekernel.containers.plugins.plugin_utils.givers import (
     Blob,
     FromFile,
@@ -36,24 +39,27 @@ OFFER = Offer(MANIFEST.digest, MANIFEST.digest, (MANIFEST, CONFIG, LAYER, TWICE,
 HERE = "linux/amd64"
 
 
-def wants(key: str = "", *blobs: Blob) -> dict[str, Any]:
-    return {"key": key, "blobs": [blob.digest for blob in blobs], "platform": HERE, "runs": [HERE]}
+def wants(key: str = "", *blobs: Blob, damaged: Sequence[Blob] = ()) -> dict[str, Any]:
+    """What a host says of itself, and of one image."""
+    image = {"key": key, "damaged": [blob.digest for blob in damaged]}
+    return {"images": {"app": image}, "blobs": [blob.digest for blob in blobs], "platform": HERE, "runs": [HERE]}
 
 
 @pytest.mark.parametrize(
-    ("offer", "wanted", "brought"),
+    ("offer", "needs", "brought"),
     [
         (OFFER, wants(), (MANIFEST, CONFIG, LAYER, TWICE)),
         (OFFER, wants("", LAYER, CONFIG), (MANIFEST, TWICE)),
         (OFFER, wants(digest("e"), MANIFEST, CONFIG, LAYER, TWICE), ()),
+        (OFFER, wants("", LAYER, CONFIG, damaged=[CONFIG]), (MANIFEST, CONFIG, TWICE)),
         (OFFER, wants(MANIFEST.digest), None),
         # An archive that is also the blob of a layer there is brought all the same.
         (Offer(LAYER.digest, LAYER.digest, (LAYER,), whole=True), wants("", LAYER), (LAYER,)),
         (Offer(LAYER.digest, digest("f"), (LAYER,), whole=True), wants(digest("f")), None),
     ],
 )
-def test_what_is_lacking(offer: Offer, wanted: dict[str, Any], brought: tuple[Blob, ...] | None) -> None:
-    assert lacking(offer, wanted) == brought
+def test_what_is_lacking(offer: Offer, needs: dict[str, Any], brought: tuple[Blob, ...] | None) -> None:
+    assert lacking(offer, needs, needs["images"]["app"]) == brought
 
 
 def test_a_source_that_is_not_in_hand_is_wanted(tmp_path: Path) -> None:
@@ -61,6 +67,23 @@ def test_a_source_that_is_not_in_hand_is_wanted(tmp_path: Path) -> None:
     with pytest.raises(Wanted, match="app"):
         Seeded("app", "alpha").look(store, {})
     assert Seeded("app", "alpha", Handed(digest("a"))).look(store, {}).key == digest("a")
+
+
+def entry(name: str, **options: Any) -> dict[str, Any]:
+    return {"name": name, "state": "present", "pull": "newer", "rebuild": "changed", **options}
+
+
+def test_what_a_task_about_many_images_needs(tmp_path: Path) -> None:
+    """Those whose source is not in hand, by their references, and once what is known of the host."""
+    resource = ImageResource(Store(str(tmp_path / "images"), str(tmp_path / "containers")))
+    copied = {"archive": {"path": "/x.tar", "format": "oci-archive", "remote_src": False}}
+    entries = [entry("app", seed="alpha"), entry("quay.example/b:2", **copied), entry("gone", state="absent")]
+    needs = needs_of(entries, resource)
+    nothing = {"key": "", "damaged": []}
+    assert needs["images"] == {"docker.io/library/app:latest": nothing, "quay.example/b:2": nothing}
+    assert needs["blobs"] == [] and all(runs.startswith(needs["platform"]) for runs in needs["runs"])
+    handed = {name: {"digest": digest("a")} for name in needs["images"]}
+    assert needs_of([{**each, "handed_over": handed} for each in entries], resource) == {}
 
 
 def _ask(root: str, said: Any) -> None:
@@ -95,9 +118,9 @@ class There:
         self.platform = platform
         self.asked: list[tuple[str, bool]] = []
 
-    def module(self, name: str, arguments: dict[str, Any], predict: bool = False) -> dict[str, Any]:
-        self.asked.append((name, predict))
-        if predict:
+    def module(self, name: str, arguments: dict[str, Any], check_mode: bool = False) -> dict[str, Any]:
+        self.asked.append((name, check_mode))
+        if check_mode:
             return {"source_key": MANIFEST.digest}
         blobs = [vars(blob) for blob in (MANIFEST, CONFIG, LAYER)]
         return {"digest": MANIFEST.digest, "blobs": blobs, "platform": self.platform, "changed": False}

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 #: Characters of a value that an error shows.
@@ -32,6 +33,15 @@ def _shown(value: Any) -> str:
 
 def _cut(text: str, longest: int = LONGEST_SHOWN) -> str:
     return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
+
+
+class Needed(RuntimeError):
+    """Something has to be brought to this host first; nothing was changed. ``needs`` is plain data for the controller:
+    what is wanted, and what there is of it, by kind of object and name."""
+
+    def __init__(self, message: str, needs: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.needs = needs
 
 
 class Refused(RuntimeError):

@@ -72,5 +72,5 @@ class ImageBlobs(Resource[HandOut, HeldBlobs]):
         return {
             "digest": observed.blobs[0].digest,
             "blobs": [{"digest": blob.digest, "size": blob.size} for blob in observed.blobs],
-            "platform": handed.wanted(self.store, "", ())["platform"],
+            "platform": handed.platform(),
         }

@@ -74,7 +74,7 @@ def _overrides(group: Mapping[str, Any]) -> dict[str, Any]:
 
 def _source(params: Mapping[str, Any]) -> Source:
     """From the registry, where no other source is given."""
-    handed = _handed(params.get("handed_over") or {})
+    handed = _handed((params.get("handed_over") or {}).get(image_name("name", params["name"])) or {})
     for option in _SOURCES:
         if params.get(option) is not None:
             from .options_sources import source_of
@@ -87,6 +87,7 @@ def _source(params: Mapping[str, Any]) -> Source:
 
 
 def _handed(group: Mapping[str, Any]) -> Handed:
+    """What the controller has brought of one image's source."""
     digest, path = group.get("digest") or "", group.get("path") or ""
     if digest and not is_digest(digest):
         raise OptionError("handed_over.digest", digest, "is no digest")

@@ -11,9 +11,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from .._core.errors import OptionError, Refused
+from .._core.errors import Needed, OptionError, Refused
 from .._core.operation import Plan
-from .._core.resource import CommandFailed, Resource
+from .._core.resource import Resource
 from .._image.changes import prune
 from .._image.errors import ImageError
 from .._image.format import reference as references
@@ -63,7 +63,7 @@ class ImageResource(Resource[Desired, Observed]):
         return contextlib.closing(shown)
 
     def observe(self, desired: Desired) -> Observed:
-        """Raises KernelError, Refused (a source that cannot be read), CommandFailed (it must be handed over first)."""
+        """Raises KernelError, Refused (a source that cannot be read), Needed (it must be handed over first)."""
         return self._observe(desired, undisturbed=True)
 
     def glance(self, desired: Desired) -> Observed | None:
@@ -175,7 +175,7 @@ class ImageResource(Resource[Desired, Observed]):
     def _seen(self, desired: Desired, current: Image | None, rotten: Damage) -> Seen | None:
         """The source, where it has to be looked at.
 
-        Raises OptionError, Refused, KernelError, CommandFailed (it must be handed over first).
+        Raises OptionError, Refused, KernelError, Needed (it must be handed over first).
         """
         source = desired.source
         if source is None:
@@ -186,7 +186,7 @@ class ImageResource(Resource[Desired, Observed]):
         if current is not None and not looks and not rotten.blobs:
             return None
         recorded = current.source if current is not None and not redeclared else {}
-        seen = self._look(source, recorded, rotten)
+        seen = self._look(desired.reference, source, recorded, rotten)
         try:
             if seen.digest:
                 check_pin(desired.reference, source, seen, seen.digest)
@@ -194,12 +194,13 @@ class ImageResource(Resource[Desired, Observed]):
             raise Refused(str(error)) from error
         return seen
 
-    def _look(self, source: Source, recorded: Mapping[str, Any], rotten: Damage) -> Seen:
+    def _look(self, reference: str, source: Source, recorded: Mapping[str, Any], rotten: Damage) -> Seen:
         try:
             return source.look(self.store, {} if rotten.blobs else recorded)
         except handed.Wanted as error:
             key = "" if rotten.blobs else str(recorded.get("key", ""))
-            raise CommandFailed(str(error), {"wanted": handed.wanted(self.store, key, rotten.blobs)}) from error
+            image = {reference: handed.need(key, rotten.blobs)}
+            raise Needed(str(error), handed.needs(self.store, image)) from error
         except (ImageError, KernelError) as error:
             option, value = source.given()
             if option:

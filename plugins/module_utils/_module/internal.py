@@ -15,6 +15,10 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+#: What the controller has brought this host. Given, also empty, by an action plugin that reads the result ``needs`` and
+#: then runs the module once more.
+HANDED_OVER = "handed_over"
+
 
 def taken(params: dict[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
     """Those of ``params`` that the spec knows, which they are taken out of. Raises ValueError."""

@@ -15,12 +15,13 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from .._core.converge import Interrupted, NotConverged, Outcome, converge, predict
+from .._core.errors import Needed
 from .._core.operation import Plan
 from .._core.resource import CommandFailed, ImageError, OptionError, Refused, Resource
 from .._kernel import terminal
 from .._kernel.errors import KernelError
 from . import secrets, utf8, values
-from .internal import taken
+from .internal import HANDED_OVER, taken
 
 
 class Module(AnsibleModule):  # type: ignore[misc]
@@ -134,6 +135,10 @@ def run(
         module.fail_json(msg=str(error), **_done(error.done), **undone)
     except OptionError as error:
         module.refuse(error, **_done([]))
+    except Needed as error:
+        if HANDED_OVER not in module.internal:  # nobody is there to bring it
+            module.fail_json(msg=str(error), **_done([]))
+        module.exit_json(**_done([]), changes=[], needs=error.needs)
     except CommandFailed as error:
         module.fail_json(msg=str(error), **_done(error.done), **error.values)
     except NotConverged as error:

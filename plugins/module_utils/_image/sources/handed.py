@@ -4,14 +4,14 @@
 
 """What the controller hands over: an archive of its own, or an image of a registry that it or another host has pulled.
 
-The action plugin first runs the module with nothing in hand. Where the source has to be looked at, the module fails
-with Wanted, having changed nothing; the action plugin then brings what the host lacks and runs it again.
+The action plugin first runs the module with nothing in hand. Where a source has to be looked at (Wanted), the module
+changes nothing and returns what it ``needs``; the action plugin then brings what the host lacks and runs it again.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -107,15 +107,25 @@ def file_name(digest: str) -> str:
     return digests.check(digest).replace(":", "-")
 
 
-def wanted(store: Store, key: str, rotten: tuple[str, ...]) -> dict[str, Any]:
-    """What the action plugin needs to know of this host: the key of the image as it is, the blobs there are, and for
-    which platform it takes images: ``runs`` is what it runs, the best first."""
-    from ..format import config, platforms
+def platform() -> str:
+    """For which platform this host takes images."""
+    from ..format import config
+
+    return "/".join(filter(None, ("linux", *config.host_platform())))
+
+
+def needs(store: Store, images: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What the controller has to know to hand over the sources of ``images`` (by reference; need()): beside these the
+    blobs there are, and for which platform this host takes images; ``runs`` is what it runs, the best first."""
+    from ..format import platforms
 
     directory = f"{store.root}/blobs/sha256"
     names = os.listdir(directory) if os.path.isdir(directory) else []
     blobs = sorted(digest for digest in (f"sha256:{name}" for name in names) if digests.is_digest(digest))
-    platform = "/".join(filter(None, ("linux", *config.host_platform())))
     runs = [str(each) for each in platforms.of_host()]
-    has = [digest for digest in blobs if digest not in rotten]
-    return {"key": key, "blobs": has, "platform": platform, "runs": runs}
+    return {"images": images, "blobs": blobs, "platform": platform(), "runs": runs}
+
+
+def need(key: str, damaged: Iterable[str]) -> dict[str, Any]:
+    """Of one image: the key of what it was made from as it is, and the blobs that are not what they should be."""
+    return {"key": key, "damaged": list(damaged)}

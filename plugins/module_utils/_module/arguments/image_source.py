@@ -65,7 +65,7 @@ def image_internal() -> dict[str, Any]:
     brought this host of the source, and what this host is to hand out of the image to another one."""
     return {
         "progress_file": {"type": "path"},
-        "handed_over": {"type": "dict", "options": {"digest": {"type": "str"}, "path": {"type": "path"}}},
+        "handed_over": {"type": "dict"},  # by image; _images/options.py
         "hand_out": {
             "type": "dict",
             "options": {"blobs": {"type": "list", "elements": "str"}, "path": {"type": "path"}},
