@@ -14,11 +14,9 @@ from typing import Any
 from ansible import constants as C
 from ansible.errors import AnsibleActionFail
 
-from ..module_utils._core.errors import OptionError
-from ..module_utils._image.errors import ImageError
 from ..module_utils._image.format import reference as references
 from ..module_utils._image.sources.handed import file_name
-from ..module_utils._kernel.errors import KernelError
+from ..module_utils._kernel.errors import BareKernelError
 from ..module_utils._kernel.terminal import shown
 from .givers import FromController, FromFile, FromHost, Giver, lacking
 from .other_host import OtherHost
@@ -38,7 +36,7 @@ def explained(who: str) -> Iterator[None]:
     """Our errors as Ansible's."""
     try:
         yield
-    except (ImageError, KernelError, OptionError, OSError) as error:
+    except (BareKernelError, OSError) as error:
         raise AnsibleActionFail(shown(f"{who}: {error}")) from error
 
 

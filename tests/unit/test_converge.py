@@ -17,6 +17,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._core.conver
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._core.operation import Caveat, Operation, Plan
 from ansible_collections.barekernel.containers.plugins.module_utils._core.resource import CommandFailed, Resource
+from ansible_collections.barekernel.containers.plugins.module_utils._image.errors import ImageError
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
 
 
@@ -108,9 +109,10 @@ def test_what_fails_after_all_steps_lists_them() -> None:
     with pytest.raises(NotConverged, match="still to do: start container web") as left:
         converge_locked(Steps((FIRST,), (SECOND,)), None)
     assert left.value.done == [FIRST.what]
-    with pytest.raises(NotConverged, match="the second look failed: .*damaged") as blind:
-        converge_locked(Steps((FIRST,), KernelError(74, "read", "/x", "damaged")), None)
-    assert blind.value.done == [FIRST.what]
+    for unreadable in (KernelError(74, "read", "/x", "damaged"), ImageError("blob x is damaged")):
+        with pytest.raises(NotConverged, match="the second look failed: .*damaged") as blind:
+            converge_locked(Steps((FIRST,), unreadable), None)
+        assert blind.value.done == [FIRST.what]
 
 
 def test_what_only_doing_it_showed_is_a_warning() -> None:

@@ -37,7 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_runtime/process": {"_runtime", "_runtime/bundle", "_kernel"},
     "_runtime/supervise": {"_runtime", "_runtime/bundle", "_runtime/process", "_kernel"},
     "_runtime/command": {*RUNTIME, "_kernel"},
-    "_core": {"_image", "_kernel"},
+    "_core": {"_kernel"},
     "_boot": {"_core", "_kernel", "_image/store", *RUNTIME},
     "_cgroup": SUBJECT,
     "_overlay": SUBJECT,

@@ -7,19 +7,22 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 from ansible.module_utils import basic
 from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import Interrupted, NotConverged
-from ansible_collections.barekernel.containers.plugins.module_utils._core.operation import Operation, Plan
-from ansible_collections.barekernel.containers.plugins.module_utils._core.resource import (
+from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import (
     CommandFailed,
+    Needed,
     OptionError,
     Refused,
 )
+from ansible_collections.barekernel.containers.plugins.module_utils._core.operation import Operation, Plan
 from ansible_collections.barekernel.containers.plugins.module_utils._image.errors import ImageError
 from ansible_collections.barekernel.containers.plugins.module_utils._module import runner
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.errors import RuntimeFailure
 
 
 class Failing:
@@ -52,8 +55,8 @@ TOLD: list[tuple[Exception, dict[str, Any]]] = [
 ]
 
 
-def answer_to(run: Any, error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Any:
-    monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": {}}).encode())
+def answer_to(run: Any, error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: Any, **params: Any) -> Any:
+    monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": params}).encode())
     monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
     with pytest.raises(SystemExit):
         run(Failing(error), argument_spec={})
@@ -78,10 +81,27 @@ def test_what_is_done_to_an_object_as_declared_is_in_the_diff() -> None:
 
 
 @pytest.mark.parametrize("run", [runner.run, runner.run_info])
-def test_an_image_error_is_a_failure(run: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    error = ImageError("blob x is damaged", "Run oci_image with verify")
+@pytest.mark.parametrize(
+    ("error", "msg"),
+    [
+        (ImageError("blob x is damaged", "Run oci_image with verify"), "blob x is damaged. Run oci_image with verify"),
+        (RuntimeFailure("no"), "no"),
+    ],
+)
+def test_errors_of_the_libraries_are_failures(
+    error: Exception, msg: str, run: Any, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
     answer = answer_to(run, error, monkeypatch, capsys)
-    assert answer["failed"] and answer["msg"] == "blob x is damaged. Run oci_image with verify"
+    assert answer["failed"] and answer["msg"] == msg
+
+
+def test_what_has_to_be_brought_is_a_result_for_one_who_brings_it(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    error = Needed("image app has to be handed over", {"images": {"app": {}}})
+    answer = answer_to(runner.run, error, monkeypatch, capsys)
+    assert answer["failed"] and answer["msg"] == str(error) and "needs" not in answer
+    run = partial(runner.run, internal={"handed_over": {"type": "dict"}})
+    answer = answer_to(run, error, monkeypatch, capsys, handed_over={})
+    assert "failed" not in answer and answer["changed"] is False and answer["needs"] == error.needs
 
 
 @pytest.mark.parametrize(

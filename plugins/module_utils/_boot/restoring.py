@@ -10,15 +10,11 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from .._core.converge import Interrupted, NotConverged, converge_locked
-from .._core.errors import OptionError, Refused
-from .._core.resource import CommandFailed
+from .._core.converge import converge_locked
 from .._kernel import files, terminal
-from .._kernel.errors import KernelError
+from .._kernel.errors import BareKernelError
 from .._kernel.notify import notify
 from .resource import BootableResource
-
-FAILURES = (KernelError, OptionError, Refused, CommandFailed, Interrupted, NotConverged)
 
 
 def restore(kinds: Sequence[type[BootableResource[Any, Any]]]) -> int:
@@ -49,7 +45,7 @@ def _restore(resource: BootableResource[Any, Any]) -> int:
     for thing in resource.restorable():
         try:
             actions = converge_locked(resource, thing.desired()).plan.actions
-        except FAILURES as error:
+        except BareKernelError as error:
             failed += 1
             sys.stderr.write(f"{resource.name} {thing.name}: {terminal.shown(str(error))}\n")
         else:

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .._kernel import files, own_directories, state_directory
-from .._kernel.errors import KernelError
+from .._kernel.errors import BareKernelError, KernelError
 from .operation import Caveat, Operation, Plan
 from .own_directories import with_directories
-from .resource import CommandFailed, OptionError, Refused, Resource
+from .resource import CommandFailed, Refused, Resource
 
 
-class Interrupted(RuntimeError):
+class Interrupted(BareKernelError):
     """An operation failed half-way. ``done`` is what was applied and kept, ``undone`` what was taken back.
 
     ``then`` is what was done, or failed, to go back where not everything could be as if nothing had been done.
@@ -34,7 +34,7 @@ class Interrupted(RuntimeError):
         self.undone = undone
 
 
-class NotConverged(RuntimeError):
+class NotConverged(BareKernelError):
     """Everything was applied (``done``), yet a second look finds more to do, or cannot be had."""
 
     def __init__(self, message: str, done: list[str]) -> None:
@@ -108,7 +108,9 @@ def converge_locked(resource: Resource[Any, Any], desired: Any, kernel: Any = No
     except CommandFailed as error:
         error.done = plan.actions
         raise
-    except (KernelError, OptionError, Refused) as error:
+    except NotConverged:
+        raise
+    except BareKernelError as error:
         raise NotConverged(f"all was applied, but the second look failed: {error}", plan.actions) from error
 
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .._kernel.errors import BareKernelError
+
 #: Characters of a value that an error shows.
 LONGEST_SHOWN = 300
 
 
-class OptionError(ValueError):
+class OptionError(BareKernelError, ValueError):
     """A value that cannot be meant: names the option, the value and what to write instead."""
 
     def __init__(self, option: str, value: Any, message: str) -> None:
@@ -35,7 +37,19 @@ def _cut(text: str, longest: int = LONGEST_SHOWN) -> str:
     return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
 
 
-class Needed(RuntimeError):
+class CommandFailed(BareKernelError):
+    """Everything was done as asked, and what was run said no; ``values`` are returned with the failure.
+
+    ``done`` is what was applied before, which converge knows.
+    """
+
+    def __init__(self, message: str, values: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.values = values
+        self.done: list[str] = []
+
+
+class Needed(BareKernelError):
     """Something has to be brought to this host first; nothing was changed. ``needs`` is plain data for the controller:
     what is wanted, and what there is of it, by kind of object and name."""
 
@@ -44,5 +58,5 @@ class Needed(RuntimeError):
         self.needs = needs
 
 
-class Refused(RuntimeError):
+class Refused(BareKernelError):
     """The host's state forbids what was asked (a clash, a foreign object); nothing was changed."""

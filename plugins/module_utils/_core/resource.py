@@ -10,27 +10,14 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
-from .._image.errors import ImageError
 from .._kernel.kernel import Kernel
-from .errors import OptionError, Refused
+from .errors import CommandFailed, OptionError, Refused
 from .operation import Plan
 
-__all__ = ["CommandFailed", "ImageError", "OptionError", "Refused", "Resource"]
+__all__ = ["CommandFailed", "OptionError", "Refused", "Resource"]
 
 Desired = TypeVar("Desired")
 Observed = TypeVar("Observed")
-
-
-class CommandFailed(RuntimeError):
-    """Everything was done as asked, and what was run said no; ``values`` are returned with the failure.
-
-    ``done`` is what was applied before, which converge knows.
-    """
-
-    def __init__(self, message: str, values: Mapping[str, Any]) -> None:
-        super().__init__(message)
-        self.values = values
-        self.done: list[str] = []
 
 
 class Resource(Generic[Desired, Observed]):

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+from .._kernel.errors import BareKernelError
 
-class ImageError(RuntimeError):
+
+class ImageError(BareKernelError):
     """An image cannot be had, read or trusted. The message names the image or file and what is wrong with it;
     ``hint`` is one sentence on what to do."""
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The one error type of the kernel layer."""
+"""The base of all errors that are meant to be read, and those of the kernel layer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,15 @@ import errno as _errno
 import os
 
 
-class KernelError(OSError):
+class BareKernelError(Exception):
+    """What is raised for a person: ``str`` says what is wrong and what to do. Everything else is a mistake of ours.
+
+    KernelError is a refused system call; RuntimeFailure (_runtime/errors.py) is nsrun's, ImageError (_image/errors.py)
+    of images and their sources; _core/errors.py has those of a task.
+    """
+
+
+class KernelError(BareKernelError, OSError):
     """A refused system call: what was asked, of what, and what the person can do about it.
 
     errno and strerror are those of OSError; ``syscall`` is the call's name as its man page

@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 
+from .errors import BareKernelError
+
 LookUp = Callable[[str], "bytes | None"]
 #: (uid_t)-1 means "leave it" to chown(2) and setresuid(2).
 _LARGEST = (1 << 32) - 2
 
 
-class NoSuchUser(LookupError):
+class NoSuchUser(BareKernelError, LookupError):
     """The name is in neither file, or the number is no ID."""
 
 

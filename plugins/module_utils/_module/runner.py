@@ -15,11 +15,11 @@ from typing import Any
 from ansible.module_utils.basic import AnsibleModule
 
 from .._core.converge import Interrupted, NotConverged, Outcome, converge, predict
-from .._core.errors import Needed
+from .._core.errors import CommandFailed, Needed, OptionError
 from .._core.operation import Plan
-from .._core.resource import CommandFailed, ImageError, OptionError, Refused, Resource
+from .._core.resource import Resource
 from .._kernel import terminal
-from .._kernel.errors import KernelError
+from .._kernel.errors import BareKernelError
 from . import secrets, utf8, values
 from .internal import HANDED_OVER, taken
 
@@ -143,7 +143,7 @@ def run(
         module.fail_json(msg=str(error), **_done(error.done), **error.values)
     except NotConverged as error:
         module.fail_json(msg=str(error), **_done(error.done))
-    except (KernelError, ImageError, Refused) as error:
+    except BareKernelError as error:
         module.fail_json(msg=str(error), **_done([]))
     for warning in outcome.plan.warnings:
         module.warn(warning)
@@ -164,7 +164,7 @@ def run_info(resource: Any, **module_arguments: Any) -> None:
         gathered = resource.gather(module.params)
     except OptionError as error:
         module.refuse(error)
-    except (KernelError, ImageError, Refused) as error:
+    except BareKernelError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **gathered)
 

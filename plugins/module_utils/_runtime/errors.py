@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._kernel.errors import BareKernelError
 
-class RuntimeFailure(RuntimeError):
+
+class RuntimeFailure(BareKernelError):
     """A sentence for the person: what failed and what to do. ``status`` is the exit status of the command line."""
 
     def __init__(self, message: str, status: int = 1) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..._kernel.errors import KernelError
+from ..._kernel.errors import BareKernelError, KernelError
 from ..errors import ImageError
 from ..format import digest as digests
 from ..format.config import LayerBlob
@@ -119,7 +119,7 @@ class Steps(Source):
 
         try:
             run_apart("the steps", work, show)
-        except (KernelError, ImageError) as error:
+        except BareKernelError as error:
             writer.explain(error, self._needed())
             raise
 
@@ -127,7 +127,7 @@ class Steps(Source):
         """What is copied is in the image and in its layer's blob; of what a command writes nobody can tell before."""
         try:
             copied = sum(_size(step.src) for step in self.steps if isinstance(step, steps.CopyFile))
-        except (KernelError, ImageError):  # gone since it was looked at
+        except BareKernelError:  # gone since it was looked at
             return ""
         return f"at least {2 * copied}" if copied else ""
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..._kernel import regular, tree
-from ..._kernel.errors import KernelError
+from ..._kernel.errors import BareKernelError, KernelError
 from ..errors import ImageError
 from ..format import digest as digests
 from ..format import reference as references
@@ -108,7 +108,7 @@ class Source:
         """taken() of a source that another look tells of."""
         try:
             again = self.look(store, {"key": seen.key, "stamp": seen.stamp})
-        except (ImageError, KernelError):
+        except BareKernelError:
             return Seen("")
         return seen if (again.key, again.stamp) == (seen.key, seen.stamp) else Seen("")
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..._kernel import idmap, mount, mount_overlay, openat2, subids, userns
-from ..._kernel.errors import KernelError
+from ..._kernel.errors import BareKernelError, KernelError
 from ..._kernel.file_mode import mode_after
 from ..errors import ImageError
 from ..store import disk
@@ -329,7 +329,7 @@ def _run(view: _View, step: Run, run: Run_) -> None:
         status, output = run(root, f"{root}-run", step.argv, step.env, view.idmap, step.network)
     except KernelError:
         raise
-    except RuntimeError as error:
+    except BareKernelError as error:
         raise ImageError(f"run: {words!r}: {error}") from None
     finally:
         _forget(view, made)

@@ -16,8 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..._kernel import libc, locations, record_file
-from ..._kernel.errors import KernelError
-from ..errors import ImageError
+from ..._kernel.errors import BareKernelError
 from ..format import digest as digests
 from ..format.media_types import OCI_INDEX, OCI_MANIFEST
 from ..format.shapes import parse_document
@@ -114,7 +113,7 @@ class Writer:
         digest = digests.of_bytes(content)
         try:
             self.store.read_blob(digest)
-        except (ImageError, KernelError):
+        except BareKernelError:
             self.kernel.files.write_atomically(self.store.blob_path(digest), content, 0o644)
         return digest
 

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from ..._kernel import terminal
-from ..._kernel.errors import KernelError
+from ..._kernel.errors import BareKernelError
 from ..errors import RuntimeFailure
 from ..process import descriptors, state
 from .options import FLAG, VALUE, HelpAsked, parse
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
 
         sys.stdout.write(of_command(options.arguments[0]))
         return 0
-    except (RuntimeFailure, KernelError) as error:
+    except BareKernelError as error:
         _report(str(error), *log)
         return error.status if isinstance(error, RuntimeFailure) else 1
     except OSError as error:

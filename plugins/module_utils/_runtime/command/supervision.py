@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..._kernel import cgroup, files, libc
-from ..._kernel.errors import KernelError
+from ..._kernel.errors import BareKernelError, KernelError
 from ..._kernel.notify import barrier, notify
 from ..bundle import spec
 from ..bundle.signals import signal_number
@@ -80,7 +80,7 @@ def _daemon(path: str, launch: Launch, writer: int) -> None:
         supervisor = Supervisor(path, launch)
         try:
             supervisor.begin()
-        except (RuntimeFailure, KernelError, OSError) as error:
+        except (BareKernelError, OSError) as error:
             os.write(writer, str(error).encode("utf-8", "replace"))
             os._exit(1)
         os.write(writer, b"ok")
@@ -88,7 +88,7 @@ def _daemon(path: str, launch: Launch, writer: int) -> None:
         supervisor.run()
         os.close(lock)
         status = 0
-    except (RuntimeFailure, KernelError, OSError) as error:
+    except (BareKernelError, OSError) as error:
         with contextlib.suppress(OSError):
             os.write(writer, str(error).encode("utf-8", "replace"))
     finally:
@@ -149,7 +149,7 @@ def launch(_root: str, arguments: Sequence[str]) -> int:
         engine.mount_rootfs(wanted)
         engine.make_cgroup(wanted)
         engine.start(wanted, None, clone_parent=True, die_with_parent=False, created=created)
-    except (RuntimeFailure, KernelError, OSError) as error:
+    except (BareKernelError, OSError) as error:
         # What systemd has as its main process has ended then too, and ``settle`` says how.
         finished = None if state.pid else clock.now()
         record.write(wanted.id, state._replace(error=str(error), finished_at=finished))

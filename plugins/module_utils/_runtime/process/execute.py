@@ -11,7 +11,7 @@ import os
 from typing import Any, NamedTuple
 
 from ..._kernel import clone, process
-from ..._kernel.errors import KernelError
+from ..._kernel.errors import BareKernelError
 from ..bundle import seccomp_filter, spec
 from ..bundle.spec import NAMESPACES, Process
 from ..errors import BundleError, RuntimeFailure
@@ -232,7 +232,7 @@ def _take_terminal(request: Request) -> None:
 def _guarded(action: Any, channel: Channel) -> None:
     try:
         action()
-    except (RuntimeFailure, KernelError, OSError) as error:
+    except (BareKernelError, OSError) as error:
         channel.send("error", [str(error), getattr(error, "status", 1)])
     except BaseException:
         channel.send("error", [trace(), 1])

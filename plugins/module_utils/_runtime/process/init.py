@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 from ..._kernel import clone, libc
 from ..._kernel import process as process_
-from ..._kernel.errors import KernelError
+from ..._kernel.errors import BareKernelError, KernelError
 from ..bundle.spec import Process, Spec
 from ..errors import RuntimeFailure
 from . import credentials, descriptors, devices, masking, mounting, rootfs
@@ -112,7 +112,7 @@ def _guarded(action: Callable[[], None], channel: Channel) -> None:
     """Any error becomes a message; the process ends in any case."""
     try:
         action()
-    except (RuntimeFailure, KernelError, OSError) as error:
+    except (BareKernelError, OSError) as error:
         _tell(channel, str(error))
     except BaseException:  # a mistake of ours: the trace is what helps
         _tell(channel, trace())
@@ -244,7 +244,7 @@ def _become_program(plan: Plan, channel: Channel, slave: int | None, hooks: Any)
         if plan.parent_pidfd is not None:
             process_.end_with(plan.parent_pidfd)  # again, as the IDs are others now
         credentials.execute(process, program)
-    except (RuntimeFailure, KernelError, OSError) as error:
+    except (BareKernelError, OSError) as error:
         os.write(plan.error_fd, str(error).encode("utf-8", "replace"))
         os._exit(getattr(error, "status", 1))
     except BaseException:

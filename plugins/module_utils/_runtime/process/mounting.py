@@ -24,7 +24,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..._kernel import clone, mount, openat2, process
-from ..._kernel.errors import KernelError
+from ..._kernel.errors import BareKernelError, KernelError
 from ..bundle.spec import Spec
 from ..errors import RuntimeFailure
 from . import credentials, descriptors
@@ -180,7 +180,7 @@ def _help(spec: Spec, root_tree: int, handle: Any) -> None:
         refused = None
         try:
             answer = _answer(here, ourselves, asked, values, fds)
-        except (KernelError, RuntimeFailure, OSError) as error:
+        except (BareKernelError, OSError) as error:
             refused = _described(error)
         _send(handle, "refused" if refused else "done", refused or {}, answer)
         for fd in (*fds, *answer):
@@ -214,7 +214,7 @@ def _run_hooks(here: Here, init: int, state: dict[str, Any]) -> None:
             clone.setns(init, sum(n.flag for n in here.spec.namespaces if n.kind in _OF_INIT))
             credentials.become_root_of_user_namespace()
             here.hooks(state)
-        except (KernelError, RuntimeFailure, OSError) as error:
+        except (BareKernelError, OSError) as error:
             os.write(writer, str(error).encode("utf-8", "replace"))
         finally:
             os._exit(0)

@@ -20,7 +20,7 @@ import time
 from typing import Any
 
 from ..._kernel import cgroup, files, process
-from ..._kernel.errors import KernelError
+from ..._kernel.errors import BareKernelError, KernelError
 from ..errors import RuntimeFailure
 from ..process import cgroups, clock
 from . import engine, logs, record, restart
@@ -232,7 +232,7 @@ class Supervisor:
                 self.state = self.state._replace(restarts=self.state.restarts + 1)
                 self._start()
                 return True
-            except (RuntimeFailure, KernelError, OSError) as error:
+            except (BareKernelError, OSError) as error:
                 engine.clear(self.launch)
                 delay = restart.next_delay(self.launch.restart, 1, self.tries)
                 self._note(record.EXITED if delay is None else record.RESTARTING, error=str(error))
