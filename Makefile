@@ -18,6 +18,8 @@ TARBALL := build/barekernel-containers-$(VERSION).tar.gz
 CONTENT := $(shell find plugins roles playbooks meta changelogs docs galaxy.yml README.md COPYING -type f ! -name '*.pyc' 2>/dev/null)
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# Tests start interpreters by the thousand: what one has compiled the next one loads, whatever the caller's habits.
+export PYTHONDONTWRITEBYTECODE :=
 in-dev := PATH="$(CURDIR)/$(DEV)/bin:$(PATH)" ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/$(CACHE)/collections"
 # A host of its own for each CPU; the files in their order, as those with few tests are not the quick ones.
 kernel-side-by-side = python -m pytest --dist loadfile --no-loadscope-reorder \

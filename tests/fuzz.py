@@ -20,6 +20,8 @@ from tests import collection
 #: ArgumentSpecValidator's parameters beside argument_spec.
 RULES = ("mutually_exclusive", "required_together", "required_one_of", "required_if", "required_by")
 LONG = 1 << 20
+#: Elements of what is too long to be shown.
+MANY = 1000
 
 #: What no document can hold as text, what means something to some layer below, and what is too much of it.
 TEXTS: tuple[str, ...] = (
@@ -104,7 +106,7 @@ OTHERS: tuple[Any, ...] = (
     [[]],
     [[[[]]]],
     ["a", "a"],
-    ["a"] * 3000,
+    ["a"] * MANY,
     [1, True, None, 1.5],
     {"": ""},
     {"a": None},
@@ -117,7 +119,7 @@ OTHERS: tuple[Any, ...] = (
     {"a": "b\nc"},
     {"\ud800": "\ud800"},
     {"x" * LONG: "x"},
-    {str(number): "x" for number in range(3000)},
+    {str(number): "x" for number in range(MANY)},
 )
 VALUES: tuple[Any, ...] = (*TEXTS, *OTHERS)
 
@@ -281,12 +283,17 @@ def meant(name: str, params: Mapping[str, Any]) -> bool:
     return not validated.error_messages
 
 
-def odd_one_out(name: str, among: Sequence[dict[str, Any]] = ()) -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """Every option with every odd value, in one of these sets, or those above: (option, value, all parameters)."""
+def odd_one_out(
+    name: str, among: Sequence[dict[str, Any]] = (), share: int = 1
+) -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """Every option with every odd value, in one of these sets, or those above: (option, value, all parameters).
+
+    With a ``share`` of N, each option with one of N values, the next option with the next ones.
+    """
     found = among or bases(name)
-    for path, _spec in _walk(arguments(name).get("argument_spec") or {}, ()):
+    for number, (path, _spec) in enumerate(_walk(arguments(name).get("argument_spec") or {}, ())):
         base = next((base for base in found if _has(base, path)), found[0])
-        for value in VALUES:
+        for value in VALUES[number % share :: share]:
             yield ".".join(path), value, put(copy.deepcopy(base), path, value)
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import sys
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from __future__ import annotations
 '''
 
 
+@functools.cache
 def imports(name: str) -> set[str]:
     """The modules of ours that one imports, as FOLDER.FILE (the packages too)."""
     package = name.split(".")[:-1]

@@ -11,7 +11,13 @@ from ansible_collections.barekernel.containers.plugins.module_utils._kernel impo
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+#: What tools/unit chooses for all Pythons but one.
+settings.register_profile("some", settings.get_profile("unhurried"), max_examples=25)
 settings.load_profile("unhurried")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--share", type=int, default=1, metavar="N", help="of what is tried by the thousand, one in N")
 
 
 @pytest.fixture(autouse=True)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -26,7 +27,7 @@ from {base}._kernel import locations
 locations.LIBRARY = {library!r}
 from {base}._boot import compiled
 from {base}._core import quantities
-from {base}._container import plan, info
+{more}
 print(json.dumps({{name: sys.modules[name].__spec__.origin for name in sys.modules if name.startswith({base!r})}}))
 """
 
@@ -43,25 +44,35 @@ def archive(path: Path, changed: str = "") -> Path:
     return path
 
 
-def origins(path: Path, installed: Path) -> dict[str, str]:
+def origins(path: Path, installed: Path, more: str = "_container import plan, info") -> dict[str, str]:
     """Where each module of ours is loaded from, by its name below module_utils."""
     base = BASE.replace("/", ".")
-    program = PROGRAM.format(archive=str(path), base=base, library=str(installed))
+    more = f"from {base}.{more}" if more else ""
+    program = PROGRAM.format(archive=str(path), base=base, library=str(installed), more=more)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return {name[len(base) + 1 :]: origin for name, origin in json.loads(done.stdout).items()}
 
 
-@pytest.fixture
-def installed(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def sent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive of this checkout."""
+    return archive(tmp_path_factory.mktemp("sent") / "module.zip")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The library of this checkout as a host has it."""
-    root = tmp_path / "lib"
+    root = tmp_path_factory.mktemp("installed") / "lib"
     library.install(str(root))
     return root
 
 
-def test_what_is_installed_is_loaded_from_there(tmp_path: Path, installed: Path) -> None:
-    found = origins(archive(tmp_path / "module.zip"), installed)
+def test_what_is_installed_is_loaded_from_there(sent: Path, installed: Path) -> None:
+    """And what the library does not hold is the one that was sent."""
+    assert "_container.info" not in shipped.needed()
+    found = origins(sent, installed)
+    assert found["_container.info"].startswith(f"{sent}/")
     assert found["_container.plan"].startswith(f"{installed}/")
     assert found["_core.quantities"].startswith(f"{installed}/")
     bytecode = [Path(origin) for origin in found.values() if origin.startswith(f"{installed}/")]
@@ -70,22 +81,18 @@ def test_what_is_installed_is_loaded_from_there(tmp_path: Path, installed: Path)
 
 
 def test_another_version_of_a_file_is_the_one_that_was_sent(tmp_path: Path, installed: Path) -> None:
-    found = origins(archive(tmp_path / "module.zip", "_core/quantities.py"), installed)
+    found = origins(archive(tmp_path / "module.zip", "_core/quantities.py"), installed, "_container import plan")
     assert found["_core.quantities"].startswith(f"{tmp_path}/module.zip/")
     assert found["_container.plan"].startswith(f"{installed}/")
 
 
-def test_what_the_library_does_not_hold_is_the_one_that_was_sent(tmp_path: Path, installed: Path) -> None:
-    assert "_container.info" not in shipped.needed()
-    found = origins(archive(tmp_path / "module.zip"), installed)
-    assert found["_container.info"].startswith(f"{tmp_path}/module.zip/")
-
-
 @pytest.mark.parametrize("damage", ["nothing there", "others may write", "no index", "half an index", "no program"])
-def test_a_library_that_is_not_whole_is_left_alone(tmp_path: Path, installed: Path, damage: str) -> None:
-    version = installed / str(library.installed(str(installed)))
+def test_a_library_that_is_not_whole_is_left_alone(tmp_path: Path, sent: Path, installed: Path, damage: str) -> None:
+    version_name, root = library.installed(str(installed)), tmp_path / "lib"
+    shutil.copytree(installed, root)
+    version = root / str(version_name)
     if damage == "nothing there":
-        library.remove(str(installed))
+        library.remove(str(root))
     elif damage == "others may write":
         version.joinpath("barekernel").chmod(0o777)
     elif damage == "no index":
@@ -93,9 +100,15 @@ def test_a_library_that_is_not_whole_is_left_alone(tmp_path: Path, installed: Pa
     elif damage == "half an index":
         version.joinpath("files.json").write_text('{"_core/')
     else:
-        (installed / "nsrun").unlink()
-    found = origins(archive(tmp_path / "module.zip"), installed)
-    assert {name for name, origin in found.items() if not origin.startswith(f"{tmp_path}/module.zip/")} == set()
+        (root / "nsrun").unlink()
+    found = origins(sent, root, "")
+    assert {name for name, origin in found.items() if not origin.startswith(f"{sent}/")} == set()
+
+
+def test_a_copy_of_a_library_is_one(tmp_path: Path, sent: Path, installed: Path) -> None:
+    """Or the damages above would not be what keeps it from being used."""
+    shutil.copytree(installed, tmp_path / "lib")
+    assert origins(sent, tmp_path / "lib", "")["_core.quantities"].startswith(f"{tmp_path}/lib/")
 
 
 def test_the_same_path_with_other_content_is_another_file() -> None:

@@ -68,31 +68,27 @@ def outcome(name: str, params: Mapping[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_each_option_with_each_odd_value(name: str) -> None:
+def test_each_option_with_each_odd_value(name: str, pytestconfig: pytest.Config) -> None:
     """One at a time, in options that are otherwise as they should be."""
     for params in fuzz.bases(name):
         assert outcome(name, params) == "meant"
-    wrong, seen = [], set()
-    for option, value, params in fuzz.odd_one_out(name):
+    wrong, seen, reached = [], set(), set()
+    for option, value, params in fuzz.odd_one_out(name, share=pytestconfig.getoption("share")):
+        reached.add(option)
         try:
             seen.add(outcome(name, params))
         except (Exception, RecursionError) as error:
             wrong.append(f"{option}: {fuzz.shown(value)}: {type(error).__name__}: {str(error)[:200]}")
     assert wrong == []
     assert {"invalid", "meant"} <= seen
+    assert reached == set(fuzz.options(name))
 
 
-@settings(derandomize=True, max_examples=60, database=None)
+@settings(derandomize=True, max_examples=min(60, settings().max_examples), database=None)
 @given(st.data())
 @pytest.mark.parametrize("name", MODULES)
 def test_some_options_with_any_values(name: str, data: st.DataObject) -> None:
     outcome(name, data.draw(fuzz.params(name)))
-
-
-def test_the_fuzzer_reaches_every_option() -> None:
-    for name in MODULES:
-        reached = {option for option, _value, _params in fuzz.odd_one_out(name)}
-        assert reached == set(fuzz.options(name)), name
 
 
 def test_the_validator_is_that_of_the_module() -> None:

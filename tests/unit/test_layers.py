@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import ast
 import fnmatch
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+
+pytestmark = pytest.mark.once
 
 PLUGINS = Path(__file__).resolve().parents[2] / "plugins"
 ROOT = "ansible_collections.barekernel.containers.plugins"
@@ -81,10 +84,16 @@ def folder_of(path: str) -> str:
     return room if room in MAY_IMPORT else parts[1]
 
 
+@functools.cache
+def nodes(file: Path) -> tuple[ast.AST, ...]:
+    """Every node of the file's syntax tree."""
+    return tuple(ast.walk(ast.parse(file.read_text())))
+
+
 def imports(file: Path) -> Iterator[str]:
     """The full dotted name of each module that the file imports, at any depth."""
     package = [*ROOT.split("."), *file.relative_to(PLUGINS).parent.parts]
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in nodes(file):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -99,6 +108,10 @@ FILES = [
     if folder_of(str(file.relative_to(PLUGINS))) in {*MAY_IMPORT, *MODULES}
     and file.name != "closure.py"  # names everything, runs nothing (tools/shipped)
 ]
+
+
+def shown(file: Path) -> str:
+    return str(file.relative_to(PLUGINS))
 
 
 def test_the_folders_are_those_of_the_table() -> None:
@@ -116,22 +129,26 @@ def test_no_arrow_leads_back() -> None:
 
 
 def test_only_the_runner_asks_whether_it_is_check_mode() -> None:
-    nodes = ((file, node) for file in FILES for node in ast.walk(ast.parse(file.read_text())))
-    asking = {file.name for file, node in nodes if isinstance(node, ast.Attribute) and node.attr == "check_mode"}
+    found = ((file, node) for file in FILES for node in nodes(file))
+    asking = {file.name for file, node in found if isinstance(node, ast.Attribute) and node.attr == "check_mode"}
     assert asking == {"runner.py"}
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PLUGINS)))
-def test_imports_follow_the_arrows(file: Path) -> None:
-    folder = folder_of(str(file.relative_to(PLUGINS)))
+def wrong_imports(file: Path) -> Iterator[str]:
+    folder = folder_of(shown(file))
     may = {folder, *MAY_IMPORT.get(folder, MODULES.get(folder, set()))}
     may |= set(SUBJECTS) if "subjects" in may else set()
     for name in imports(file):
         if name.startswith(ROOT + "."):
             target = folder_of(name[len(ROOT) + 1 :])
-            assert target in may, f"{folder} may not import {target} ({name})"
-        elif name.split(".")[0] in ("ansible", "pyroute2"):
-            assert name.split(".")[0] in may, f"{folder} may not import {name}"
+            if target not in may:
+                yield f"{shown(file)}: {folder} may not import {target} ({name})"
+        elif name.split(".")[0] in ("ansible", "pyroute2") and name.split(".")[0] not in may:
+            yield f"{shown(file)}: {folder} may not import {name}"
+
+
+def test_imports_follow_the_arrows() -> None:
+    assert [wrong for file in FILES for wrong in wrong_imports(file)] == []
 
 
 def may_read(file: Path) -> bool:
@@ -143,44 +160,58 @@ def may_read(file: Path) -> bool:
 PURE = [f for f in FILES if f.parent.name in SUBJECTS and f.parent.parent.name == "module_utils" and not may_read(f)]
 
 
-@pytest.mark.parametrize("file", PURE, ids=lambda f: f"{f.parent.name}/{f.name}")
-def test_files_that_do_not_read_the_host_are_pure(file: Path) -> None:
-    assert not [name for name in imports(file) if name.split(".")[0] in IMPURE]
-    for node in ast.walk(ast.parse(file.read_text())):
+def impurities(file: Path) -> Iterator[str]:
+    """What a file does that reads the host."""
+    yield from (f"{shown(file)}: imports {name}" for name in imports(file) if name.split(".")[0] in IMPURE)
+    for node in nodes(file):
         called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
-        assert called not in ("open", "print"), f"line {getattr(node, 'lineno', 0)}"
+        if called in ("open", "print"):
+            yield f"{shown(file)}: {called} at line {getattr(node, 'lineno', 0)}"
         if not isinstance(node, ast.Attribute):
             continue
-        if isinstance(node.value, ast.Name) and node.value.id == "os":
-            assert node.attr in PURE_OS, f"os.{node.attr} at line {node.lineno}"
-        elif isinstance(node.value, ast.Attribute) and ast.unparse(node.value) == "os.path":
-            assert node.attr in PURE_OS_PATH, f"os.path.{node.attr} at line {node.lineno}"
+        holder = ast.unparse(node.value) if isinstance(node.value, (ast.Name, ast.Attribute)) else ""
+        pure = {"os": PURE_OS, "os.path": PURE_OS_PATH}.get(holder)
+        if pure is not None and node.attr not in pure:
+            yield f"{shown(file)}: {holder}.{node.attr} at line {node.lineno}"
 
 
-@pytest.mark.parametrize("file", [f for f in FILES if "_kernel" in f.parts], ids=lambda f: f.name)
-def test_pyroute2_is_imported_late_and_in_netlink_files_only(file: Path) -> None:
-    tree = ast.parse(file.read_text())
-    users = [n for n in ast.walk(tree) if isinstance(n, (ast.Import, ast.ImportFrom))]
-    late = {id(n) for f in functions(tree) for n in ast.walk(f)}
-    for node in users:
-        names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
-        if any(name.split(".")[0] == "pyroute2" for name in names):
-            assert file.name.startswith("netlink"), "pyroute2 belongs to _kernel/netlink*.py"
-            assert id(node) in late, "pyroute2 costs hundreds of milliseconds: import it inside a function"
+def test_files_that_do_not_read_the_host_are_pure() -> None:
+    assert PURE
+    assert [found for file in PURE for found in impurities(file)] == []
 
 
-def functions(tree: ast.AST) -> list[ast.AST]:
+def test_pyroute2_is_imported_late_and_in_netlink_files_only() -> None:
+    """It costs hundreds of milliseconds, so it is imported inside functions."""
+    wrong, users = [], set()
+    for file in (file for file in FILES if "_kernel" in file.parts):
+        late = {id(node) for each in functions(nodes(file)) for node in ast.walk(each)}
+        for node in nodes(file):
+            if not isinstance(node, (ast.Import, ast.ImportFrom)):
+                continue
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+            if any(name.split(".")[0] == "pyroute2" for name in names):
+                users.add(file.name)
+                if id(node) not in late or not file.name.startswith("netlink"):
+                    wrong.append(f"{shown(file)}: line {node.lineno}")
+    assert users
+    assert wrong == []
+
+
+def functions(among: Sequence[ast.AST]) -> list[ast.AST]:
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return [n for n in ast.walk(tree) if isinstance(n, kinds)]
+    return [node for node in among if isinstance(node, kinds)]
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(PLUGINS)))
-def test_what_ansible_test_forbids(file: Path) -> None:
+def forbidden(file: Path) -> Iterator[str]:
+    for node in nodes(file):
+        if isinstance(node, ast.Assert):
+            yield f"{shown(file)}: line {node.lineno}: raise an error instead of assert"
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == "_":
+            yield f"{shown(file)}: line {node.lineno}: call it _unused, not _"
+        if isinstance(node, ast.Call) and file.stem != "spawn" and PROGRAMS.fullmatch(ast.unparse(node.func)):
+            yield f"{shown(file)}: line {node.lineno}: {ast.unparse(node.func)}: run programs by _kernel/spawn.py"
+
+
+def test_what_ansible_test_forbids() -> None:
     """Known at once here; `make sanity` knows more, later."""
-    for node in ast.walk(ast.parse(file.read_text())):
-        assert not isinstance(node, ast.Assert), f"line {node.lineno}: raise an error instead of assert"
-        stored = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-        assert not (stored and node.id == "_"), f"line {node.lineno}: call it _unused, not _"
-        if isinstance(node, ast.Call) and file.stem != "spawn":
-            called = ast.unparse(node.func)
-            assert not PROGRAMS.fullmatch(called), f"line {node.lineno}: {called}: run programs by _kernel/spawn.py"
+    assert [found for file in FILES for found in forbidden(file)] == []

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.once
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 #: Folders of programs and what belongs to them; recorded answers of kernels are no sources.
 PLACES = ("plugins", "tests", "tools", "molecule")

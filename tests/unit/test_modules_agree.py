@@ -16,6 +16,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from tests import collection
 
+pytestmark = pytest.mark.once
+
 MODULES = collection.module_names()
 #: ArgumentSpecValidator's parameters beside argument_spec.
 RULES = ("mutually_exclusive", "required_together", "required_one_of", "required_if", "required_by")

@@ -15,6 +15,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from tests import collection
 
+pytestmark = pytest.mark.once
+
 README = (collection.CHECKOUT / "README.md").read_text()
 TASKS: list[dict[str, Any]] = [
     task

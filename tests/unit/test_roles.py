@@ -11,6 +11,8 @@ import yaml
 
 from tests import collection
 
+pytestmark = pytest.mark.once
+
 ROLES = sorted(path.name for path in (collection.CHECKOUT / "roles").iterdir() if path.is_dir())
 
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 import yaml
+
+pytestmark = pytest.mark.once
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 [TABLE] = re.findall(r"^cores='(.*?)'$", (CHECKOUT / "tools/sanity").read_text(), re.DOTALL | re.MULTILINE)

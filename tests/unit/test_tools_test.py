@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "test"
 #: Fails as often as FAILING says, in as many tests as BAD says.
 MAKE = """#!/bin/sh

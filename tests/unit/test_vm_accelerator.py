@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.barekernel.containers.tests.vm import accelerator
 
+pytestmark = pytest.mark.once
+
 QEMU = """#!/bin/sh
 echo "$@" >>{calls}
 [ "$1" = --version ] && {{ echo "QEMU emulator version $VERSION"; exit; }}

@@ -16,6 +16,8 @@ from ansible_collections.barekernel.containers.tests.vm.recipe import RECIPES
 
 from tests import waiting
 
+pytestmark = pytest.mark.once
+
 RECIPE = RECIPES["debian12"]
 
 

@@ -31,6 +31,8 @@ from ansible_collections.barekernel.containers.tests.vm.record import Wanted
 
 from tests import waiting
 
+pytestmark = pytest.mark.once
+
 ALPHA, BETA = Wanted("alpha", 1), Wanted("beta", 2)
 
 

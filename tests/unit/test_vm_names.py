@@ -29,6 +29,8 @@ from ansible_collections.barekernel.containers.tests.vm.recipe import RECIPES
 from hypothesis import given
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.once
+
 MACHINE = command_line.Machine(
     name="alpha",
     accelerator="tcg",

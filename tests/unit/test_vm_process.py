@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from ansible_collections.barekernel.containers.tests.vm import process
 
+pytestmark = pytest.mark.once
+
 ARGV = ("qemu-system-x86_64", "-name", "alpha", "-qmp", "unix:qmp.sock")
 CMDLINE = b"qemu-system-x86_64\0-name\0alpha\0-qmp\0unix:qmp.sock\0"
 

@@ -18,6 +18,8 @@ from ansible_collections.barekernel.containers.tests.vm.errors import VmError
 from hypothesis import given
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.once
+
 GREETING = b'{"QMP": {"version": {}, "capabilities": []}}\r\n'
 
 

@@ -21,6 +21,8 @@ from ansible_collections.barekernel.containers.tests.vm.errors import VmError
 
 from tests.waiting import until
 
+pytestmark = pytest.mark.once
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 INVENTORY = yaml.safe_load((CHECKOUT / "molecule/inventory/hosts.yml").read_text())["all"]["children"]
 GROUPS = {name: list(group["hosts"]) for name, group in INVENTORY.items()}

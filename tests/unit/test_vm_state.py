@@ -13,6 +13,8 @@ from types import ModuleType
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 PROGRAM = Path(__file__).resolve().parents[2] / "molecule" / "state.py"
 
 

@@ -24,6 +24,8 @@ from ansible_collections.barekernel.containers.tests.vm.record import Instance, 
 
 from tests import waiting
 
+pytestmark = pytest.mark.once
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 MAKER = """
