@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 from dataclasses import replace
 
 import pytest
@@ -350,16 +349,6 @@ def test_planned_addresses_lead_to_what_is_wanted_by_the_kernels_rules(before, w
         elif operation.address in now:
             now.remove(operation.address)
     assert sorted(now) == sorted(wanted)
-
-
-def test_records_survive_json():
-    end = replace(
-        NEAR, sysctls=(("net.ipv4.ip_forward", "1"),), impaired=True, qdisc=Qdisc("tbf", (("buffer", 2), ("rate", 1)))
-    )
-    desired = replace(DESIRED, ends=(end, FAR))
-    assert VethDesired.from_dict(json.loads(json.dumps(desired.to_dict()))) == desired
-    for ns in (NetnsDesired("a"), NetnsDesired("b", (1, 2), (("net.x", "1"),), True, True)):
-        assert NetnsDesired.from_dict(json.loads(json.dumps(ns.to_dict()))) == ns
 
 
 def named(ours=True, idmap=None, exists=True):

@@ -34,7 +34,6 @@ class Link:
     """An interface. ``master`` and ``peer_index`` are interface indexes, 0 for none; ``alias`` is its IFLA_IFALIAS.
 
     ``port`` is set for a bridge port.
-    ``data`` holds what its kind adds (IFLA_INFO_DATA) as (attribute, value), e.g. ("IFLA_BR_STP_STATE", 0).
     """
 
     index: int
@@ -47,9 +46,7 @@ class Link:
     alias: str = ""
     master: int = 0
     peer_index: int = 0
-    group: int = 0
     port: Port | None = None
-    data: tuple[tuple[str, Any], ...] = ()
 
     @property
     def ours(self) -> bool:
@@ -89,14 +86,11 @@ def _get(netns: NetnsRef, subject: str, **key: Any) -> Link | None:
 def _link(message: Any) -> Link:
     info = message.get_attr("IFLA_LINKINFO")
     port: Port | None = None
-    data: tuple[tuple[str, Any], ...] = ()
     if info is not None:
         slave = info.get_attr("IFLA_INFO_SLAVE_DATA")
         if info.get_attr("IFLA_INFO_SLAVE_KIND") == "bridge" and slave is not None:
             hairpin, isolated = slave.get_attr(_BRIDGE_MODE_HAIRPIN), slave.get_attr("IFLA_BRPORT_ISOLATED")
             port = Port(bool(hairpin), bool(isolated), slave.get_attr("IFLA_BRPORT_LEARNING") != 0)
-        inner = info.get_attr("IFLA_INFO_DATA")
-        data = tuple((str(a[0]), a[1]) for a in inner["attrs"]) if isinstance(inner, dict) else ()
     return Link(
         index=message["index"],
         name=message.get_attr("IFLA_IFNAME"),
@@ -108,9 +102,7 @@ def _link(message: Any) -> Link:
         alias=message.get_attr("IFLA_IFALIAS") or "",
         master=message.get_attr("IFLA_MASTER") or 0,
         peer_index=message.get_attr("IFLA_LINK") or 0,
-        group=message.get_attr("IFLA_GROUP") or 0,
         port=port,
-        data=data,
     )
 
 

@@ -38,17 +38,6 @@ class NetnsDesired:
     def ref(self) -> NetnsRef:
         return NetnsRef.named(self.name)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return {**vars(self), "idmap": list(self.idmap) if self.idmap else None, "sysctls": dict(self.sysctls)}
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> NetnsDesired:
-        """The inverse of to_dict()."""
-        idmap = plain["idmap"]
-        whole = {**plain, "idmap": tuple(idmap) if idmap else None, "sysctls": tuple(plain["sysctls"].items())}
-        return cls(**whole)
-
 
 @dataclass(frozen=True)
 class NetnsObserved:

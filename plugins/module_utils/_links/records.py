@@ -49,29 +49,6 @@ class VethEnd:
     pinned: bool = False
     earlier: tuple[str, ...] = ()
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        plain = {**vars(self), "netns": vars(self.netns), "sysctls": [list(s) for s in self.sysctls]}
-        plain["earlier"] = list(self.earlier)
-        plain["addresses"] = None if self.addresses is None else list(self.addresses)
-        plain["routes"] = None if self.routes is None else [dict(vars(r)) for r in self.routes]
-        plain["qdisc"] = None if self.qdisc is None else {"kind": self.qdisc.kind, "options": dict(self.qdisc.options)}
-        return plain
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> VethEnd:
-        """The inverse of to_dict()."""
-        whole = {**plain, "netns": NetnsRef(**plain["netns"])}
-        whole["sysctls"] = tuple((name, value) for name, value in plain["sysctls"])
-        whole["earlier"] = tuple(plain.get("earlier", ()))
-        if plain["addresses"] is not None:
-            whole["addresses"] = tuple(plain["addresses"])
-        if plain["routes"] is not None:
-            whole["routes"] = tuple(Route(**r) for r in plain["routes"])
-        if plain["qdisc"] is not None:
-            whole["qdisc"] = Qdisc(plain["qdisc"]["kind"], tuple(sorted(plain["qdisc"]["options"].items())))
-        return cls(**whole)
-
 
 @dataclass(frozen=True)
 class VethDesired:
@@ -81,16 +58,6 @@ class VethDesired:
     ends: tuple[VethEnd, VethEnd]
     exclusive: bool = True
     seed: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return {**vars(self), "ends": [end.to_dict() for end in self.ends]}
-
-    @classmethod
-    def from_dict(cls, plain: Mapping[str, Any]) -> VethDesired:
-        """The inverse of to_dict()."""
-        first, second = (VethEnd.from_dict(end) for end in plain["ends"])
-        return cls(**{**plain, "ends": (first, second)})
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,6 @@ class Supervised:
     pid: int | None = None
     start_time: int | None = None
     supervisor: int | None = None
-    by_systemd: bool = False
     started_at: str | None = None
     finished_at: str | None = None
     exit_code: int | None = None
@@ -119,7 +118,7 @@ def _observe(name: str) -> Supervised:
     state, alive, watched = _look(name)
     managed = by_systemd(name)
     if state is None:
-        return Supervised(name, "stopped", by_systemd=managed)
+        return Supervised(name, "stopped")
     status, error, ending = state.status, state.error, managed and state.status == record.CREATED
     if managed and not alive:
         return _observe_unit(name, state)
@@ -139,7 +138,6 @@ def _observe(name: str) -> Supervised:
         pid=state.pid if alive else None,
         start_time=state.start_time if alive else None,
         supervisor=state.supervisor if watched else None,
-        by_systemd=managed,
         started_at=state.started_at,
         finished_at=state.finished_at,
         exit_code=None if alive or unwatched else state.exit_code,
@@ -182,7 +180,6 @@ def _observe_unit(name: str, state: record.State) -> Supervised:
     return Supervised(
         name,
         status,
-        by_systemd=True,
         started_at=state.started_at,
         finished_at=state.finished_at,
         exit_code=state.exit_code,
