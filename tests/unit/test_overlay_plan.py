@@ -124,7 +124,7 @@ def without(*paths: bytes) -> dict[bytes, Directory]:
         pytest.param(
             replace(WANTED, systemd=True),
             running(systemd_runs=True),
-            ["WriteFile", "EnableUnit", "ReloadSystemd"],
+            ["WriteFile", "LinkUnit", "ReloadUnits"],
             id="unit wanted",
         ),
         pytest.param(
@@ -142,7 +142,7 @@ def without(*paths: bytes) -> dict[bytes, Directory]:
         pytest.param(
             WANTED,
             running(unit_text=UNIT.text, unit_enabled=True),
-            ["DisableUnit", "RemoveFile"],
+            ["UnlinkUnit", "RemoveFile"],
             id="unit no longer wanted, no systemd running",
         ),
         pytest.param(

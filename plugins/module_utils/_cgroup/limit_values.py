@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from .._core.errors import OptionError
+from .._core.quantities import parse_size
 from .._kernel.host_resources import HostResources
 
-_SIZE = re.compile(r"([0-9]{1,40})(?:\.([0-9]{1,9}))?\s?(?:([kmgtpe])(?:i?b)?|b)?", re.IGNORECASE)
 _PERCENT = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,4})?%")
 _DECIMAL = re.compile(r"[0-9]{1,7}(?:\.[0-9]{1,6})?")
 _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
@@ -61,18 +61,11 @@ def parse_bytes(option: str, value: str, whole: int | None = None, most: int = (
         if share > 100:
             raise OptionError(option, value, "a share of the host's own cannot be more than 100%")
         return int(share * whole / 100)
-    match = _SIZE.fullmatch(text)
-    if not match:
-        share_too = ", 50%" if whole is not None else ""
-        raise OptionError(option, value, f"write bytes, or a size such as 512M or 1.5G{share_too}, or max for no limit")
-    number, fraction, unit = match.groups()
-    factor = 1024 ** (" kmgtpe".index(unit.lower()) if unit else 0)
-    size = Decimal(f"{number}.{fraction or 0}") * factor
-    if size != int(size) and factor == 1:
-        raise OptionError(option, value, "there is no part of a byte")
+    share_too = ", 50%" if whole is not None else ""
+    size = parse_size(option, value, f"a size such as 512M or 1.5G{share_too}, or max for no limit")
     if size >= most:
         raise OptionError(option, value, "is more than the kernel can count: write max for no limit")
-    return int(size)
+    return size
 
 
 def memory(option: str, value: str, host: HostResources, least: int = 0, whole: int | None = None) -> str:

@@ -21,15 +21,9 @@ from .._kernel.cgroup_state import Hierarchy, find_hierarchy, observe_cgroup
 from .._kernel.cgroup_usage import observe_usage
 from .observe import limit_files
 from .plan import Cgroup, CgroupObserved, plan_cgroup
-from .plan import missing_controllers as missing_in
 
 #: PF_KTHREAD in the flags of proc_pid_stat(5): a kernel thread cannot change its cgroup.
 _KERNEL_THREAD = 0x00200000
-
-
-def missing_controllers(files: Mapping[str, str]) -> dict[str, str]:
-    """The controllers that these files need and cgroup v2 on this host lacks, each with who holds it."""
-    return missing_in(find_hierarchy(), files)
 
 
 def absolute_path(path: str, hierarchy: Hierarchy) -> str:

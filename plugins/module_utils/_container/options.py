@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._core.ip_text import ip_address, ip_interface
+from .._core.mac import parse_mac
 from .._core.names import check_link_name, container_name
 from .._core.resource import OptionError
 from .._core.texts import text, variables
@@ -184,7 +185,7 @@ def _networks(params: Mapping[str, Any], namespaces: Mapping[str, str]) -> tuple
                 network=container_name(entry["name"], f"{option}.name"),
                 interface=interface,
                 addresses=tuple(_address(a, f"{option}.addresses") for a in entry.get("addresses") or ()),
-                mac=_mac(f"{option}.mac", entry.get("mac")),
+                mac=parse_mac(f"{option}.mac", entry.get("mac")),
                 aliases=tuple(entry.get("aliases") or ()),
                 ports=parse_ports(f"{option}.ports", entry.get("ports") or ()),
             )
@@ -198,14 +199,6 @@ def _address(value: Any, option: str) -> str:
         return str(ip_interface(value) if "/" in str(value) else ip_address(value))
     except ValueError:
         raise OptionError(option, value, "is not an IPv4 or IPv6 address (without a zone)") from None
-
-
-def _mac(option: str, value: str | None) -> str | None:
-    if value is None:
-        return None
-    from .._links.options import parse_mac  # here: it brings all of netns_veth's options along
-
-    return parse_mac(option, value)
 
 
 def _capabilities(params: Mapping[str, Any], option: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .._cgroup.limits import controllers_of, limits_to_files
+from .._cgroup.plan import missing_controllers
 from .._core.errors import OptionError, Refused
 from .._core.user_ids import outside_of
 from .._image.store.store import Image
@@ -208,11 +209,9 @@ def _kept_limits(
     files = limits_to_files(given, resources)
     if "pids" in hierarchy.controllers:
         files = {"pids.max": DEFAULT_PIDS, **files}
-    unenforced: dict[str, str] = {}
-    for name in files:
-        for controller in controllers_of([name]):
-            if controller not in hierarchy.controllers:
-                unenforced[name] = f"{controller}: {hierarchy.why_missing(controller)}"
+    missing = missing_controllers(hierarchy, files)
+    lacking = ((name, controller) for name in files for controller in controllers_of([name]) if controller in missing)
+    unenforced = {name: f"{controller}: {missing[controller]}" for name, controller in lacking}
     return {name: value for name, value in files.items() if name not in unenforced}, unenforced
 
 

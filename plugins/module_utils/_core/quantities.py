@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Times, shares and rates as people write them, in the integers that the kernel keeps."""
+"""Sizes, times, shares and rates as people write them, in the integers that the kernel keeps."""
 
 from __future__ import annotations
 
@@ -16,12 +16,25 @@ from .errors import OptionError
 #: them again, with the values of ``default``, when the MTU grows (addrconf_notify() in net/ipv6/addrconf.c).
 IPV6_MIN_MTU = 1280
 _NUMBER = re.compile(r"(\d{1,15}(?:\.\d{1,9})?)\s*([A-Za-z%]*)")
+_SIZE = re.compile(r"([0-9]{1,40})(?:\.([0-9]{1,9}))?\s?(?:([kmgtpe])(?:i?b)?|b)?", re.IGNORECASE)
 _TIME_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 _BITS = {"bit": 1, "kbit": 1_000, "mbit": 1_000_000, "gbit": 1_000_000_000}
 _BITS.update({"kibit": 1024, "mibit": 1024**2, "gibit": 1024**3})
 _BITS.update({unit.replace("bit", "bps"): bits * 8 for unit, bits in _BITS.items()})
 #: netem keeps times in 32 bits of 64 ns.
 _TIME_MAX_NS = (2**32 - 1) * 64
+
+
+def parse_size(option: str, value: str, expected: str = "a size such as 512M or 1.5G") -> int:
+    """``512M``, ``1.5GiB`` or ``1073741824`` in bytes; suffixes are powers of 1024. Raises OptionError."""
+    match = _SIZE.fullmatch(value.strip())
+    if match is None:
+        raise OptionError(option, value, f"write bytes, or {expected}")
+    number, fraction, unit = match.groups(default="")
+    factor = 1024 ** (" kmgtpe".index(unit.lower()) if unit else 0)
+    if factor == 1 and int(fraction or 0):
+        raise OptionError(option, value, "there is no part of a byte")
+    return int(number) * factor + int(fraction or 0) * factor // 10 ** len(fraction)
 
 
 def parse_time(option: str, value: Any) -> int:

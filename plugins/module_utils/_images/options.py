@@ -20,8 +20,6 @@ from .._image.sources.handed import Handed, Seeded
 from .._image.sources.source import Source
 from .plan import ALWAYS, IF_CHANGED, IF_MISSING, IF_REDECLARED, Desired
 
-_SIZE = re.compile(r"([0-9]{1,15})(?:\.([0-9]{1,6}))?([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9]+(/[a-z0-9.]+)?")
 _PULL = {"missing": IF_REDECLARED, "newer": IF_CHANGED, "always": IF_CHANGED, "never": IF_MISSING}
 _SOURCES = ("archive", "image", "container", "directory", "rootfs", "debootstrap", "build")
@@ -100,18 +98,10 @@ def policy(group: Mapping[str, Any]) -> Policy:
         return Policy()
     if group["max_entries"] < 1:
         raise OptionError("policy.max_entries", group["max_entries"], "write a positive number")
-    limits = Limits(size("policy.max_size", group["max_size"]), group["max_entries"])
+    from .._core.quantities import parse_size  # here: few tasks give a policy
+
+    limits = Limits(parse_size("policy.max_size", group["max_size"]), group["max_entries"])
     return Policy(limits, group["devices"] == "allow", group["setuid"] == "allow")
-
-
-def size(option: str, value: str) -> int:
-    """Bytes. Raises OptionError."""
-    match = _SIZE.fullmatch(value.strip())
-    if not match:
-        raise OptionError(option, value, "write bytes, or a number with K, M, G or T")
-    unit = _UNITS[match[3].upper()]
-    fraction = int(match[2]) * unit // 10 ** len(match[2]) if match[2] else 0
-    return int(match[1]) * unit + fraction
 
 
 def registry_source(params: Mapping[str, Any]) -> Registry:

@@ -18,12 +18,6 @@ from .._kernel.namespaces import NetnsRef
 LOCK = "links"
 
 
-def derived_mac(*parts: str) -> str:
-    """A locally administered unicast address made from names: the same names give the same one, on any machine."""
-    digest = hashlib.sha256("\0".join(parts).encode()).digest()
-    return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
-
-
 def veth_alias(name: str, end: int) -> str:
     """The mark of one end (0 or 1) of the pair of that name."""
     return f"{locations.MARK}:veth/{name}/{end}"

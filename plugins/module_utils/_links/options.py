@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._core.errors import OptionError
 from .._core.ip_text import Address, ip_address, ip_interface, ip_network
+from .._core.mac import parse_mac
 from .._core.names import check_link_name, check_name
 from .._kernel import locations, process
 from .._kernel.namespaces import HOST, NetnsRef
@@ -116,18 +116,6 @@ def parse_netns(option: str, given: Mapping[str, Any], absent: bool = False) -> 
         sysctls=parse_sysctls(f"{option}.sysctls", given.get("sysctls")),
         any_owner=owner is None,
     )
-
-
-def parse_mac(option: str, value: str | None) -> str | None:
-    """A unicast MAC address in the kernel's spelling. Raises OptionError."""
-    if value is None:
-        return None
-    mac = value.lower().replace("-", ":")
-    if not re.fullmatch(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", mac):
-        raise OptionError(option, value, "write six bytes like 02:00:00:12:34:56")
-    if int(mac[:2], 16) & 1 or mac == "00:00:00:00:00:00":
-        raise OptionError(option, value, "is a multicast or zero address; an interface needs a unicast one")
-    return mac
 
 
 def parse_addresses(option: str, given: Sequence[str] | None) -> tuple[str, ...] | None:

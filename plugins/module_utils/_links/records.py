@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .._core.mac import derived_mac
 from .._kernel.namespaces import HOST, NetnsRef
 from .._kernel.netlink_ip import Route, RouteKey
 from .._kernel.netlink_links import Link
 from .._kernel.netlink_qdisc import Qdisc
 from .addresses import Owners, merged_addresses, merged_routes, shown, surviving_routes
-from .operations import derived_mac
 from .qdisc import described
 
 DEFAULT_MTU = 1500

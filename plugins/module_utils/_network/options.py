@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._core.errors import OptionError
 from .._core.ip_text import ip_interface
+from .._core.mac import parse_mac
 from .._core.names import LINK_NAME_MAX, RESERVED_LINK_NAMES, check_link_name, check_name
 from .._core.quantities import IPV6_MIN_MTU
 from .ipam import check_address
@@ -19,7 +19,6 @@ from .plan import Desired
 from .publish import check_published, parse_ports
 from .records import Network, Published
 
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 #: ETH_MIN_MTU and ETH_MAX_MTU of the kernel.
 _MTU_MIN, _MTU_MAX = 68, 65535
 
@@ -36,7 +35,7 @@ def desired_from(params: Mapping[str, Any]) -> Desired:
         name=name,
         bridge=bridge,
         addresses=addresses,
-        mac=_mac(params.get("mac")),
+        mac=parse_mac("mac", params.get("mac")) or "",
         mtu=_mtu(params.get("mtu"), addresses),
         nat=params.get("nat") is not False,
         isolate=params.get("isolate") is not False,
@@ -92,15 +91,6 @@ def _mtu(value: int | None, addresses: Sequence[str]) -> int:
         why = " for IPv6" if least == IPV6_MIN_MTU else ""
         raise OptionError("mtu", value, f"must be from {least}{why} to {_MTU_MAX}")
     return value
-
-
-def _mac(value: str | None) -> str:
-    if value is None:
-        return ""
-    mac = value.lower().replace("-", ":")
-    if not _MAC.fullmatch(mac) or int(mac[:2], 16) & 1 or mac == "00:00:00:00:00:00":
-        raise OptionError("mac", value, "write a unicast MAC address, like 02:00:00:00:00:01")
-    return mac
 
 
 def _published(option: str, entry: Mapping[str, Any], network: Network) -> Published:

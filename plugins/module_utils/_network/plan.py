@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import ipaddress
 import json
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from .._core.files import MakeDirectory, RemoveDirectory, RemoveFile, WriteFile
+from .._core.mac import derived_mac
 from .._core.neighbours import KnowNeighbours
 from .._core.operation import RECREATE, Operation, Plan, changes_between
 from .._core.quantities import IPV6_MIN_MTU
@@ -135,15 +135,6 @@ def view(name: str, observed: Observed) -> dict[str, Any]:
         "published": published_view(elements),
         "sysctls": {n: observed.sysctls.live.get(n) for n in (_forwarding(observed.record) if observed.record else ())},
     }
-
-
-def derived_mac(host_identity: str, name: str) -> str:
-    """A locally administered unicast address, the same for the same host and network at every boot.
-
-    ``host_identity`` is more than the machine ID, which clones of a virtual machine may share.
-    """
-    digest = hashlib.sha256(f"{host_identity}\n{name}".encode()).digest()
-    return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
 
 
 def wanted_sysctls(network: Network, observed: Observed) -> dict[str, str]:
@@ -281,7 +272,10 @@ def _needed_by_others(observed: Observed) -> set[str]:
 
 
 def _mac(network: Network, observed: Observed) -> str:
-    """Declared, else as it was, else derived: a host that is renamed keeps the addresses it gave."""
+    """Declared, else as it was, else derived: a host that is renamed keeps the addresses it gave.
+
+    The host's identity is more than the machine ID, which clones of a virtual machine may share.
+    """
     if network.mac:
         return network.mac
     return observed.record.mac if observed.record is not None else derived_mac(observed.host_identity, network.name)

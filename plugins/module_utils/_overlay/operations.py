@@ -141,8 +141,9 @@ class ClearVolatile(Operation):
 
 
 @dataclass(frozen=True)
-class EnableUnit(Operation):
-    """Make the symbolic link by which systemd starts a unit at boot (and nothing else of `systemctl enable`)."""
+class LinkUnit(Operation):
+    """Make the symbolic link by which systemd starts a unit at boot: what `systemctl enable` does, also where systemd
+    does not run."""
 
     link: str
     target: str
@@ -156,7 +157,7 @@ class EnableUnit(Operation):
 
 
 @dataclass(frozen=True)
-class DisableUnit(Operation):
+class UnlinkUnit(Operation):
     """Remove that link, and its directory when nothing else is in it."""
 
     link: str
@@ -167,14 +168,3 @@ class DisableUnit(Operation):
     def execute(self, kernel: Any) -> None:
         kernel.files.remove_file(self.link)
         kernel.files.remove_if_empty(os.path.dirname(self.link))
-
-
-@dataclass(frozen=True)
-class ReloadSystemd(Operation):
-    """Make systemd read its unit files again."""
-
-    def describe(self) -> str:
-        return "reload systemd's unit files"
-
-    def execute(self, kernel: Any) -> None:
-        kernel.systemd.daemon_reload()

@@ -13,12 +13,11 @@ from .._core.paths import ancestors, show_path
 from .._kernel.overlay_state import Layers, LiveOverlay
 from .operations import (
     ClearVolatile,
-    DisableUnit,
-    EnableUnit,
+    LinkUnit,
     MountOverlay,
-    ReloadSystemd,
     SetFlags,
     SetPropagation,
+    UnlinkUnit,
     Unmount,
     WriteRecord,
 )
@@ -208,12 +207,12 @@ def _unit_operations(desired: Desired, observed: Observed) -> list[Operation]:
         if observed.unit_text != unit.text:
             operations.append(WriteFile(unit.path, unit.text, 0o644, why="mounts it at boot"))
         if not observed.unit_enabled:
-            operations.append(EnableUnit(unit.link, unit.path))
+            operations.append(LinkUnit(unit.link, unit.path))
     else:
-        operations += [DisableUnit(unit.link)] if observed.unit_enabled else []
+        operations += [UnlinkUnit(unit.link)] if observed.unit_enabled else []
         operations += [RemoveFile(unit.path)] if observed.unit_text is not None else []
     if operations and observed.systemd_runs:
-        operations.append(ReloadSystemd())
+        operations.append(ReloadUnits())
     return operations
 
 
