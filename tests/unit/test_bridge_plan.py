@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._core.mac import derived_mac
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import iptables_legacy
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.nft import Chain, Rule, Table
 from ansible_collections.barekernel.containers.plugins.module_utils._network import nft_table
@@ -33,7 +34,6 @@ from ansible_collections.barekernel.containers.plugins.module_utils._network.pla
     Desired,
     Observed,
     bridge_sysctls,
-    derived_mac,
     network_elements,
     plan,
     wanted_sysctls,

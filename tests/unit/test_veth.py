@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError, Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._core.mac import derived_mac
 from ansible_collections.barekernel.containers.plugins.module_utils._core.quantities import (
     parse_percent,
     parse_rate,
@@ -29,7 +30,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._links.netns
     plan_netns,
     plan_netns_absent,
 )
-from ansible_collections.barekernel.containers.plugins.module_utils._links.operations import birth_name, derived_mac
+from ansible_collections.barekernel.containers.plugins.module_utils._links.operations import birth_name
 from ansible_collections.barekernel.containers.plugins.module_utils._links.plan import plan_veth, wanted_states
 from ansible_collections.barekernel.containers.plugins.module_utils._links.qdisc import described, parse_impairment
 from ansible_collections.barekernel.containers.plugins.module_utils._links.records import (

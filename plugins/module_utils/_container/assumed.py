@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from .._cgroup.observe import resources_for
+from .._core.mac import derived_mac
 from .._image.format.config import overridden
 from .._image.format.reference import parse
 from .._image.store.store import Image
@@ -22,7 +23,6 @@ from .._images.options_config import overrides
 from .._kernel.netlink_links import Link
 from .._network import nft_table
 from .._network.options import desired_from
-from .._network.plan import derived_mac
 from .._network.plan_elements import needs_localnet, network_elements
 from .._network.records import Network
 from .documents import record

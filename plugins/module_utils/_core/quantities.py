@@ -31,10 +31,10 @@ def parse_size(option: str, value: str, expected: str = "a size such as 512M or 
     if match is None:
         raise OptionError(option, value, f"write bytes, or {expected}")
     number, fraction, unit = match.groups(default="")
-    factor = 1024 ** (" kmgtpe".index(unit.lower()) if unit else 0)
+    factor: int = 1024 ** (" kmgtpe".index(unit.lower()) if unit else 0)
     if factor == 1 and int(fraction or 0):
         raise OptionError(option, value, "there is no part of a byte")
-    return int(number) * factor + int(fraction or 0) * factor // 10 ** len(fraction)
+    return int(int(number) * factor + int(fraction or 0) * factor // 10 ** len(fraction))
 
 
 def parse_time(option: str, value: Any) -> int:

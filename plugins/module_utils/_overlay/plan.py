@@ -10,6 +10,7 @@ from .._core.errors import OptionError, Refused
 from .._core.files import MakeNewDirectory, RemoveFile, WriteFile
 from .._core.operation import LIVE, RECREATE, Operation, Plan, changes_between
 from .._core.paths import ancestors, show_path
+from .._core.units import ReloadUnits
 from .._kernel.overlay_state import Layers, LiveOverlay
 from .operations import (
     ClearVolatile,
