@@ -10,8 +10,9 @@ short_description: Saves an image of a host into an archive
 version_added: 0.1.0
 description:
   - Writes an image of the store into an archive or OCI layout that C(docker load), C(podman load) and C(skopeo) take.
-  - An archive or layout that already holds this image, in this format and under this name, is left alone. One of
-    another image or, if it is an archive, of another format is replaced in one step, once the new one is whole.
+  - An archive or layout that already holds this image, in this format and under this name, is left alone. Every run
+    reads it in full to know. One that is damaged, of another image or, if it is an archive, of another format is
+    replaced in one step, once the new one is whole.
   - Nothing else is replaced. Where O(path) is a directory with other files, a file that is no archive of one image, a
     symbolic link or a device, the task fails and names it.
 extends_documentation_fragment:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import json
 import os
+import shutil
 import subprocess
-from collections.abc import Iterator
+import tarfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._images.stor
 from tests import collection
 from tests.kernel import images, registry
 from tests.kernel.images import apply
-from tests.kernel.layouts import Layout, tar
+from tests.kernel.layouts import Layout, digest, tar
 from tests.kernels import DIED, Dying, Recording, in_child
 
 FORMS = ["oci-archive", "docker-archive", "oci"]
@@ -140,6 +143,111 @@ def test_a_name_with_a_digest(tmp_path: Path, form: str) -> None:
     assert [layer["diff_id"] for layer in again["layers"]] == layout.diff_ids
     apply(name="other", image="app")
     assert save(target, form, "other") != [] and save(target, form, "other") == []
+
+
+def rewrite(path: Path, change: Callable[[dict[str, bytes]], None]) -> None:
+    """Change the files of an archive or a layout, by their names in it."""
+    if path.is_dir():
+        files = {str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.is_file()}
+        change(files)
+        shutil.rmtree(path)
+        for name, data in files.items():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            (path / name).write_bytes(data)
+        return
+    with tarfile.open(path) as archive:
+        members = [member for member in archive if member.isfile()]
+        files = {member.name: archive.extractfile(member).read() for member in members}  # type: ignore[union-attr]
+    change(files)
+    path.write_bytes(tar(*files.items()))
+
+
+def layer_in(files: dict[str, bytes]) -> str:
+    """The name that the one layer has in it."""
+    if "manifest.json" in files:
+        return str(json.loads(files["manifest.json"])[0]["Layers"][0])
+    [descriptor] = json.loads(files["index.json"])["manifests"]
+    manifest = json.loads(files["blobs/" + descriptor["digest"].replace(":", "/")])
+    return "blobs/" + str(manifest["layers"][0]["digest"]).replace(":", "/")
+
+
+def damage_layer(files: dict[str, bytes]) -> None:
+    """One bit, as a disk does."""
+    data = bytearray(files[layer_in(files)])
+    data[len(data) // 2] ^= 1
+    files[layer_in(files)] = bytes(data)
+
+
+def cut_layer(files: dict[str, bytes]) -> None:
+    files[layer_in(files)] = files[layer_in(files)][:-100]
+
+
+def lose_layer(files: dict[str, bytes]) -> None:
+    del files[layer_in(files)]
+
+
+def swap_layer(files: dict[str, bytes]) -> None:
+    """Everything fits together but for what the configuration says."""
+    other = tar(("file", b"another"))
+    if "manifest.json" in files:
+        files[layer_in(files)] = other
+        return
+    index = json.loads(files["index.json"])
+    [descriptor] = index["manifests"]
+    manifest = json.loads(files["blobs/" + descriptor["digest"].replace(":", "/")])
+    manifest["layers"][0].update(digest=digest(gzip.compress(other)), size=len(gzip.compress(other)))
+    files["blobs/" + digest(gzip.compress(other)).replace(":", "/")] = gzip.compress(other)
+    content = json.dumps(manifest).encode()
+    files["blobs/" + digest(content).replace(":", "/")] = content
+    descriptor.update(digest=digest(content), size=len(content))
+    files["index.json"] = json.dumps(index).encode()
+
+
+def leave_out_layer(files: dict[str, bytes]) -> None:
+    """The manifest has none, the configuration one."""
+    if "manifest.json" in files:
+        listed = json.loads(files["manifest.json"])
+        listed[0]["Layers"] = []
+        files["manifest.json"] = json.dumps(listed).encode()
+        return
+    index = json.loads(files["index.json"])
+    [descriptor] = index["manifests"]
+    manifest = json.loads(files["blobs/" + descriptor["digest"].replace(":", "/")])
+    content = json.dumps({**manifest, "layers": []}).encode()
+    files["blobs/" + digest(content).replace(":", "/")] = content
+    descriptor.update(digest=digest(content), size=len(content))
+    files["index.json"] = json.dumps(index).encode()
+
+
+def damage_config(files: dict[str, bytes]) -> None:
+    """What the digest in the manifest is of is another file."""
+    for name, data in files.items():
+        if b'"rootfs"' in data and name != "manifest.json":
+            files[name] = data.replace(b'"linux"', b'"linuy"')
+
+
+DAMAGES = [damage_layer, cut_layer, lose_layer, swap_layer, leave_out_layer, damage_config]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_it_names_is_not_what_it_holds(tmp_path: Path, form: str) -> None:
+    """The digest of a configuration is a claim about layers. Once for layers as the image has them, once for layers
+    that the image has uncompressed, which skopeo compresses in a layout."""
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "file").write_text("of a directory")
+    apply(name="local", directory={"path": str(tmp_path / "tree")})
+    for name in ("app", "local"):
+        target = tmp_path / name
+        save(target, form, name)
+        whole = apply(name="again", archive={"path": str(target)}, rebuild="always").facts["image"]["layers"]
+        for change in DAMAGES:
+            rewrite(target, change)
+            assert save(target, form, name) != [], f"{name}: {change.__name__}"
+            assert save(target, form, name) == []
+            again = apply(name="again", archive={"path": str(target)}, rebuild="always").facts["image"]["layers"]
+            assert [layer["diff_id"] for layer in again] == [layer["diff_id"] for layer in whole]
+        rewrite(target, lambda files: None)
+        assert save(target, form, name) == [], "another program may have packed it"
 
 
 def test_an_empty_directory_or_file_has_nothing_to_lose(tmp_path: Path) -> None:

@@ -150,8 +150,8 @@ class ImageExport(Resource[Export, Exported]):
                 return Exported(None)
             if desired.form == "docker":
                 return Exported(image, export.registry_has(image, desired.destination, desired.access))
-            there = saved.look(desired.destination, desired.form)
-            return Exported(image, saved.holds(there, image, desired.form), there.obstacle, there.half_made)
+            there = saved.look(desired.destination, desired.form, image)
+            return Exported(image, there.holds, there.obstacle, there.half_made)
         except ImageError as error:
             raise Refused(str(error)) from error
 

@@ -13,14 +13,16 @@ import tarfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from ..._kernel import locations, regular, shared_directory
 from ..._kernel.errors import KernelError
 from ..errors import ImageError
 from ..format import digest as digests
 from ..format import reference as references
+from ..format.manifest import layers_of
 from ..format.shapes import parse_document
+from .saved_content import Blob, Opener, blob_name, holds_layers, is_there
 from .store import REF_NAME, Image
 
 #: What an OCI image layout consists of, image-layout.md.
@@ -30,17 +32,28 @@ _LISTED = 5
 
 @dataclass(frozen=True)
 class Saved:
-    """The form of an archive or layout with one image, the digest of the image's configuration, and its name.
+    """What is where an image is to be saved; all is empty where nothing is.
 
-    ``obstacle`` says what else is there, which must not be replaced; all are empty where nothing is. ``half_made``
-    is what an interrupted run left beside it.
+    ``holds``: it is that image, in that form and under its name, and its content is what the image consists of.
+    ``obstacle`` says what else is there, which must not be replaced. ``half_made`` is what an interrupted run left
+    beside it.
     """
 
-    form: str = ""
-    config: str = ""
-    name: str = ""
+    holds: bool = False
     obstacle: str = ""
     half_made: str = ""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """An archive or layout with one image: its form, the digest of its configuration, its name, and its layers, the
+    bottommost first. ``truthful``: the documents in it have the digests that they are found by."""
+
+    form: str
+    config: str
+    name: str
+    layers: tuple[Blob, ...]
+    truthful: bool = True
 
 
 def half_made_path(path: str) -> str:
@@ -56,19 +69,22 @@ def name_in(image: Image, form: str) -> str:
     return "" if name.digest and form == "docker-archive" else name.familiar
 
 
-def holds(saved: Saved, image: Image, form: str) -> bool:
-    """Whether it is this image, saved in that form and under its name."""
-    config = image.manifest["config"]["digest"]
-    return (saved.form, saved.config, saved.name) == (form, config, _in_full(name_in(image, form)))
+def look(path: str, form: str, image: Image) -> Saved:
+    """What is at ``path``, where that image is to be saved in that form; the content of its layers is read.
 
-
-def look(path: str, form: str) -> Saved:
-    """What is at ``path``, where something of that form is to be. Raises KernelError where it cannot be read."""
+    Raises KernelError where it cannot be read.
+    """
     temporary = half_made_path(path)
     half = temporary if _is_roots(temporary) else ""
+
+    def holds(found: _Found, opened: Opener) -> bool:
+        config, name = image.manifest["config"]["digest"], _in_full(name_in(image, form))
+        same = (found.form, found.config, found.name) == (form, config, name)
+        return same and found.truthful and holds_layers(found.layers, opened, layers_of(image.manifest, image.diff_ids))
+
     try:
         os.close(shared_directory.open_directory(os.path.dirname(path)))
-        form_there, config, name = _look(path, form)
+        return Saved(_look(path, form, holds), half_made=half)
     except _Obstacle as obstacle:
         return Saved(obstacle=str(obstacle), half_made=half)
     except KernelError as error:
@@ -77,7 +93,6 @@ def look(path: str, form: str) -> Saved:
         return Saved(obstacle=error.hint.partition(":")[0], half_made=half)
     except OSError as error:
         raise KernelError.wrap(error, "open", path) from error
-    return Saved(form_there, config, name, half_made=half)
 
 
 def _is_roots(path: str) -> bool:
@@ -92,76 +107,93 @@ class _Obstacle(Exception):
     """What is there instead of a saved image."""
 
 
-def _look(path: str, form: str) -> tuple[str, str, str]:
-    """Form, configuration and name. Raises _Obstacle, OSError."""
+#: Judges what was found while it is open.
+_Judge = Callable[[_Found, Opener], bool]
+
+
+def _look(path: str, form: str, judge: _Judge) -> bool:
+    """Whether it is the image. Raises _Obstacle, OSError."""
     try:
         status = os.lstat(path)
     except FileNotFoundError:
-        return "", "", ""
+        return False
     if stat.S_ISDIR(status.st_mode):
-        return _directory(path, form)
+        return _directory(path, form, judge)
     if not stat.S_ISREG(status.st_mode):
         raise _Obstacle("something that is neither a file nor a directory is there")
     if form == "oci":
         raise _Obstacle("a file is there, and the format oci is a directory")
-    return _archive(path) if status.st_size else ("", "", "")
+    return status.st_size > 0 and _archive(path, judge)
 
 
-def _directory(path: str, form: str) -> tuple[str, str, str]:
+def _directory(path: str, form: str, judge: _Judge) -> bool:
     names = sorted(os.listdir(path))
     if form != "oci":
         raise _Obstacle(f"a directory is there, and the format {form} is a file")
     if not names:
-        return "", "", ""
+        return False
     if not set(names) <= _LAYOUT or "index.json" not in names:
         more = ", ..." if len(names) > _LISTED else ""
         raise _Obstacle(f"a directory is there that is no layout of an image ({', '.join(names[:_LISTED])}{more})")
 
-    def read(name: str) -> bytes:
-        with regular.opened(f"{path}/{name}") as handle:
-            return handle.read()
+    def opened(name: str) -> BinaryIO:
+        return regular.opened(f"{path}/{name}")
 
-    return _of_layout("oci", read)
+    return judge(_of_layout("oci", opened), opened)
 
 
-def _archive(path: str) -> tuple[str, str, str]:
+def _archive(path: str, judge: _Judge) -> bool:
     try:
         with regular.opened(path) as raw, tarfile.open(fileobj=raw) as archive:
             members = {member.name.removeprefix("./"): member for member in archive}
 
-            def read(name: str) -> bytes:
+            def opened(name: str) -> BinaryIO:
                 content = archive.extractfile(members[name])
                 if content is None:
                     raise KeyError(name)
-                return content.read()
+                return cast("BinaryIO", content)
 
-            if "manifest.json" in members:
-                return _of_docker(read)
-            return _of_layout("oci-archive", read)
+            found = _of_docker(opened) if "manifest.json" in members else _of_layout("oci-archive", opened)
+            return judge(found, opened)
     except (tarfile.TarError, EOFError, zlib.error, OSError):
         raise _Obstacle("a file is there that is no archive of an image") from None
 
 
-def _of_layout(form: str, read: Callable[[str], bytes]) -> tuple[str, str, str]:
+def _of_layout(form: str, opened: Opener) -> _Found:
     """Of an OCI layout, whatever it lies in."""
     try:
-        index = parse_document(read("index.json"), "index")
+        index = parse_document(_read(opened, "index.json"), "index")
         [descriptor] = index["manifests"]
-        manifest = parse_document(read("blobs/" + digests.check(descriptor["digest"]).replace(":", "/")), "manifest")
+        digest = digests.check(descriptor["digest"])
+        content = _read(opened, blob_name(digest))
+        manifest = parse_document(content, "manifest")
         name = (descriptor.get("annotations") or {}).get(REF_NAME)
-        return form, str(manifest["config"]["digest"]), _in_full(name)
+        config = digests.check(manifest["config"]["digest"])
+        layers = tuple(
+            Blob(blob_name(digests.check(layer["digest"])), layer["digest"], layer["size"])
+            for layer in manifest["layers"]
+        )
     except (ImageError, KeyError, TypeError, ValueError, AttributeError, FileNotFoundError):
         raise _Obstacle("something is there that is no archive or layout with one image") from None
+    truthful = digests.of_bytes(content) == digest and is_there(opened, blob_name(config), config)
+    return _Found(form, config, _in_full(name), layers, truthful)
 
 
-def _of_docker(read: Callable[[str], bytes]) -> tuple[str, str, str]:
-    """Of what docker save writes."""
+def _of_docker(opened: Opener) -> _Found:
+    """Of what docker save writes; there a layer has a name of its own, and no digest."""
     try:
-        [listed] = _list(read("manifest.json"))
+        [listed] = _list(_read(opened, "manifest.json"))
         [name] = listed.get("RepoTags") or [None]
-        return "docker-archive", digests.of_bytes(read(listed["Config"])), _in_full(name)
+        layers = tuple(Blob(str(layer)) for layer in listed["Layers"])
+        config = digests.of_bytes(_read(opened, listed["Config"]))
     except (ImageError, KeyError, TypeError, ValueError, AttributeError):
         raise _Obstacle("an archive is there that does not hold one image under one name") from None
+    return _Found("docker-archive", config, _in_full(name), layers)
+
+
+def _read(opened: Opener, name: str) -> bytes:
+    with opened(name) as handle:
+        return handle.read()
 
 
 def _list(content: bytes) -> list[Mapping[str, Any]]:
