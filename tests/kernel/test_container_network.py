@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._links impor
 
 from tests.waiting import until
 
-from .segment import advertise_router
+from .segment import advertise_router, listening, reach
 from .test_container import apply, info, parameters, run
 
 NETS = {"bktesta": "10.88.1.1/24", "bktestb": "10.88.2.1/24"}
@@ -82,6 +83,62 @@ def test_a_router_advertisement_of_a_neighbour_changes_nothing() -> None:
     advertise_router(inside(ONE))
     time.sleep(0.5)
     assert len(shown(inside(TWO), "-6", "route", "show", "default")) == 2
+
+
+def to_loopback(sender: NetnsRef, gateway: str, tags: int) -> None:
+    """A datagram from a container to port 9999 of the host's 127.0.0.1, with that many VLAN tags that name no VLAN."""
+    [link] = shown(sender, "link", "show", "dev", "eth0")
+    [host] = shown(HOST, "link", "show", "dev", gateway)
+    [four] = [a["local"] for a in shown(sender, "-4", "address", "show", "dev", "eth0")[0]["addr_info"]]
+    data = struct.pack("!HHHH", 4000, 9999, 12, 0) + b"here"
+    head = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(data), 0, 0, 64, 17, 0)
+    head += socket.inet_aton(four) + socket.inet_aton("127.0.0.1")
+    total = sum(struct.unpack("!10H", head))
+    total = (total & 0xFFFF) + (total >> 16)
+    head = head[:10] + struct.pack("!H", ~(total + (total >> 16)) & 0xFFFF) + head[12:]
+    macs = b"".join(bytes.fromhex(each["address"].replace(":", "")) for each in (host, link))
+    with namespaces.inside_netns(sender), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
+        wire.bind(("eth0", 0))
+        wire.send(macs + b"\x81\x00\x00\x00" * tags + b"\x08\x00" + head + data)
+
+
+def arrives(server: socket.socket, sender: NetnsRef, tags: int) -> bool:
+    """Whether such a datagram does."""
+    to_loopback(sender, "bktesta", tags)
+    try:
+        return server.recv(100) == b"here"
+    except TimeoutError:
+        return False
+
+
+@pytest.mark.parametrize("call", ["0", "1"])
+def test_a_port_on_loopback_opens_no_door_while_the_rules_are_gone(call: str) -> None:
+    """Another firewall flushed them, and nobody has run a task since."""
+    bridged = "net/bridge/bridge-nf-call-iptables"
+    before = sysctl.read(bridged)
+    if before is not None:
+        sysctl.write(bridged, call)
+    there = {"name": "bktesta", "ports": ["127.0.0.1:8088:80"]}
+    declare(ONE, there)
+    with listening(inside(ONE), 80) as web:
+        assert reach(HOST, "127.0.0.1", 8088, web) is not None
+    [port] = [entry["ifname"] for entry in shown(HOST, "link", "show", "master", "bktesta")]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 9999))
+        server.settimeout(0.2)
+        assert sysctl.read("net/ipv4/conf/bktesta/route_localnet") == "1"
+        subprocess.run(["nft", "flush", "ruleset"], check=True)
+        assert [arrives(server, inside(ONE), tags) for tags in range(4)] == [False] * 4
+        # Without the filter they get through: the test would notice its absence.
+        subprocess.run(["tc", "qdisc", "delete", "dev", port, "clsact"], check=True)
+        assert [arrives(server, inside(ONE), tags) for tags in range(4)] == [True] * 4
+        done = declare(ONE, there)
+        assert f"{port} in the host: drop what comes in for 127.0.0.0/8 or from it" in done
+        assert declare(ONE, there) == []
+        subprocess.run(["nft", "flush", "ruleset"], check=True)
+        assert [arrives(server, inside(ONE), tags) for tags in range(4)] == [False] * 4
+    if before is not None:
+        sysctl.write(bridged, before)
 
 
 def fdb(bridge: str) -> dict[str, set[str]]:

@@ -125,6 +125,7 @@ SHIPPED = (
     "_kernel.netlink",
     "_kernel.netlink_conntrack",
     "_kernel.netlink_fdb",
+    "_kernel.netlink_filter",
     "_kernel.netlink_ip",
     "_kernel.netlink_links",
     "_kernel.netlink_neighbours",

@@ -76,7 +76,9 @@ def assumed_bridges(network: ContainerNetwork | None, networks: Mapping[str, Net
     for name, veth in network.veths.items():
         inside, outside = veth.places
         bridge = Link(0, networks[name].bridge, "bridge", networks[name].mac, networks[name].mtu, True, True)
-        veths[name] = replace(veth, places=(inside, replace(outside, bridge=outside.bridge or bridge)))
+        if outside.bridge is None:
+            outside = replace(outside, bridge=bridge, guarded=True)
+        veths[name] = replace(veth, places=(inside, outside))
     return replace(network, veths=veths)
 
 

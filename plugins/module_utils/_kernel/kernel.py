@@ -40,6 +40,7 @@ def _interfaces() -> Mapping[str, ModuleType]:
         netlink,
         netlink_conntrack,
         netlink_fdb,
+        netlink_filter,
         netlink_ip,
         netlink_links,
         netlink_neighbours,

@@ -14,7 +14,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .._kernel import namespaces, netlink_fdb, netlink_ip, netlink_links, netlink_qdisc, netns, process, sysctl
+from .._kernel import (
+    locations,
+    namespaces,
+    netlink_fdb,
+    netlink_filter,
+    netlink_ip,
+    netlink_links,
+    netlink_qdisc,
+    netns,
+    process,
+    sysctl,
+)
 from .._kernel.errors import KernelError
 from .._kernel.namespaces import HOST, NamespaceId, NetnsRef
 from .._kernel.netlink_ip import RouteKey
@@ -212,11 +223,13 @@ def _place(
     there = netlink_links.link(end.interface, end.netns)
     mine = own is not None and there is not None and (own.alias, own.index) == (there.alias, there.index)
     values = sysctl.read_many(tuple(name for name, _value in end.sysctls), end.netns)
+    bridge = netlink_links.link(end.bridge, end.netns) if end.bridge else None
     return PlaceObserved(
         exists=True,
         is_host=identity == home,
         clash=None if mine else there,
-        bridge=netlink_links.link(end.bridge, end.netns) if end.bridge else None,
+        bridge=bridge,
+        guarded=_guardable(end.netns, bridge, own if own and own.index in _own(identity, found) else None),
         sysctls=values,
         refused=_refused(end.sysctls, values),
         samples=_samples(end.sysctls, end.netns),
@@ -304,6 +317,7 @@ def end_state(ref: NetnsRef, link: Link, dumps: Dumps, end: VethEnd | None = Non
         tentative=tuple(a.address for a in kept if a.tentative),
         owners=_owners(link.name, kept, end.earlier if end is not None else ()),
         pinned=_pinned(ref, link) if end is not None and end.pinned else "",
+        guarded=bool(link.master) and netlink_filter.guarded(link.index, ref),
     )
 
 
@@ -322,6 +336,14 @@ def _pinned(ref: NetnsRef, port: Link) -> str:
         return ""
     behind = netlink_fdb.behind(port.index, ref)
     return behind[0] if len(behind) == 1 else ""
+
+
+def _guardable(ref: NetnsRef, bridge: Link | None, own: Link | None) -> bool:
+    """Whether a port of that bridge is to be guarded: a network's, unless this kernel cannot, which is tried where the
+    filter is missing."""
+    if bridge is None or not bridge.alias.startswith(f"{locations.MARK}:network/"):
+        return False
+    return own is None or not own.master or netlink_filter.guarded(own.index, ref) or netlink_filter.offered()
 
 
 def _offered(desired: VethDesired, ends: tuple[EndState | None, ...]) -> tuple[str, ...]:

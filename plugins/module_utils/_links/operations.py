@@ -10,8 +10,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from .._core.operation import Operation
+from .._core.operation import Caveat, Operation
 from .._kernel import locations
+from .._kernel.errors import KernelError
 from .._kernel.namespaces import NetnsRef
 
 #: Held by whoever changes interfaces, so that a name seen free is still free when it is taken.
@@ -127,6 +128,44 @@ class PinPort(Operation):
         # Off first, or what was learned in between would stay.
         kernel.netlink_links.set_port(self.link, self.netns, learning=False)
         kernel.netlink_fdb.pin(self.link, self.mac, self.netns)
+
+
+@dataclass(frozen=True)
+class GuardPort(Operation):
+    """Drop what comes in by a port for the loopback addresses of the host, or as if from them: a network that publishes
+    on 127.0.0.1 lets its bridge route them (route_localnet), and the firewall rules that guard it can be flushed."""
+
+    link: str
+    netns: NetnsRef
+
+    def describe(self) -> str:
+        return f"{self.link} in {self.netns}: drop what comes in for 127.0.0.0/8 or from it"
+
+    def execute(self, kernel: Any) -> Caveat | None:
+        try:
+            kernel.netlink_filter.guard(self.link, self.netns)
+        except KernelError as error:
+            if not kernel.netlink_filter.is_missing(error):
+                raise
+            return Caveat(
+                f"this kernel cannot filter what comes in by {self.link} ({error}): only firewall rules keep it from "
+                "the host's 127.0.0.1. The modules sch_ingress and cls_bpf are needed"
+            )
+        return None
+
+
+@dataclass(frozen=True)
+class UnguardPort(Operation):
+    """Undo GuardPort."""
+
+    link: str
+    netns: NetnsRef
+
+    def describe(self) -> str:
+        return f"{self.link} in {self.netns}: no longer drop what comes in for 127.0.0.0/8 or from it"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.netlink_filter.unguard(self.link, self.netns)
 
 
 @dataclass(frozen=True)

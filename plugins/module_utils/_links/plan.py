@@ -12,7 +12,7 @@ from dataclasses import replace
 from .._core.operation import Operation
 from .._core.quantities import IPV6_MIN_MTU
 from .addresses import AddAddress, WaitForDad, plan_addresses, plan_routes, without_sources
-from .operations import CreateVeth, DeleteLink, PinPort, SetLink, SetPort
+from .operations import CreateVeth, DeleteLink, GuardPort, PinPort, SetLink, SetPort, UnguardPort
 from .plan_checks import check
 from .qdisc import plan_qdisc
 from .records import EndState, VethDesired, VethEnd, VethObserved, wanted_state
@@ -22,7 +22,7 @@ from .sysctls import interface_of, plan_sysctls
 def wanted_states(desired: VethDesired, observed: VethObserved) -> tuple[EndState, EndState]:
     """Both ends as they will be."""
     there = observed.ends if is_kept(observed) else (None, None)
-    first, second = (wanted_state(desired, n, there[n], observed.places[n].is_host) for n in (0, 1))
+    first, second = (wanted_state(desired, n, there[n], observed.places[n]) for n in (0, 1))
     pinned = [end.pinned for end in desired.ends]
     return (
         replace(first, pinned=second.mac) if pinned[0] else first,
@@ -118,6 +118,9 @@ def _plan_port(there: EndState, wanted: EndState) -> list[Operation]:
     link, netns = wanted.interface, wanted.netns
     operations: list[Operation] = []
     flags, pinned = (there.hairpin, there.isolated), there.pinned
+    # Before it is a port, and before it is none: a run that is killed in between is seen.
+    if wanted.guarded != there.guarded:
+        operations.append(GuardPort(link, netns) if wanted.guarded else UnguardPort(link, netns))
     if there.bridge != wanted.bridge:
         operations.append(SetLink(link, netns, bridge=wanted.bridge))
         flags, pinned = (False, False), ""

@@ -65,7 +65,7 @@ class EndState:
     """One end as it is, or as it will be. Addresses are those that somebody set, without link-local ones; routes those
     through this interface that the kernel did not make itself. ``tentative`` addresses cannot be used yet. ``pinned``
     is the one MAC address that the bridge has behind this port, empty where it learns. ``owners`` says whose the
-    addresses are."""
+    addresses are. ``guarded``: what comes in by this port for 127.0.0.0/8 is dropped."""
 
     netns: NetnsRef
     interface: str
@@ -81,6 +81,7 @@ class EndState:
     tentative: tuple[str, ...] = ()
     pinned: str = ""
     owners: Owners = Owners()
+    guarded: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,15 @@ class PlaceObserved:
 
     ``samples`` are those of the sysctls' like (sysctls.sample_of) there, or on the host for a namespace that is yet to
     be made. ``taken`` maps IPs that are to come to the interface that has them and is no end of the pair; ``routed``
-    does the same with routes. ``refused`` is what the kernel says to sysctls that are to be set and it does not take.
+    does the same with routes. ``guarded``: the wanted bridge is a network's, and this kernel can guard its ports.
+    ``refused`` is what the kernel says to sysctls that are to be set and it does not take.
     """
 
     exists: bool = True
     is_host: bool = False
     clash: Link | None = None
     bridge: Link | None = None
+    guarded: bool = False
     sysctls: Mapping[str, str | None] = field(default_factory=dict)
     samples: Mapping[str, str | None] = field(default_factory=dict)
     taken: Mapping[str, str] = field(default_factory=dict)
@@ -122,7 +125,7 @@ class VethObserved:
         return self.joined and all(end is not None for end in self.ends)
 
 
-def wanted_state(desired: VethDesired, number: int, there: EndState | None, is_host: bool) -> EndState:
+def wanted_state(desired: VethDesired, number: int, there: EndState | None, place: PlaceObserved) -> EndState:
     """What an end will be: what is declared, else what is there, else what the kernel gives."""
     end = desired.ends[number]
     base = there or EndState(end.netns, end.interface, derived_mac(desired.seed, desired.name, str(number)))
@@ -131,7 +134,7 @@ def wanted_state(desired: VethDesired, number: int, there: EndState | None, is_h
     addresses = merged_addresses(base.addresses, end.addresses, desired.exclusive, base.owners)
     left = surviving_routes(base.routes, base.addresses, addresses)
     # The kernel keeps no routes on a link that is down.
-    routes = merged_routes(left, end.routes, desired.exclusive, keep_default=is_host) if end.up else ()
+    routes = merged_routes(left, end.routes, desired.exclusive, keep_default=place.is_host) if end.up else ()
     return replace(
         base,
         netns=end.netns,
@@ -146,6 +149,7 @@ def wanted_state(desired: VethDesired, number: int, there: EndState | None, is_h
         routes=routes,
         qdisc=end.qdisc if end.impaired else base.qdisc,
         tentative=(),
+        guarded=base.guarded if end.bridge is None else place.guarded,
     )
 
 

@@ -166,6 +166,7 @@ def kernel() -> None:
         netlink,
         netlink_conntrack,
         netlink_fdb,
+        netlink_filter,
         netlink_ip,
         netlink_links,
         netlink_neighbours,
