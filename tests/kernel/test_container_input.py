@@ -111,7 +111,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
         {"mounts": [{"source": "/srv", "target": "/x"}, {"source": "/etc/passwd", "target": "/srv"}]},
         "mounts[1].target: '/srv': is a directory in the image",
     ),
-    ({"mounts": [{"source": "/srv", "target": "/etc/plain"}]}, "mounts[0].target: '/etc/plain': is a file"),
+    (
+        {"mounts": [{"source": "/srv", "target": "/etc/plain"}]},
+        "mounts[0].target: '/etc/plain': is a file in the image",
+    ),
     ({"mounts": [{"source": "/srv", "target": "/etc/plain/x"}]}, "mounts[0].target: '/etc/plain/x': /etc/plain is no"),
     ({"mounts": [{"source": "/srv", "target": "/" + "x" * 256}]}, "xxx...': no path can be so long"),
     ({"cwd": "/x" * 2100}, "/x...': no path can be so long"),
@@ -465,3 +468,30 @@ def test_an_image_declares_no_volume_at_a_link_to_what_the_kernel_shows(tmp_path
         assert not HOME.exists()
     finally:
         apply("oci_image", name="bktest-link", state="absent")
+
+
+def test_a_mount_that_becomes_a_file_or_a_directory(web: dict[str, Any], tmp_path: Path) -> None:
+    """The empty place that the runtime made for the former is none of the image's, nor of the container's."""
+    (tmp_path / "file").write_text("content")
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "within").write_text("content")
+    file = {"mounts": [{"source": str(tmp_path / "file"), "target": "/run/deep/thing"}]}
+    tree = {"mounts": [{"source": str(tmp_path / "tree"), "target": "/run/deep/thing"}]}
+    for mounts, path in ((file, ""), (tree, "/within"), (file, ""), (tree, "/within")):
+        outcome = apply("ns_container", **{**BASE, **mounts})
+        assert outcome.plan.actions
+        assert run(NAME, "cat", f"/run/deep/thing{path}")["stdout"] == "content"
+    # One whose start fails goes back to what ran, and that has its own kind of place.
+    with pytest.raises(Interrupted):
+        more = [*file["mounts"], {"type": "tmpfs", "target": "/y"}]
+        apply("ns_container", **{**BASE, "mounts": more, "command": ["/y/none"]})
+    assert run(NAME, "cat", "/run/deep/thing/within")["stdout"] == "content"
+    # What the container itself made there is its own.
+    apply("ns_container", **BASE)
+    run(NAME, "sh", "-c", "rmdir /run/deep/thing && echo mine > /run/deep/thing")
+    with pytest.raises(OptionError) as caught:
+        apply("ns_container", **{**BASE, **tree})
+    assert str(caught.value).startswith(
+        "mounts[0].target: '/run/deep/thing': is a file that was made in this container, and a directory is"
+    )
+    assert run(NAME, "cat", "/run/deep/thing")["stdout"] == "mine"

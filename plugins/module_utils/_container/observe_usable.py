@@ -22,6 +22,7 @@ from .._kernel import locations
 from .._kernel.errors import KernelError
 from .._runtime.bundle.defaults import default_mounts
 from .documents_bundle import capabilities
+from .observe_mount_points import is_of_file
 from .observe_program import program, sizes, too_long
 from .observed import Unusable
 from .plan_init import HIDDEN_BY, NONE, PLACE
@@ -36,12 +37,18 @@ _PROPAGATIONS = ("private", "rprivate", "slave", "rslave", "unbindable", "runbin
 
 
 def unusable(
-    container: Container, image: Image | None, layers: Sequence[str], no_idmap: str, config: Mapping[str, Any] | None
+    container: Container,
+    image: Image | None,
+    layers: Sequence[str],
+    no_idmap: str,
+    config: Mapping[str, Any] | None,
+    spent: Sequence[str] = (),
 ) -> tuple[Unusable, ...]:
     """All of them.
 
     ``layers`` are what the container's root shows, the topmost first, where that is known; ``no_idmap`` why it cannot
-    have a user namespace; ``config`` its config.json of now, whose parameters the kernel has taken once.
+    have a user namespace; ``config`` its config.json of now, whose parameters the kernel has taken once; ``spent`` the
+    paths of mount points that will be made anew.
     """
     own_ids = container.namespaces.get("user", "host" if no_idmap else "private") != "host"
     found = [*_sources(container), *_tmpfs(container), *_runtime(container), *_rlimits(container)]
@@ -55,7 +62,7 @@ def unusable(
     if image is not None and image.layers:
         try:
             with Stack(layers) as root:
-                found += _inside(container, image, root)
+                found += _inside(container, image, root, spent)
         except (CannotTell, Refused):  # the planner says what it refuses
             pass
     return tuple(found)
@@ -235,7 +242,7 @@ def _below(container: Container, root: Stack, cwd: str) -> Iterator[Unusable]:
             yield Unusable(option, path, f"{parent.path} is no directory in the image")
 
 
-def _inside(container: Container, image: Image, root: Stack) -> Iterator[Unusable]:
+def _inside(container: Container, image: Image, root: Stack, spent: Sequence[str]) -> Iterator[Unusable]:
     """What is looked for in the root file system: places of mounts, the working directory, the program."""
     cwd = container.cwd or image.config.get("WorkingDir") or "/"
     yield from _below(container, root, cwd)
@@ -253,12 +260,20 @@ def _inside(container: Container, image: Image, root: Stack) -> Iterator[Unusabl
             why = f"leads to {root.find(mount.target).path} in the image and hides the program of init, {PLACE}"
             yield Unusable(f"mounts[{index}].target", mount.target, why)
         there = root.find(mount.target, covered - {root.find(mount.target).path})
-        file = mount.kind == "bind" and os.path.exists(mount.source or "") and not os.path.isdir(mount.source or "")
-        if there.status is not None and stat.S_ISDIR(there.status.st_mode) == file:
-            kinds = ("directory", "file") if file else ("file", "directory")
-            why = f"is a {kinds[0]} in the image, and a {kinds[1]} is to be mounted there"
-            yield Unusable(f"mounts[{index}].target", mount.target, why)
+        file = is_of_file(mount)
+        if there.status is None or stat.S_ISDIR(there.status.st_mode) != file or there.path.lstrip("/") in spent:
+            continue
+        kinds = ("directory", "file") if file else ("file", "directory")
+        whose = "in the image" if _in_image(image, there.path) else "that was made in this container"
+        why = f"is a {kinds[0]} {whose}, and a {kinds[1]} is to be mounted there: choose another target, or "
+        why += "use another image" if whose == "in the image" else "remove it (ns_container_exec)"
+        yield Unusable(f"mounts[{index}].target", mount.target, why)
     place = root.find(cwd, covered)
     if place.status is not None and not stat.S_ISDIR(place.status.st_mode):
         yield Unusable("cwd", cwd, "is no directory in the image")
     yield from program(container, image, root, covered, cwd)
+
+
+def _in_image(image: Image, path: str) -> bool:
+    with Stack(image.lowerdirs) as root:
+        return root.find(path).status is not None

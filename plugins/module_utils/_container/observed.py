@@ -89,7 +89,8 @@ class ContainerObserved:
     namespaces that it is in, and that are not those of its name or of the container that it shares them with any more.
     ``recorded`` is the container as its record declares it. ``replaced`` are targets of mounts whose source
     (target -> source) is another file by now. ``reapers`` are the host's programs for ``init: reaper``, where the
-    container asks for one, and ``no_reaper`` says why there is none.
+    container asks for one, and ``no_reaper`` says why there is none. ``spent`` are paths below ``upper`` that were
+    mount points, and are of another kind than what is to be mounted there.
     """
 
     host: Host
@@ -113,3 +114,4 @@ class ContainerObserved:
     modes: Mapping[str, int] = field(default_factory=dict)
     reapers: tuple[str, ...] = ()
     no_reaper: str = ""
+    spent: tuple[str, ...] = ()

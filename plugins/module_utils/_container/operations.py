@@ -60,6 +60,24 @@ class InterruptContainer(StopContainer):
 
 
 @dataclass(frozen=True)
+class RemoveMountPoint(Operation):
+    """Remove what the runtime made below ``upper`` to mount something on: an empty file or directory, of another kind
+    than what is to be mounted there now."""
+
+    upper: str
+    path: str
+
+    def describe(self) -> str:
+        return f"remove the empty mount point /{self.path} from {self.upper}, as it is of another kind"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.files.remove_empty_below(self.upper, self.path)
+
+    def undo(self, kernel: Any) -> None:
+        kernel.files.remove_empty_below(self.upper, self.path)  # that of the start that failed
+
+
+@dataclass(frozen=True)
 class ClearRuntime(Operation):
     """Remove what a container's processes leave behind: cgroup, runtime state, whatever a killed supervisor left."""
 

@@ -23,7 +23,7 @@ from . import plan_identity as identity
 from .bundle_options import option_names
 from .documents import Document, Documents, directory
 from .observed import ContainerObserved, Host
-from .operations import ClearRuntime, InterruptContainer, StartContainer, StopContainer
+from .operations import ClearRuntime, InterruptContainer, RemoveMountPoint, StartContainer, StopContainer
 from .plan_declared import declared_otherwise
 from .plan_modes import modes_view, set_modes, wrong_modes
 from .plan_namespaces import check_running
@@ -97,6 +97,8 @@ def _operations(
         operations.append((InterruptContainer if goes_back else StopContainer)(container.name, why))
     operations += _old_root(container, observed, recreate, goes_back)
     operations += _directories(container, observed, recreate)
+    if starts and not recreate:
+        operations += [RemoveMountPoint(f"{directory(container.name)}/upper", path) for path in observed.spent]
     image = image_of(container, observed)
     operations += half_made_volumes(observed, own_volumes(container.name))
     operations += missing_volumes(container, image.config, image.lowerdirs, observed)

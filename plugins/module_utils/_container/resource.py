@@ -36,6 +36,7 @@ from . import observe_network
 from .documents import cgroup_path, directory
 from .facts import facts
 from .observe_joined import strayed
+from .observe_mount_points import spent_mount_points
 from .observe_replaced import replaced
 from .observe_usable import unusable
 from .observed import ContainerObserved, Host, Neighbour, Unusable
@@ -138,6 +139,7 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
 
         network = assumed_bridges(network, host.networks)
     layers = _layers(image, home, (record or {}).get("image_digest"))
+    spent = spent_mount_points(container, image, layers, documents["config"]) if container.state != "absent" else ()
     reapers, no_reaper = _reapers(container)
     written, directories = _files(container.name, host.systemd), frozenset(_directories(home))
     return ContainerObserved(
@@ -157,7 +159,7 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
         empty=frozenset(path for path in SHARED if files.is_empty_directory(path)),
         unusable=(
             *((Unusable("init", container.init, no_reaper),) if no_reaper else ()),
-            *unusable(container, image, layers, host.no_idmap, documents["config"]),
+            *unusable(container, image, layers, host.no_idmap, documents["config"], spent),
         )
         if container.state != "absent"
         else (),
@@ -167,6 +169,7 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
         modes=_modes((*written, *directories, own_volumes(container.name))),
         reapers=reapers,
         no_reaper=no_reaper,
+        spent=spent,
     )
 
 

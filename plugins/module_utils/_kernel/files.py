@@ -276,6 +276,33 @@ def remove_if_empty(path: str | bytes) -> None:
             raise KernelError.wrap(error, "rmdir", path) from error
 
 
+def remove_empty_below(root: str, path: str) -> None:
+    """Remove an empty file or directory below a root that nobody trusts; no symlink on the way is followed.
+
+    One that is gone, or has content by now, is fine. Raises KernelError.
+    """
+    from . import openat2  # here: few tasks come to this
+
+    directory, _slash, name = path.rpartition("/")
+    inside = openat2.RESOLVE_BENEATH | openat2.RESOLVE_NO_SYMLINKS
+    root_fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        parent = openat2.openat2(root_fd, directory or ".", os.O_PATH | os.O_DIRECTORY, resolve=inside)
+    finally:
+        os.close(root_fd)
+    try:
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if stat.S_ISDIR(status.st_mode):
+            os.rmdir(name, dir_fd=parent)
+        elif stat.S_ISREG(status.st_mode) and status.st_size == 0:
+            os.unlink(name, dir_fd=parent)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+            raise KernelError.wrap(error, "unlink", f"{root}/{path}") from error
+    finally:
+        os.close(parent)
+
+
 def remove_tree(path: str | bytes) -> None:
     """Remove a directory and all below it, never following a symlink and never crossing into a mount (tree.remove).
 

@@ -45,6 +45,7 @@ def container() -> None:
         facts,
         logs,
         observe_joined,
+        observe_mount_points,
         observe_network,
         observe_program,
         observe_replaced,
@@ -116,12 +117,19 @@ def image_layers() -> None:
         find,
         layer,
         lookup,
+        lower,
         overlay_marks,
         parents,
         policy,
         stream,
         tarstream,
         tarwriter,
+    )
+
+
+def image_sources() -> None:
+    from .._image.sources import (  # noqa: F401
+        mount_points,
     )
 
 
