@@ -251,3 +251,27 @@ def test_a_policy_holds_for_layers_that_are_there(tmp_path: Path) -> None:
     Layout(layout.path).add(tar(("su", b"x", {"mode": 0o755}))).write()
     assert apply(name="app", **archive, policy={"setuid": "refuse"}).plan.actions != []
     assert apply(name="app", **archive, policy={"setuid": "refuse"}).plan.actions == []
+
+
+def test_no_image_is_made_from_itself(server: registry.Registry, tmp_path: Path) -> None:
+    """Neither by one task nor by a ring of several: each run would make all of them again."""
+    steps = {"directories": [{"path": "/x"}]}
+    for given in ({"image": "docker.io/library/app"}, {"build": {"base": "app:latest", **steps}}):
+        with pytest.raises(OptionError, match=r"(image|build\.base): 'app:latest': is the image that is to be made"):
+            apply(name="app", **given)
+    layout = Layout(tmp_path / "layout").add(tar(("file", b"x")))
+    layout.write()
+    apply(name="one", archive={"path": str(layout.path)})
+    apply(name="two", image="one")
+    apply(name="three", build={"base": "two", **steps})
+    with pytest.raises(
+        OptionError, match="image: 'three:latest': is made from two:latest, which is made from one:latest"
+    ):
+        apply(name="one", image="three")
+    with pytest.raises(OptionError, match="build.base: 'two:latest': is made from one:latest: name another"):
+        apply(name="one", build={"base": "two", **steps})
+    # Once one of them is declared otherwise there is no ring.
+    apply(name="two", archive={"path": str(layout.path)})
+    apply(name="one", image="two")
+    for name in ("three", "two", "one"):
+        remove(name)

@@ -32,6 +32,9 @@ def desired_image(params: Mapping[str, Any]) -> Desired:
     if params["state"] == "absent":
         return Desired(name, present=False, force=bool(params.get("force")))
     source = _source(params)
+    if source.named()[0] == name:
+        why = "is the image that is to be made: name another one, or give the new one another name"
+        raise OptionError(source.named()[1], reference.familiar(name), why)
     overrides = _overrides(params.get("config") or {})
     if overrides and reference.parse(name).digest:
         hint = "an image that is configured here has a digest of its own: give it a name with a tag"

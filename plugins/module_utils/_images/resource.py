@@ -19,11 +19,11 @@ from .._image.errors import ImageError
 from .._image.format import reference as references
 from .._image.layers.policy import Policy, refused
 from .._image.sources import handed
-from .._image.sources.source import Seen, Source, check_pin
+from .._image.sources.source import Seen, Source, check_pin, named_in
 from .._image.store import replaced
 from .._image.store.damage import Damage
 from .._image.store.progress import Progress
-from .._image.store.store import LOCK, Image, Store
+from .._image.store.store import LOCK, Image, Store, reference_of, source_of
 from .._kernel import locations
 from .._kernel.errors import KernelError
 from .._runtime.process import build_cgroup
@@ -86,6 +86,7 @@ class ImageResource(Resource[Desired, Observed]):
             return Observed(current, damage, users=users, garbage=garbage, half_made=left, warnings=warnings)
         missing = current.missing if current else ()
         rotten = self._rotten(current) if current is not None and desired.verify else Damage()
+        self._check_ring(desired)
         seen = self._seen(desired, current, rotten)
         told = [seen.warning] if seen and seen.warning else []
         return Observed(
@@ -193,6 +194,20 @@ class ImageResource(Resource[Desired, Observed]):
         except ImageError as error:
             raise Refused(str(error)) from error
         return seen
+
+    def _check_ring(self, desired: Desired) -> None:
+        """Raises OptionError where the image would be made from one that is made from it."""
+        if desired.source is None or not desired.source.named()[0]:
+            return
+        name, option = desired.source.named()
+        made_from = {reference_of(d): named_in(source_of(d)) for d in self.store.descriptors()}
+        chain = [name]
+        while (below := made_from.get(chain[-1], "")) not in ("", *chain):
+            chain.append(below)
+            if below == desired.reference:
+                steps = ", which is made from ".join(map(references.familiar, chain[1:]))
+                why = f"is made from {steps}: name another image here, or declare {references.familiar(name)} otherwise"
+                raise OptionError(option, references.familiar(name), why)
 
     def _look(self, reference: str, source: Source, recorded: Mapping[str, Any], rotten: Damage) -> Seen:
         try:

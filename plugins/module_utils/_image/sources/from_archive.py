@@ -98,6 +98,9 @@ class Other(Source):
     def given(self) -> tuple[str, str]:
         return "image", self.name
 
+    def named(self) -> tuple[str, str]:
+        return self.name, "image"
+
     def builds_on(self, store: Store) -> Image:
         image = store.resolve(self.name)
         if image is None:

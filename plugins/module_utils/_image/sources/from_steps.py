@@ -37,6 +37,9 @@ class Steps(Source):
     def describe(self) -> str:
         return f"{len(self.steps)} step{'s' * (len(self.steps) != 1)} on {self.base or 'nothing'}"
 
+    def named(self) -> tuple[str, str]:
+        return self.base, "build.base"
+
     def parts(self) -> tuple[str, ...]:
         return (f"base {self.base}" if self.base else "no base", *map(steps.details, self.steps))
 

@@ -66,6 +66,10 @@ class Source:
         """The option that says where it is, and its value; empty where an error says more of its own."""
         return "", ""
 
+    def named(self) -> tuple[str, str]:
+        """The image of the store that it starts from, in full, and the option that names it; empty: there is none."""
+        return "", ""
+
     def parts(self) -> tuple[str, ...]:
         """What goes in, one declared value each: so that a diff names the value where ``Seen.key`` only differs."""
         return (self.describe(),)
@@ -111,6 +115,13 @@ class Source:
         except BareKernelError:
             return Seen("")
         return seen if (again.key, again.stamp) == (seen.key, seen.stamp) else Seen("")
+
+
+def named_in(recorded: Mapping[str, Any]) -> str:
+    """Source.named() of what an image is recorded to be made from."""
+    first = str((list(recorded.get("parts") or ()) or [""])[0])
+    word = {"image": "image ", "build": "base "}.get(str(recorded.get("kind")), "")
+    return first[len(word) :] if word and first.startswith(word) else ""
 
 
 def shown_content(key: str, content: str) -> str:
