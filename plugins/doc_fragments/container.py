@@ -139,6 +139,7 @@ options:
           - Ports of the host to publish, as C([ADDRESS:]HOST[-LAST]:TARGET[-LAST][/tcp|udp]), e.g. V(8080:80).
           - They stay published while the container is stopped. TCP connections outlive a change of their port, UDP
             clients are led anew with their next packet.
+          - An address that the host does not have is a warning, as it may come.
           - Unset, none. Applied live.
         type: list
         elements: str
@@ -307,6 +308,7 @@ options:
   runtime:
     description:
       - The OCI runtime that starts the bundle, V(nsrun) (the collection's own), V(crun), V(runc) or a path.
+      - A program that does not answer C(--version) or C(features) as a runtime does is refused.
       - Those of Debian 12 (crun 1.8, runc 1.1) cannot join a user namespace, so with them set O(namespaces.user=host).
       - Applied by restart.
     type: str

@@ -75,6 +75,7 @@ options:
           - Ports as C([ADDRESS:]HOST[-LAST]:TARGET[-LAST][/PROTOCOL]), e.g. V(8080:80), V(127.0.0.1:5300:53/udp) or
             V([fd00::1]:8000-8009:80-89).
           - Without an address the port is published on every address of the host, of both families.
+          - An address that the host does not have is a warning, as it may come.
           - A port that a process listens on, or that is published already, is refused.
         type: list
         elements: str

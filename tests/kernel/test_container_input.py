@@ -138,6 +138,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"user": "99999999999"}, "user: '99999999999': user 99999999999 is no ID"),
     ({"user": "70000"}, "user: '70000': the user ID 70000 is not one of the container's user namespace (0 to 65535)"),
     ({"runtime": "/nope"}, "runtime: '/nope': is no program on this host"),
+    ({"runtime": "/bin/ls"}, "runtime: '/bin/ls': is not an OCI runtime (/bin/ls --version says 'ls (GNU coreutils)"),
+    ({"runtime": "/bin/false"}, "runtime: '/bin/false': is not an OCI runtime (/bin/false --version says"),
     ({"command": ["/no/such"]}, "command: '/no/such': no such program is in image 'bktest'"),
     ({"command": ["no-such"]}, "command: 'no-such': no such program is in image 'bktest' in PATH"),
     ({"command": ["/etc/plain"]}, "command: '/etc/plain': is not executable"),

@@ -370,3 +370,33 @@ def test_one_that_is_gone_is_absent_whatever_networks_the_task_names() -> None:
     for _again in range(2):
         actions = declare(ONE, "bktesta", state="absent")
     assert actions == []
+
+
+def test_a_port_on_an_address_that_the_host_does_not_have_is_a_warning() -> None:
+    """It may come (a VPN, keepalived), so it is no error."""
+    ports = ["127.0.0.9:8091:80", "10.88.1.1:8092:80", "192.0.2.77:8093:80", "[2001:db8::77]:8094:80", "8095:80"]
+    network = {"name": "bktesta", "ports": ports}
+    text = "this host does not have the address {}, so nothing arrives there until it has"
+
+    def told(module: str, **options: Any) -> list[str]:
+        return [w for w in apply(module, **options).plan.warnings if "does not have the address" in w]
+
+    container = {**BASE, "name": ONE, "networks": [network]}
+    for _again in range(2):
+        four, six = told("ns_container", **container)
+        assert four.startswith("networks[0].ports[2]: '192.0.2.77:8093:80/tcp': " + text.format("192.0.2.77")), four
+        assert six.startswith("networks[0].ports[3]: '[2001:db8::77]:8094:80/tcp': "), six
+    subprocess.run(["ip", "route", "add", "local", "192.0.2.77", "dev", "lo"], check=True)
+    try:
+        assert len(told("ns_container", **container)) == 1
+    finally:
+        subprocess.run(["ip", "route", "del", "local", "192.0.2.77", "dev", "lo"], check=True)
+    published = [{"addresses": ["10.88.9.2"], "ports": ["10.88.9.1:8096:80", "192.0.2.78:8097:80"]}]
+    try:
+        made = {"name": "bktestc", "addresses": ["10.88.9.1/24"], "published": published}
+        assert told("bridge_network", **made) == [
+            f"published[0].ports[1]: '192.0.2.78:8097:80/tcp': {text.format('192.0.2.78')}; leave the address out to "
+            "publish on all"
+        ]
+    finally:
+        apply("bridge_network", name="bktestc", state="absent")

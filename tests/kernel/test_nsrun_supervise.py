@@ -191,7 +191,7 @@ def test_an_error_of_the_start_is_the_callers(declared: Declared) -> None:
         ({"stop": {"signal": 15}}, "stop.signal: 15: must be a str"),
         ({"rootfs": {"lowerdirs": []}}, "rootfs.lowerdirs"),
         ({"bundle": "relative"}, "bundle: 'relative': must be an absolute path"),
-        ({"runtime": "/no/such/runtime"}, "runtime /no/such/runtime: No such file or directory"),
+        ({"runtime": "/no/such/runtime"}, "runtime: '/no/such/runtime': No such file or directory"),
         ({"rootfs": {"lowerdirs": ["/no/such"]}}, "/no/such"),
         ({"files": {"no.such": "1"}}, "no"),
     ],

@@ -36,6 +36,7 @@ SHIPPED = (
     "_container.observe_network",
     "_container.observe_program",
     "_container.observe_replaced",
+    "_container.observe_runtime",
     "_container.observe_usable",
     "_container.observed",
     "_container.operations",

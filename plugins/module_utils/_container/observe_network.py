@@ -19,7 +19,7 @@ from .._links.records import EndState, VethObserved
 from .._network import nft_table
 from .._network import records as networks_
 from .._network.plan_elements import localnet_sysctl
-from .._network.publish import listeners_in_the_way
+from .._network.publish import addresses_of, listeners_in_the_way
 from .._network.records import Network, Published
 from .plan_network import INSIDE, ContainerNetwork, has_own_network, pair_name, veth_desired
 from .plan_quiet import quiet_sysctls
@@ -139,6 +139,12 @@ def localnet(names: Iterable[str], networks: Mapping[str, Network]) -> dict[str,
     wanted = {name: localnet_sysctl(networks[name]) for name in names if name in networks}
     live = sysctl.read_many(tuple(wanted.values()))
     return {name: live[path] for name, path in wanted.items() if any(s.version == 4 for s in networks[name].subnets)}
+
+
+def absent(attachments: Iterable[Attachment]) -> frozenset[str]:
+    """Of the addresses that ports are published on, those that this host does not have."""
+    named = addresses_of(Published((), attachment.ports) for attachment in attachments)
+    return frozenset(address for address in named if not sockets.is_local(address))
 
 
 def listeners(attachments: Iterable[Attachment]) -> tuple[tuple[sockets.Listener, ...], dict[int, str]]:

@@ -31,8 +31,6 @@ from .records import FIRST_ID, ID_RANGE, Container, ContainerMount, netns_name
 
 #: RLIMIT_LOCKS, which Python does not name and the kernel does not heed.
 _LOCKS = 10
-#: Where systemd looks for programs too, systemd.exec(5).
-_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _PROPAGATIONS = ("private", "rprivate", "slave", "rslave", "unbindable", "runbindable")
 
 
@@ -43,15 +41,17 @@ def unusable(
     no_idmap: str,
     config: Mapping[str, Any] | None,
     spent: Sequence[str] = (),
+    starts: bool = True,
 ) -> tuple[Unusable, ...]:
     """All of them.
 
     ``layers`` are what the container's root shows, the topmost first, where that is known; ``no_idmap`` why it cannot
     have a user namespace; ``config`` its config.json of now, whose parameters the kernel has taken once; ``spent`` the
-    paths of mount points that will be made anew.
+    paths of mount points that will be made anew; ``starts`` is False where its runtime runs it already.
     """
     own_ids = container.namespaces.get("user", "host" if no_idmap else "private") != "host"
-    found = [*_sources(container), *_tmpfs(container), *_runtime(container), *_rlimits(container)]
+    found = [*_sources(container), *_tmpfs(container), *_rlimits(container)]
+    found += _runtime(container, starts)
     found += _sysctls(container)
     if not found and container.sysctls != ((config or {}).get("linux") or {}).get("sysctl", {}):
         found += _tried_sysctls(container, own_ids)
@@ -140,16 +140,12 @@ def _refused(mounting: Any, context: int, word: str) -> str:
     return ""
 
 
-def _runtime(container: Container) -> Iterator[Unusable]:
-    name = container.runtime
-    if name == "nsrun":
+def _runtime(container: Container, starts: bool) -> Iterator[Unusable]:
+    if container.runtime == "nsrun":
         return
-    places = (
-        [name] if "/" in name else [f"{d}/{name}" for d in f"{os.environ.get('PATH', '')}:{_SYSTEM_PATH}".split(":")]
-    )
-    if not any(os.path.isfile(place) and os.access(place, os.X_OK) for place in places):
-        why = "is no program on this host" if "/" in name else "is not installed on this host"
-        yield Unusable("runtime", name, f"{why}: install it, or use nsrun")
+    from .observe_runtime import runtime_unusable  # here: few containers have another one
+
+    yield from runtime_unusable(container.runtime, starts)
 
 
 def _sysctls(container: Container) -> Iterator[Unusable]:

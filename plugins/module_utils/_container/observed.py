@@ -42,6 +42,7 @@ class Host:
     ``no_idmap`` says why a container cannot have a user namespace with idmapped layers; empty where it can.
     ``elements`` is what our nftables table should hold of networks, and of other containers where it is damaged;
     ``localnet`` are the live values of route_localnet on the bridges, by network.
+    ``absent`` are addresses to publish on that this host does not have.
     ``places`` are the paths that the container needs, as they are named and where links lead.
     """
 
@@ -60,6 +61,7 @@ class Host:
     listeners: tuple[Listener, ...] = ()
     holders: Mapping[int, str] = field(default_factory=dict)
     elements: tuple[Element, ...] = ()
+    absent: frozenset[str] = frozenset()
     localnet: Mapping[str, str | None] = field(default_factory=dict)
     places: tuple[str, ...] = ()
 

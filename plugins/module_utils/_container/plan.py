@@ -16,6 +16,7 @@ from .._core.operation import LIVE, RECREATE, RESTART, Change, Operation, Plan
 from .._core.units import EnableUnit, ReloadUnits, RemoveIfEmpty
 from .._core.user_ids import taken_by_users
 from .._kernel import locations
+from .._network.publish import warnings_of_absent
 from .._runtime.supervise import unit
 from .._runtime.supervise.control import Supervised
 from . import documents as documents_
@@ -288,6 +289,11 @@ def _warnings(container: Container, resolved: Resolved, observed: ContainerObser
         *_without_user_namespace(container, observed),
         *_not_again(container, observed, starts),
         *filter(None, about),
+        *warnings_of_absent(
+            ((f"networks[{index}].ports", attachment.ports) for index, attachment in enumerate(container.networks)),
+            observed.host.absent,
+            observed.host.networks.values(),
+        ),
         *_without_limits(resolved),
     )
 

@@ -140,6 +140,7 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
         network = assumed_bridges(network, host.networks)
     layers = _layers(image, home, (record or {}).get("image_digest"))
     spent = spent_mount_points(container, image, layers, documents["config"]) if container.state != "absent" else ()
+    starts = not supervised.running or launch.get("runtime") != container.runtime
     reapers, no_reaper = _reapers(container)
     written, directories = _files(container.name, host.systemd), frozenset(_directories(home))
     return ContainerObserved(
@@ -159,7 +160,7 @@ def observe(container: Container, host: Host | None = None) -> ContainerObserved
         empty=frozenset(path for path in SHARED if files.is_empty_directory(path)),
         unusable=(
             *((Unusable("init", container.init, no_reaper),) if no_reaper else ()),
-            *unusable(container, image, layers, host.no_idmap, documents["config"], spent),
+            *unusable(container, image, layers, host.no_idmap, documents["config"], spent, starts),
         )
         if container.state != "absent"
         else (),
@@ -219,6 +220,7 @@ def _host(container: Container, before: Mapping[str, Any]) -> Host:
         ),
         neighbours=tuple(_neighbour(name, record) for name, record in declared(without=container.name)),
         listeners=listeners,
+        absent=observe_network.absent(container.networks),
         holders=holders,
         volumes=frozenset(_listed(locations.VOLUMES)),
         places=places(places_of(container)) if systemd.running() else (),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import _socket  # the small one: importing socket costs 15 ms
 import contextlib
+import errno
 import ipaddress
 import os
 import struct
@@ -25,6 +26,25 @@ _AF_INET6 = 10
 _NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY, _NLM_F_REQUEST, _NLM_F_DUMP, _NLMSG_ERROR, _NLMSG_DONE = 4, 20, 1, 0x300, 2, 3
 _DIAG_HEADER = 72
 _V6ONLY = 11  #: INET_DIAG_SKV6ONLY
+
+
+def is_local(address: str) -> bool:
+    """Whether packets to that address are for this host, or the host takes any for its own (ip_nonlocal_bind).
+
+    bind(2) is asked, which knows local routes as well (ip(7)). Raises nothing: what cannot be told counts as local.
+    """
+    family = _socket.AF_INET6 if ":" in address else _socket.AF_INET
+    try:
+        asked = _socket.socket(family, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
+    except OSError:
+        return True
+    try:
+        asked.bind((address, 0))
+    except OSError as error:
+        return error.errno != errno.EADDRNOTAVAIL
+    finally:
+        asked.close()
+    return True
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ def container() -> None:
         observe_network,
         observe_program,
         observe_replaced,
+        observe_runtime,
         observe_usable,
         observed,
         operations,

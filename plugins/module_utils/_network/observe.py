@@ -28,9 +28,9 @@ from .forwarding import CONF, IP_FORWARD, IPV6_FORWARDING, carried_along
 from .host_sysctls import HostSysctls, decode
 from .observe_declared import declared_elements
 from .plan import ALIAS, Bridge, Desired, Observed, bridge_sysctls
-from .publish import listeners_in_the_way
+from .publish import addresses_of, listeners_in_the_way
 from .recorded import host_identity, read_networks, record_path
-from .records import Network
+from .records import Network, Published
 from .resource import SYSCTL_RECORD
 
 
@@ -73,7 +73,7 @@ def observe(desired: Desired, host: Host | None = None) -> Observed:
     record = next((n for n in host.networks if n.name == desired.name), None)
     ours = [link for link in host.links if _is_ours(link, desired.name, record)]
     listeners = _listeners(desired)
-    in_the_way = listeners_in_the_way(desired.network.published, listeners) if desired.network else ()
+    in_the_way = listeners_in_the_way(_published(desired), listeners)
     return Observed(
         record=record,
         others=tuple(n for n in host.networks if n.name != desired.name),
@@ -90,6 +90,7 @@ def observe(desired: Desired, host: Host | None = None) -> Observed:
         ra_sysctls=host.ra_sysctls,
         ipv6=host.ipv6,
         listeners=listeners,
+        absent=frozenset(a for a in addresses_of(_published(desired)) if not sockets.is_local(a)),
         holders={listener.inode: sockets.holder_of(listener.inode) for listener in in_the_way},
         obstacles=_obstacles(desired.network, host.foreign),
         forwarders={
@@ -184,8 +185,12 @@ def _host_sysctls(more: tuple[str, ...]) -> HostSysctls:
     return replace(state, live=live, carried=carried)
 
 
+def _published(desired: Desired) -> tuple[Published, ...]:
+    return desired.network.published if desired.network is not None else ()
+
+
 def _listeners(desired: Desired) -> tuple[sockets.Listener, ...]:
-    return sockets.read_listeners() if desired.network is not None and desired.network.published else ()
+    return sockets.read_listeners() if _published(desired) else ()
 
 
 def _obstacles(network: Network | None, foreign: tuple[nft.Table, ...]) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from .forwarding import IP_FORWARD, IPV6_FORWARDING
 from .host_sysctls import HostSysctls, WriteSysctl, hold, last_used
 from .operations import AddBridgeAddress, CreateBridge, DeleteBridge, RemoveBridgeAddress, SetBridge
 from .plan_elements import localnet_sysctl, needs_localnet, network_elements
-from .publish import published_view
+from .publish import published_view, warnings_of_absent
 from .records import Network, to_json
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ class Observed:
     foreign tables that show that someone else forwards. ``empty_directory``: an interrupted removal left only that.
     ``declared``: what our table should hold of all others (networks, and containers where the table is damaged).
     ``members``: namespace and interface of each container on it, where the bridge is to get another MAC address;
-    ``known``: the MAC addresses of its neighbours that were told to it, by IP.
+    ``known``: the MAC addresses of its neighbours that were told to it, by IP. ``absent``: addresses to publish on that
+    this host does not have.
     """
 
     record: Network | None
@@ -91,6 +92,7 @@ class Observed:
     declared: tuple[Element, ...] = ()
     members: tuple[tuple[NetnsRef, str], ...] = ()
     known: Mapping[str, str] = field(default_factory=dict)
+    absent: frozenset[str] = frozenset()
 
 
 def plan(desired: Desired, observed: Observed) -> Plan:
@@ -113,7 +115,9 @@ def plan(desired: Desired, observed: Observed) -> Plan:
     )
     after = _view_of(network, elements)
     changes = changes_between(before, after, {"bridge": RECREATE})
-    return Plan(operations, before, after, changes, observed.obstacles)
+    options = [(f"published[{index}].ports", target.ports) for index, target in enumerate(network.published)]
+    absent = warnings_of_absent(options, observed.absent, (network, *observed.others))
+    return Plan(operations, before, after, changes, (*observed.obstacles, *absent))
 
 
 def view(name: str, observed: Observed) -> dict[str, Any]:

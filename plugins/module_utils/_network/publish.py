@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .._core.errors import OptionError, Refused
 from .._kernel.nft import Element, Table
 from .._kernel.sockets import Listener
 from .nft_table import ANY, ONE, ChangeTable, plan_elements
-from .records import PortRange, Published
+from .records import Network, PortRange, Published
 
 _PORTS = re.compile(
     r"(?:(?:\[(?P<six>[^\]]*)\]|(?P<four>[^:\[\]]*)):)?(?P<host>[0-9]+(?:-[0-9]+)?):(?P<target>[0-9]+(?:-[0-9]+)?)"
@@ -113,6 +113,27 @@ def listeners_in_the_way(published: Sequence[Published], listeners: Iterable[Lis
     heard = _by_port(listeners)
     met = (_listener_at(port, heard) for _element, port, _text in _expanded("", published))
     return tuple(dict.fromkeys(listener for listener in met if listener is not None))
+
+
+def addresses_of(published: Iterable[Published]) -> frozenset[str]:
+    """The addresses of the host that ports are published on, where they name one."""
+    named = {ports.address for target in published for ports in target.ports if ports.address is not None}
+    return frozenset(named - set(_WILDCARD.values()))
+
+
+def warnings_of_absent(
+    options: Iterable[tuple[str, Sequence[PortRange]]], absent: Collection[str], networks: Iterable[Network]
+) -> tuple[str, ...]:
+    """One for each port on an address that the host does not have: those of ``absent`` that no network is about to
+    bring. ``options``: the name of an option with a list of ports, and these."""
+    coming = {gateway for network in networks for gateway in network.gateways}
+    return tuple(
+        f"{option}[{index}]: '{ports}': this host does not have the address {ports.address}, so nothing arrives there "
+        "until it has; leave the address out to publish on all"
+        for option, listed in options
+        for index, ports in enumerate(listed)
+        if ports.address in absent and ports.address not in coming
+    )
 
 
 def _parse(option: str, text: str) -> PortRange:

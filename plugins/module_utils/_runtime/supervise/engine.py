@@ -170,7 +170,7 @@ def _foreign(launch: Launch, *words: str, stdio: tuple[int, int, int] | None = N
                 pass_fds=(log.fileno(),),
             )
         except OSError as error:
-            raise RuntimeFailure(f"runtime {launch.runtime}: {error.strerror}") from None
+            raise RuntimeFailure(f"runtime: {launch.runtime!r}: {error.strerror}") from None
         if done.returncode and check:
             log.seek(0)
             said = log.read().decode("utf-8", "replace").strip()
