@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +17,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled, library
+from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled, host_code, library
 
 from tests import shipped
 
@@ -27,6 +30,7 @@ from {base}._kernel import locations
 locations.LIBRARY = {library!r}
 from {base}._boot import compiled
 from {base}._core import quantities
+{then}
 {more}
 print(json.dumps({{name: sys.modules[name].__spec__.origin for name in sys.modules if name.startswith({base!r})}}))
 """
@@ -44,11 +48,11 @@ def archive(path: Path, changed: str = "") -> Path:
     return path
 
 
-def origins(path: Path, installed: Path, more: str = "_container import plan, info") -> dict[str, str]:
-    """Where each module of ours is loaded from, by its name below module_utils."""
+def origins(path: Path, installed: Path, more: str = "_container import plan, info", then: str = "") -> dict[str, str]:
+    """Where each module of ours is loaded from, by its name below module_utils; ``then`` is done before ``more``."""
     base = BASE.replace("/", ".")
     more = f"from {base}.{more}" if more else ""
-    program = PROGRAM.format(archive=str(path), base=base, library=str(installed), more=more)
+    program = PROGRAM.format(archive=str(path), base=base, library=str(installed), more=more, then=then)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return {name[len(base) + 1 :]: origin for name, origin in json.loads(done.stdout).items()}
@@ -111,7 +115,41 @@ def test_a_copy_of_a_library_is_one(tmp_path: Path, sent: Path, installed: Path)
     assert origins(sent, tmp_path / "lib", "")["_core.quantities"].startswith(f"{tmp_path}/lib/")
 
 
+@pytest.mark.parametrize("when", ["between two imports", "when its file was found"])
+def test_what_another_version_has_replaced_is_the_one_that_was_sent(
+    tmp_path: Path, sent: Path, installed: Path, when: str
+) -> None:
+    """By this module itself, which imports more afterwards, or by another one meanwhile."""
+    installed = Path(shutil.copytree(installed, tmp_path / "lib"))
+    then = f"import shutil; shutil.rmtree({str(installed)!r})"
+    if when == "when its file was found":
+        found = "compiled.InstalledFinder.find_spec"
+        then = f"import shutil\nfind = {found}\ndef find_spec(self, *given):\n    spec = find(self, *given)\n"
+        then += f"    shutil.rmtree({str(installed)!r}, True)\n    return spec\n{found} = find_spec"
+    loaded = origins(sent, installed, "_container import plan", then)
+    assert loaded["_core.quantities"].startswith(f"{installed}/")
+    assert "_container.plan" in loaded
+    assert not installed.exists()
+
+
 def test_the_same_path_with_other_content_is_another_file() -> None:
     index = {"a.py": [3, 7], "b.py": [3, 7], "p/__init__.py": [0, 0], "odd.py": []}
     sent = {"a.py": (3, 7), "b.py": (3, 8), "c.py": (3, 7), "p/__init__.py": (0, 0), "odd.py": (3, 7)}
     assert compiled.same_files(sent, index) == {"a.py"}
+
+
+def test_the_version_before_stays_for_what_is_just_beginning_to_run(tmp_path: Path) -> None:
+    """Older ones go, but for one that a process holds."""
+    program = {"nsrun": host_code.Program("-I", "status = 0\n")}
+    codes = [host_code.HostCode(str(tmp_path), program, lambda n=n: {"a.py": b"%d" % n}) for n in range(5)]
+    kept = []
+    with contextlib.ExitStack() as held:
+        for code in codes:
+            code.install()
+            assert code.installed() == code.version()
+            kept.append([n for n, other in enumerate(codes) if (tmp_path / other.version()).exists()])
+            if code is codes[1]:
+                directory = os.open(tmp_path / code.version(), os.O_RDONLY)
+                held.callback(os.close, directory)
+                fcntl.flock(directory, fcntl.LOCK_SH)
+    assert kept == [[0], [0, 1], [1, 2], [1, 2, 3], [1, 3, 4]]

@@ -61,8 +61,12 @@ class HostCode:
         return found if found and os.path.isfile(f"{self.root}/{found}/complete") else None
 
     def install(self) -> None:
-        """Write this version and have the programs use it; older ones that no process uses go. Raises KernelError."""
-        wanted = self.version()
+        """Write this version and have the programs use it. Raises KernelError.
+
+        The one that they used until now stays until the next one comes, for what is just beginning to import from it;
+        older ones that no process uses go.
+        """
+        wanted, before = self.version(), self.installed()
         target = f"{self.root}/{wanted}"
         files.make_directory(self.root)
         if not os.path.isfile(f"{target}/complete"):
@@ -72,7 +76,7 @@ class HostCode:
         for name, program in self.programs.items():
             files.write_atomically(f"{self.root}/{name}", _text(program, target), 0o700)
         for name in os.listdir(self.root):
-            if name not in (wanted, *self.programs) and not in_use(f"{self.root}/{name}"):
+            if name not in (wanted, before, *self.programs) and not in_use(f"{self.root}/{name}"):
                 files.remove_tree(f"{self.root}/{name}")
 
     def remove(self) -> None:
