@@ -15,13 +15,16 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import systemd
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.bundle.signals import signal_number
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime.command import options
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.command import options, supervision
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.errors import BundleError, RuntimeFailure
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.supervise import (
+    control,
     engine,
     launch,
     logs,
+    record,
     restart,
     supervisor,
     unit,
@@ -137,6 +140,22 @@ def test_a_crash_loop_where_delays_cannot_grow_has_a_pause() -> None:
 def test_a_stopped_container_has_not_failed(signal: str, policy: str, lines: list[str]) -> None:
     found = unit_lines(restart=launch.Restart(policy), stop=launch.Stop(signal))
     assert [line for line in found if "ExitStatus" in line] == lines
+
+
+def test_how_often_systemd_started_it_again_is_asked_when_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Later its number also counts the try that StartLimitBurst= refused; and while it runs nobody asks."""
+    states: list[record.State | None] = []
+    monkeypatch.setattr(record, "read", lambda _name: states[-1])
+    monkeypatch.setattr(systemd, "running", lambda: True)
+    monkeypatch.setattr(systemd, "properties", lambda *_given: {"ActiveState": "failed", "NRestarts": "3"})
+    monkeypatch.setattr(control, "by_systemd", lambda _name: True)
+    wanted = launch.Launch("web", "/b", "/c")
+    for before, restarts in ((None, 0), (record.State("stopped", restarts=2), 0), (record.State("exited"), 3)):
+        states.append(before)
+        assert supervision._restarts(wanted) == restarts
+    for state in (record.State("exited", exit_code=3, restarts=2), record.State("running", os.getpid(), restarts=2)):
+        states.append(state)
+        assert control.observe("web").restarts == 2
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "../x", "-x", "a%n", "a@b"])

@@ -133,12 +133,13 @@ def launch(_root: str, arguments: Sequence[str]) -> int:
     """launch LAUNCH.json: ExecStart of the container's unit. Its init becomes systemd's own child, and we end."""
     wanted = launch_.load(_only_path(arguments))
     _seal(wanted)
-    state = State(record.EXITED)
+    restarts = _restarts(wanted)
+    state = State(record.EXITED, restarts=restarts)
 
     def created(pid: int, start_time: int) -> None:
         nonlocal state
         # The time is before its first word, by which the lines of this start are known.
-        state = State(record.CREATED, pid=pid, start_time=start_time, started_at=clock.now())
+        state = State(record.CREATED, pid, start_time, started_at=clock.now(), restarts=restarts)
         record.write(wanted.id, state)
         _hand_over(pid)
 
@@ -155,6 +156,21 @@ def launch(_root: str, arguments: Sequence[str]) -> int:
         record.write(wanted.id, state._replace(error=str(error), finished_at=finished))
         raise
     record.write(wanted.id, state._replace(status=record.RUNNING))
+    return 0
+
+
+def _restarts(wanted: Launch) -> int:
+    """How often systemd has started it again by now, this time included; no question where it was not there before.
+
+    Asked later, it also counts the try that StartLimitBurst= refused (systemd.service(5), NRestarts).
+    """
+    from ..._kernel import systemd
+    from ..supervise.unit import unit_name
+
+    with contextlib.suppress(KernelError):  # of which nobody can tell
+        before = record.read(wanted.id)
+        if before is not None and before.status != record.STOPPED and systemd.running():
+            return int(systemd.properties(unit_name(wanted.id), "NRestarts").get("NRestarts") or 0)
     return 0
 
 

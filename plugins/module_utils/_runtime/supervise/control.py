@@ -168,9 +168,8 @@ def _look(name: str) -> tuple[record.State | None, bool, bool]:
 
 def _observe_unit(name: str, state: record.State) -> Supervised:
     """A container under systemd whose process has ended: what comes next is systemd's to know."""
-    unit_state = systemd.properties(unit.unit_name(name), "ActiveState", "NRestarts")
     status = state.status
-    active = unit_state.get("ActiveState")
+    active = systemd.properties(unit.unit_name(name), "ActiveState").get("ActiveState")
     unsaid = status in (record.CREATED, record.RUNNING)
     ending = active == "deactivating" or (unsaid and active not in ("inactive", "failed"))
     if active == "activating":
@@ -185,7 +184,7 @@ def _observe_unit(name: str, state: record.State) -> Supervised:
         exit_code=state.exit_code,
         signal=state.signal,
         oom_killed=state.oom_killed,
-        restarts=int(unit_state.get("NRestarts") or 0),
+        restarts=state.restarts,
         error=state.error,
         # Where something was said meanwhile, it belongs to what the unit is now.
         ending=ending or record.read(name) != state,
