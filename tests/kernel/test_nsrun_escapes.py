@@ -14,6 +14,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import stat
 import subprocess
 from collections.abc import Callable, Iterator
@@ -22,7 +23,10 @@ from pathlib import Path
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._boot import library
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import cgroup
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime.bundle import defaults
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.bundle import (
+    defaults,
+    seccomp_policy,
+)
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.process import (
     cgroups,
     descriptors,
@@ -31,6 +35,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._runtime.pro
 
 from tests import waiting
 
+from . import seizer
 from .nsrun import BUSYBOX, Bundle, Nsrun, bundle, nsrun, program, run
 
 __all__ = ["bundle", "nsrun", "program"]
@@ -105,11 +110,15 @@ def test_a_path_through_a_descriptor_of_the_runtime(
 @USERS
 @GUARDED
 def test_exec_through_a_descriptor_of_the_runtime(
-    nsrun: Nsrun, bundle: Bundle, attacked: list[int], guarded: bool
+    nsrun: Nsrun, bundle: Bundle, attacked: list[int], guarded: bool, user: bool
 ) -> None:
+    """PATH is searched before the process is in a PID namespace of its own: there /proc/self is nothing then."""
+    if not user:
+        bundle.without("pid")
     nsrun.detach(bundle.sh("exec sleep 1000"))
     path = ":".join(f"/proc/self/fd/{n}/{OUT}" for n in attacked)
-    for words in (*([f"/proc/self/fd/{n}/{OUT}/sh"] for n in attacked), ["--env", "PATH=" + path, "sh"]):
+    by_path = [["--env", "PATH=" + path, "sh"]] if guarded or not user else []
+    for words in (*([f"/proc/self/fd/{n}/{OUT}/sh"] for n in attacked), *by_path):
         *options, name = words
         done = nsrun("exec", *options, bundle.id, name, *ESCAPE, rc=None)
         assert (done.stdout == "escaped\n") is not guarded, (words, done.stderr)
@@ -134,12 +143,19 @@ def test_a_script_whose_interpreter_is_the_hosts(
 @pytest.mark.parametrize("user", [False])
 @pytest.mark.parametrize("guarded", [False], ids=["guard-removed"])
 def test_a_working_directory_has_a_guard_of_its_own(nsrun: Nsrun, bundle: Bundle, attacked: list[int]) -> None:
-    """Where a descriptor of the host were open all the same."""
+    """Where a descriptor of the host were open all the same. exec enters it outside of the container's PID namespace,
+    so that with one of its own /proc/self is not there at all."""
     cwd = f"/proc/self/fd/{attacked[0]}"
-    nsrun.detach(bundle.sh("exec sleep 1000"))
-    done = nsrun("exec", "--cwd", cwd, bundle.id, "/bin/echo", "ran", rc=126)
-    assert done.stdout == "" and "is outside the container" in done.stderr
-    nsrun("delete", "--force", bundle.id)
+    shared = bundle.spec["linux"]["namespaces"]
+    for namespaces, said in (
+        ([n for n in shared if n["type"] != "pid"], "is outside the container"),
+        (shared, f"process.cwd: '{cwd}': No such file or directory"),
+    ):
+        bundle.spec["linux"]["namespaces"] = namespaces
+        nsrun.detach(bundle.sh("exec sleep 1000"))
+        done = nsrun("exec", "--cwd", cwd, bundle.id, "/bin/echo", "ran", rc=126)
+        assert done.stdout == "" and said in done.stderr
+        nsrun("delete", "--force", bundle.id)
     bundle.spec["process"]["cwd"] = cwd
     done = nsrun("run", "--bundle", bundle.sh("echo ran").write(), bundle.id, rc=1)
     assert done.stdout == "" and "leads out of the root" in done.stderr
@@ -394,6 +410,95 @@ def test_a_process_that_is_held_on_its_way_in_ends_with_its_runtime(
     else:
         assert Path(f"/proc/{pid}").exists()
         os.kill(pid, signal.SIGKILL)
+    nsrun("delete", "--force", bundle.id)
+
+
+# What a container's root with CAP_SYS_PTRACE and without a user namespace gains by a process that joins it.
+
+#: The process waits, where the container sees it first, until that has done what it wants.
+SEEN = """
+import os, time
+from barekernel._runtime.process import execute
+become = execute._become_program
+def held(*arguments):
+    while not os.path.exists("/tmp/found"):
+        time.sleep(0.02)
+    become(*arguments)
+execute._become_program = held
+"""
+LATE = "execute._joins_under = lambda policy: False\n"
+SOCKETS = """
+import socket
+from barekernel._runtime.process import lifeline
+def pair(flags):
+    return tuple(end.detach() for end in socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM))
+class System:
+    pipe2 = staticmethod(pair)
+    def __getattr__(self, name):
+        return getattr(os, name)
+lifeline.os = System()
+"""
+UNLIMITED = "execute.limit = lambda pid, pidfd, wanted: None\n"
+CALLERS = "execute._OF_THE_CALLER = tuple(os.environ)\n"
+
+
+def peers_are_told() -> bool:
+    """Whether a socket tells who is at its other end: since Linux 6.5."""
+    one, other = socket.socketpair()
+    with one, other:
+        try:
+            os.close(one.getsockopt(socket.SOL_SOCKET, seizer.SO_PEERPIDFD))
+        except OSError:
+            return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("removed", "no_new_privileges", "gained"),
+    [
+        ("", True, set()),
+        ("", False, set()),
+        (LATE, True, {"Seccomp", "NoNewPrivs"}),
+        (LATE, False, {"capabilities", "Seccomp"}),
+        (UNLIMITED, True, {"limits"}),
+        (CALLERS, True, {"environment"}),
+        (SOCKETS, True, {"the host's files"} if peers_are_told() else set()),
+    ],
+    ids=["guarded", "guarded-privileges", "late", "late-privileges", "unlimited", "environment", "sockets"],
+)
+def test_a_process_that_joins_has_nothing_that_the_container_has_not(
+    nsrun: Nsrun,
+    bundle: Bundle,
+    altered: Callable[[str], None],
+    removed: str,
+    no_new_privileges: bool,
+    gained: set[str],
+) -> None:
+    """It is seized from its first moment on, before it is the program."""
+    process = bundle.spec["process"]
+    process["noNewPrivileges"] = no_new_privileges
+    for name in ("effective", "permitted", "bounding"):
+        process["capabilities"][name].append("CAP_SYS_PTRACE")
+    process["oomScoreAdj"] = 500
+    process["rlimits"] = [{"type": f"RLIMIT_{name}", "soft": 50, "hard": 60} for name in ("NOFILE", "NPROC")]
+    held = process["capabilities"]["bounding"]
+    bundle.spec["linux"]["seccomp"] = seccomp_policy.default_policy(held, user_namespace=True)  # it takes descriptors
+    interpreter = os.path.realpath(Path(nsrun.program).read_text().split()[0][2:])
+    for name in {"/usr", "/lib", "/lib64", str(Path(interpreter).parents[1])}:
+        if Path(name).exists():
+            source = os.path.realpath(name)
+            bound = {"destination": name, "type": "bind", "source": source, "options": ["rbind", "ro"]}
+            bundle.spec["mounts"].append(bound)
+    shutil.copy(seizer.__file__, bundle.rootfs / "seizer.py")
+    nsrun.detach(bundle.sh(f"exec {interpreter} -IS /seizer.py {HOST} 2>/tmp/errors"))
+    waiting.until("it watches", (bundle.rootfs / "tmp" / "watches").exists)
+    altered(SEEN + removed)
+    environment = {**os.environ, "ONLY_ON_THE_HOST": "a secret"}
+    done = nsrun("exec", bundle.id, "/bin/cat", "/proc/self/limits", env=environment, rc=None)
+    found = bundle.rootfs / "tmp" / "found"
+    errors = (bundle.rootfs / "tmp" / "errors").read_text()
+    assert bool(re.search(r"^Max processes +50 +60 ", done.stdout, re.M)) is (removed != UNLIMITED), (done, errors)
+    assert set(json.loads(found.read_text())) == gained
     nsrun("delete", "--force", bundle.id)
 
 

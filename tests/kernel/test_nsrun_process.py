@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import capabilities, idmap, libc, process
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.bundle import defaults, spec
-from ansible_collections.barekernel.containers.plugins.module_utils._runtime.process import seal
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.process import execute, seal
 
 from .nsrun import HOST_ID, Bundle, Nsrun, bundle, nsrun, program, run
 
@@ -95,6 +95,36 @@ def test_seccomp_actions_and_arguments(nsrun: Nsrun, bundle: Bundle) -> None:
     done = nsrun("run", "--bundle", bundle.write(), bundle.id)
     assert "No space left on device" in done.stderr
     assert done.stdout.split() == ["alive", "159"]  # 128 + SIGSYS
+
+
+@pytest.mark.parametrize("no_new_privileges", [True, False])
+def test_a_process_joins_under_a_policy_that_forbids_to_make_one(
+    nsrun: Nsrun, bundle: Bundle, no_new_privileges: bool
+) -> None:
+    """It is loaded later then."""
+    denied = {"names": ["clone", "clone3", "fork", "vfork"], "action": "SCMP_ACT_KILL_PROCESS"}
+    bundle.spec["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [denied]}
+    bundle.spec["process"]["noNewPrivileges"] = no_new_privileges
+    nsrun.detach(bundle.sh("exec sleep 1000"))
+    seen = status(nsrun("exec", bundle.id, "/bin/cat", "/proc/self/status").stdout)
+    assert int(seen["CapPrm"], 16) == capabilities.mask(defaults.CAPABILITIES)
+    assert (seen["NoNewPrivs"], seen["Seccomp"]) == (str(int(no_new_privileges)), "2")
+    nsrun("exec", bundle.id, "/bin/sh", "-c", "(:); :", rc=159)  # 128 + SIGSYS
+    nsrun("delete", "--force", bundle.id)
+
+
+def test_a_process_joins_under_the_least_policy_that_lets_it(nsrun: Nsrun, bundle: Bundle) -> None:
+    """What is done while the policy holds already is all in the list; whatever is not would end the process."""
+    busybox = "arch_prctl set_tid_address rseq prlimit64 readlinkat readlink getrandom getuid fstat newfstatat wait4"
+    names = ["clone", *execute._UNDER_THE_POLICY, *busybox.split(), "nanosleep", "clock_nanosleep"]
+    rules = [{"names": names, "action": "SCMP_ACT_ALLOW"}]
+    bundle.spec["linux"]["seccomp"] = {"defaultAction": "SCMP_ACT_KILL_PROCESS", "syscalls": rules}
+    bundle.spec["process"].update(args=["/bin/sleep", "1000"], noNewPrivileges=True)
+    nsrun.detach(bundle)
+    assert nsrun("exec", bundle.id, "/bin/echo", "ran").stdout == "ran\n"
+    missing = nsrun("exec", bundle.id, "/bin/none", rc=127)
+    assert "process.args: '/bin/none': No such file" in missing.stderr
+    nsrun("delete", "--force", bundle.id)
 
 
 def test_the_default_policy_has_an_opinion_on_every_call(nsrun: Nsrun, bundle: Bundle) -> None:
@@ -383,7 +413,7 @@ def test_the_hosts_interpreter_cannot_be_overwritten(
     shutil.copy("/usr/bin/python3", interpreter)
     original = interpreter.read_bytes()
     text = Path(nsrun.program).read_text()
-    guard = "" if guarded else "from barekernel._runtime.process import seal\nseal.ensure = lambda: None\n"
+    guard = "" if guarded else "from barekernel._runtime.process import seal\nseal.ensure = lambda environment: None\n"
     lines = text.replace("import main\n", "import main\n" + guard).split("\n", 1)
     program_copy = tmp_path / "nsrun"
     program_copy.write_text(f"#!{interpreter} -IS\n{lines[1]}")

@@ -790,18 +790,19 @@ def test_capabilities_that_a_user_namespace_makes_void_are_named(user: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("user", "pid", "added", "said"),
+    ("user", "pid", "seccomp", "added", "said"),
     [
-        ("host", "private", ["sys_ptrace"], "what joins its process namespace (exec, health checks, other containers)"),
-        ("host", "host", ["CAP_SYS_PTRACE"], "every process of the host"),
-        ("host", "private", ["NET_ADMIN"], None),
-        ("private", "private", ["SYS_PTRACE"], None),
+        ("host", "private", "default", ["sys_ptrace"], "process namespace (namespaces.pid) while they start, and with"),
+        ("host", "private", "unconfined", ["sys_ptrace"], "start, and processes of the host at the other end of its"),
+        ("host", "host", "default", ["CAP_SYS_PTRACE"], "every process of the host"),
+        ("host", "private", "default", ["NET_ADMIN"], None),
+        ("private", "private", "unconfined", ["SYS_PTRACE"], None),
     ],
 )
 def test_that_a_container_can_take_over_what_joins_it_is_told(
-    user: str, pid: str, added: list[str], said: str | None
+    user: str, pid: str, seccomp: str, added: list[str], said: str | None
 ) -> None:
-    which = container(cap_add=added, namespaces={"user": user, "pid": pid})
+    which = container(cap_add=added, namespaces={"user": user, "pid": pid}, seccomp=seccomp)
     found = [warning for warning in plan_container(which, nothing()).warnings if "take over" in warning]
     assert len(found) == (said is not None)
     if said:

@@ -21,6 +21,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._runtime.bun
     spec,
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.errors import BundleError, RuntimeFailure
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.process import execute
 from ansible_collections.barekernel.containers.plugins.module_utils._runtime.supervise import launch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -273,6 +274,48 @@ def test_policies_refused(policy: dict[str, Any], prop: str, tmp_path: Any) -> N
         seccomp_filter.program(policy, str(tmp_path))
     assert caught.value.property == prop
     assert list(tmp_path.iterdir()) == []
+
+
+NO_NAMESPACES = {"index": 0, "value": 0x7E020000, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ"}
+
+
+@pytest.mark.parametrize(
+    ("default", "rules", "allowed"),
+    [
+        ("ALLOW", [], True),
+        ("LOG", [], True),
+        ("ERRNO", [], False),
+        ("ERRNO", [("ALLOW", [])], True),
+        ("ERRNO", [("ALLOW", [NO_NAMESPACES])], True),
+        ("ERRNO", [("ALLOW", [{**NO_NAMESPACES, "value": 0x8000}])], False),
+        ("ERRNO", [("ALLOW", [{"index": 0, "value": 0x8000, "op": "SCMP_CMP_EQ"}])], True),
+        ("ERRNO", [("ALLOW", [{"index": 0, "value": 0x8000, "op": "SCMP_CMP_LT"}])], False),
+        ("ERRNO", [("ALLOW", [{"index": 1, "value": 0, "op": "SCMP_CMP_EQ"}])], False),
+        ("ERRNO", [("ALLOW", []), ("KILL_PROCESS", [])], False),
+        ("ALLOW", [("KILL_PROCESS", [])], False),
+        ("ALLOW", [("ERRNO", [{"index": 0, "value": 0x8000, "op": "SCMP_CMP_GE"}])], False),
+        ("ALLOW", [("ERRNO", [{"index": 0, "value": 0x8000, "op": "SCMP_CMP_GT"}])], True),
+        ("ALLOW", [("ERRNO", [{"index": 2, "value": 0, "op": "SCMP_CMP_NE"}])], False),
+    ],
+)
+def test_what_a_policy_lets_through(default: str, rules: list[tuple[str, list[dict[str, Any]]]], allowed: bool) -> None:
+    policy = {
+        "defaultAction": f"SCMP_ACT_{default}",
+        "syscalls": [
+            {"names": ["fork"], "action": "SCMP_ACT_KILL"},
+            *({"names": ["clone", "vfork"], "action": f"SCMP_ACT_{action}", "args": args} for action, args in rules),
+        ],
+    }
+    assert seccomp_filter.allows(policy, "clone", 0x8000) is allowed
+    assert not seccomp_filter.allows(policy, "fork")
+
+
+@pytest.mark.parametrize("held", [(), tuple(defaults.CAPABILITIES), tuple(capabilities.NUMBERS)])
+def test_under_the_default_policy_a_process_can_join(held: tuple[str, ...]) -> None:
+    policy = seccomp_policy.default_policy(held)
+    assert execute._joins_under(policy)
+    policy["syscalls"].append({"names": ["clone"], "action": "SCMP_ACT_ERRNO"})
+    assert not execute._joins_under(policy)
 
 
 def test_a_compiled_policy_is_kept(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

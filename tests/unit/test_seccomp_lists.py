@@ -30,9 +30,9 @@ def rows() -> list[tuple[frozenset[str], str, str]]:
     return [(frozenset(row[0].strip("`").split()), row[1], row[3]) for row in whole]
 
 
-def ours(held: Collection[str]) -> set[str]:
+def ours(held: Collection[str], user_namespace: bool = True) -> set[str]:
     """What the policy allows, in general or by some argument."""
-    rules = seccomp_policy.default_policy(held, "x86_64")["syscalls"]
+    rules = seccomp_policy.default_policy(held, "x86_64", user_namespace)["syscalls"]
     return {name for rule in rules if rule["action"] == "SCMP_ACT_ALLOW" for name in rule["names"]}
 
 
@@ -59,6 +59,12 @@ def test_the_table_says_what_the_policy_does() -> None:
             needed = "CAP_" + here[len("with ") :]
             assert not calls & ours(()), calls
             assert calls <= ours({needed}), calls
+
+
+def test_descriptors_of_others_are_taken_in_a_user_namespace_only() -> None:
+    assert ours(capabilities.NUMBERS) - ours(capabilities.NUMBERS, user_namespace=False) == {"pidfd_getfd"}
+    denying = [rule for rule in seccomp_policy.default_policy({"CAP_SYS_PTRACE"})["syscalls"] if "errnoRet" in rule]
+    assert any("pidfd_getfd" in rule["names"] and rule["errnoRet"] == seccomp_policy.EPERM for rule in denying)
 
 
 @pytest.mark.skipif(not PODMAN.exists(), reason="golang-github-containers-common is not installed")

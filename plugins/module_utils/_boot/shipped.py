@@ -233,6 +233,7 @@ SHIPPED = (
     "_runtime.process.init",
     "_runtime.process.inroot",
     "_runtime.process.isolated",
+    "_runtime.process.lifeline",
     "_runtime.process.masking",
     "_runtime.process.mounting",
     "_runtime.process.pipes",

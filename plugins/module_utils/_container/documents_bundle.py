@@ -222,7 +222,7 @@ def _linux(container: Container, resolved: Resolved, places: Places) -> dict[str
     if resolved.files:
         linux["resources"] = {"unified": dict(resolved.files)}
     if container.seccomp != "unconfined":
-        linux["seccomp"] = defaults.default_policy(capabilities(container))
+        linux["seccomp"] = defaults.default_policy(capabilities(container), user_namespace=resolved.idmap is not None)
     own = container.namespaces.get("user", "private") == "private" and "user" not in places.namespaces
     if resolved.idmap and own:
         linux["uidMappings"] = linux["gidMappings"] = mappings(resolved.idmap)

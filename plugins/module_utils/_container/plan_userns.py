@@ -44,14 +44,18 @@ def takes_over(container: Container, user_namespace: bool) -> str:
     """A warning where the container's root can take over processes that have more rights than it; else empty.
 
     ptrace(2) asks for CAP_SYS_PTRACE in the user namespace of the other process: without one of its own the container
-    has it there, also while a process that joins is still the host's root.
+    has it there. What exec puts into it has nothing to take over, but the init of a container that joins it is the
+    host's root at first. A socket gives a hold of who is at its other end, whom pidfd_getfd(2) takes descriptors from:
+    that the default seccomp policy denies.
     """
     if user_namespace or "CAP_SYS_PTRACE" not in container.cap_add:
         return ""
     if container.namespaces.get("pid") == "host":
         whom = "every process of the host"
     else:
-        whom = "what joins its process namespace (exec, health checks, other containers) while that is root of the host"
+        whom = "other containers that join its process namespace (namespaces.pid) while they start"
+        if container.seccomp == "unconfined":
+            whom += ", and processes of the host at the other end of its sockets"
     return (
         f"cap_add: SYS_PTRACE: without a user namespace the container can take over {whom}, and with it the host; "
         "leave it out, or set namespaces.user to private"

@@ -60,23 +60,40 @@ def clone3(flags: int = 0, cgroup_fd: int | None = None) -> tuple[int, int]:
     if cgroup_fd is not None:
         args.flags |= CLONE_INTO_CGROUP
         args.cgroup = cgroup_fd
-    # What os.fork() does around fork(2), so that the interpreter in the child is whole.
-    ctypes.pythonapi.PyOS_BeforeFork()
-    pid = -1
     try:
-        pid = libc.syscall("clone3", libc.NR_clone3, ctypes.byref(args), ctypes.sizeof(args))
+        pid = _fork("clone3", libc.NR_clone3, ctypes.byref(args), ctypes.sizeof(args))
     except KernelError as error:
         error.hint = _ADVICE.get(error.errno or 0, error.hint)
         raise
+    if pid == 0:
+        return 0, -1
+    os.set_inheritable(pidfd.value, False)
+    return pid, pidfd.value
+
+
+def clone(flags: int) -> int:
+    """Like clone3() by clone(2), whose flags a seccomp policy can see; the PID, 0 in the child. Raises KernelError."""
+    # Four more arguments, in an order that is the machine's: all are none.
+    try:
+        return _fork("clone", libc.number("clone"), flags, 0, 0, 0, 0)
+    except KernelError as error:
+        if error.errno == errno.EAGAIN:
+            error.hint = _ADVICE[errno.EAGAIN]
+        raise
+
+
+def _fork(name: str, number: int, *arguments: object) -> int:
+    """The call, and what os.fork() does around fork(2), so that the interpreter in the child is whole."""
+    ctypes.pythonapi.PyOS_BeforeFork()
+    pid = -1
+    try:
+        pid = libc.syscall(name, number, *arguments)
     finally:
         if pid == 0:
             ctypes.pythonapi.PyOS_AfterFork_Child()
         else:
             ctypes.pythonapi.PyOS_AfterFork_Parent()
-    if pid == 0:
-        return 0, -1
-    os.set_inheritable(pidfd.value, False)
-    return pid, pidfd.value
+    return pid
 
 
 def unshare(flags: int) -> None:

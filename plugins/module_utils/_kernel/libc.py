@@ -32,6 +32,7 @@ AT_FDCWD = -100
 RENAME_EXCHANGE = 2
 _PER_MACHINE = {
     "x86_64": {
+        "clone": 56,
         "pivot_root": 155,
         "setns": 308,
         "seccomp": 317,
@@ -41,6 +42,7 @@ _PER_MACHINE = {
         "bpf": 321,
     },
     "aarch64": {
+        "clone": 220,
         "pivot_root": 41,
         "setns": 268,
         "seccomp": 277,

@@ -302,6 +302,7 @@ def runtime_process() -> None:
         init,
         inroot,
         isolated,
+        lifeline,
         masking,
         mounting,
         pipes,

@@ -31,6 +31,42 @@ def flags(policy: Mapping[str, Any]) -> int:
     return total
 
 
+def allows(policy: Mapping[str, Any], name: str, first: int | None = None) -> bool:
+    """Whether the policy lets a call through whose first argument is ``first`` (None: anything, and any others).
+
+    In doubt False: where rules contradict each other, or look at other arguments. For a policy that program() takes.
+    """
+    found = policy.get("defaultAction") in _LETS_THROUGH
+    for rule in policy.get("syscalls") or []:
+        if name not in (rule.get("names") or []):
+            continue
+        arguments = rule.get("args") or []
+        lets = rule.get("action") in _LETS_THROUGH
+        known = first is not None and all(argument.get("index") == 0 for argument in arguments)
+        if lets and (not arguments or (known and all(_holds(argument, first or 0) for argument in arguments))):
+            found = True
+        elif not lets and not (known and arguments and not any(_holds(argument, first or 0) for argument in arguments)):
+            return False
+    return found
+
+
+_LETS_THROUGH = ("SCMP_ACT_ALLOW", "SCMP_ACT_LOG")
+
+
+def _holds(argument: Mapping[str, Any], number: int) -> bool:
+    """Whether a comparison is true of a number, seccomp_rule_add(3); in MASKED_EQ ``value`` is the mask."""
+    value, second = int(argument.get("value") or 0), int(argument.get("valueTwo") or 0)
+    return {
+        "SCMP_CMP_NE": number != value,
+        "SCMP_CMP_LT": number < value,
+        "SCMP_CMP_LE": number <= value,
+        "SCMP_CMP_EQ": number == value,
+        "SCMP_CMP_GE": number >= value,
+        "SCMP_CMP_GT": number > value,
+        "SCMP_CMP_MASKED_EQ": number & value == second,
+    }[argument["op"]]
+
+
 def program(policy: Mapping[str, Any], cache: str = CACHE) -> bytes:
     """The compiled policy, from the cache where it is. Raises BundleError, KernelError."""
     for name in ("listenerPath", "listenerMetadata"):

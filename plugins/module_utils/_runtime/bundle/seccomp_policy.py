@@ -74,11 +74,15 @@ WITH_CAPABILITY = {
     "CAP_SYS_MODULE": "delete_module finit_module init_module",
     "CAP_SYS_NICE": "get_mempolicy mbind set_mempolicy set_mempolicy_home_node",
     "CAP_SYS_PACCT": "acct",
-    "CAP_SYS_PTRACE": "kcmp pidfd_getfd process_madvise process_vm_readv process_vm_writev",
+    "CAP_SYS_PTRACE": "kcmp process_madvise process_vm_readv process_vm_writev",
     "CAP_SYS_RAWIO": "ioperm iopl",
     "CAP_SYS_TIME": "clock_settime clock_settime64 settimeofday stime",
     "CAP_SYS_TTY_CONFIG": "vhangup",
 }
+
+#: Allowed as those are, but in a user namespace only. It takes descriptors out of a process that one may ptrace, in no
+#: matter which PID namespace: without a user namespace also of the host's at the other end of a socket (SO_PEERPIDFD).
+IN_USER_NAMESPACE = {"CAP_SYS_PTRACE": "pidfd_getfd"}
 
 #: Known and allowed to nobody: kernel keyrings are not namespaced, the others are attack surface or obsolete.
 NEVER = """
@@ -111,16 +115,19 @@ DENIED_FAMILIES = (12, 19, 20, 23, 25, 34, 37, 38, 40)
 NETLINK_AUDIT, LAST_NETLINK = 9, 22
 
 
-def default_policy(capabilities: Collection[str], machine: str | None = None) -> dict[str, Any]:
-    """``linux.seccomp`` for a process with those capabilities (its bounding set)."""
+def default_policy(
+    capabilities: Collection[str], machine: str | None = None, user_namespace: bool = False
+) -> dict[str, Any]:
+    """``linux.seccomp`` for a process with those capabilities (its bounding set), in a user namespace or in none."""
     machine = machine or os.uname().machine
     held = set(capabilities)
     allowed = set(ALWAYS.split()) | set(ON_MACHINE.get(machine, "").split())
     guarded: set[str] = set()
-    for capability, names in WITH_CAPABILITY.items():
-        guarded |= set(names.split())
-        if capability in held:
-            allowed |= set(names.split())
+    for calls, given in ((WITH_CAPABILITY, True), (IN_USER_NAMESPACE, user_namespace)):
+        for capability, names in calls.items():
+            guarded |= set(names.split())
+            if given and capability in held:
+                allowed |= set(names.split())
     rules = [
         _rule(allowed, "SCMP_ACT_ALLOW"),
         _rule((guarded | set(NEVER.split())) - allowed, "SCMP_ACT_ERRNO", EPERM),

@@ -56,11 +56,17 @@ def new_session_keyring() -> None:
 
 
 def apply(process: Process, program: bytes | None, seccomp_flags: int) -> None:
-    """Give up everything that the process is not to have. Raises KernelError."""
-    wanted = process.capabilities
+    """Give up everything that the process is not to have: become() and forbid(). Raises KernelError."""
     if program is not None and not process.no_new_privileges:
         # Loading needs CAP_SYS_ADMIN where no_new_privs is off, so it comes before that is given up.
         seccomp.install(program, seccomp_flags)
+    become(process)
+    forbid(process, program, seccomp_flags)
+
+
+def become(process: Process) -> None:
+    """The umask, IDs and capabilities of the process. Raises KernelError."""
+    wanted = process.capabilities
     if process.umask is not None:
         os.umask(process.umask)
     else:
@@ -71,6 +77,11 @@ def apply(process: Process, program: bytes | None, seccomp_flags: int) -> None:
     capabilities.keep_across_setuid(False)
     capabilities.capset(wanted["effective"], wanted["permitted"], wanted["inheritable"])
     capabilities.set_ambient(wanted["ambient"])
+    not_inspectable()  # other IDs take that back where fs.suid_dumpable is set
+
+
+def forbid(process: Process, program: bytes | None, seccomp_flags: int) -> None:
+    """no_new_privs, and with it the seccomp policy; neither needs a capability then. Raises KernelError."""
     if process.no_new_privileges:
         libc.call("prctl", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         if program is not None:

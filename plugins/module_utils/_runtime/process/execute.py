@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ..._kernel import clone, process
@@ -16,13 +17,15 @@ from ..bundle import seccomp_filter, spec
 from ..bundle.spec import NAMESPACES, Process
 from ..errors import BundleError, RuntimeFailure
 from . import cgroups, credentials, descriptors, pipes, state
-from .channel import Channel
 from .create import limit, reap
 from .init import trace
+from .lifeline import Lifeline
 from .state import Container
 
 #: /proc/PID/ns/NAME of each type, namespaces(7).
 _FILES = {"network": "net", "mount": "mnt"}
+#: What of our caller's environment the interpreter and its libraries may need to be found.
+_OF_THE_CALLER = ("PATH", "LD_LIBRARY_PATH")
 
 
 class Request(NamedTuple):
@@ -43,15 +46,24 @@ class Request(NamedTuple):
 class Place(NamedTuple):
     """Where it runs: a cgroup, and ``kinds`` (CLONE_NEW*) of the namespaces of the process that ``pidfd`` holds.
 
-    ``cgroup_namespace`` is a descriptor of its own, as that one is joined last; None where it is the host's.
     ``runtime`` is our own pidfd: the process ends with us as long as it is not the program yet.
     """
 
     pidfd: int
     kinds: int
-    cgroup_namespace: int | None
     cgroup_fd: int | None
     runtime: int
+
+
+class Policy(NamedTuple):
+    """The container's seccomp policy, compiled; None where it has none.
+
+    early: whether it lets the process be made when it holds already.
+    """
+
+    program: bytes | None
+    flags: int
+    early: bool
 
 
 def base_process(container: Container) -> dict[str, Any]:
@@ -71,11 +83,16 @@ def capabilities_of(container: Container, uid: int) -> dict[str, Any]:
 
 
 def seal_for(container: Container) -> None:
-    """Begin again from a safe copy of the interpreter, if the container could write to this one (seal.py)."""
+    """Begin again from a safe copy of the interpreter, if the container could write to this one (seal.py).
+
+    Without our caller's environment, of which we need nothing: who can do that may read it in the memory of the process
+    that joins, too.
+    """
     from . import seal
 
     own = "user" in {found.kind for found in spec.namespaces(state.read_config(container))}
-    seal.ensure_for(seal.ids_of_process(container.pid, container.start_time) if own else None)
+    kept = {name: value for name, value in os.environ.items() if name in _OF_THE_CALLER}
+    seal.ensure_for(seal.ids_of_process(container.pid, container.start_time) if own else None, kept)
 
 
 def start(container: Container, request: Request) -> int:
@@ -84,42 +101,90 @@ def start(container: Container, request: Request) -> int:
     if status not in (state.RUNNING, state.CREATED):
         raise RuntimeFailure(f"container {container.id!r} is {status}: a process can join only a running one")
     config = state.read_config(container)
-    policy = (config.get("linux") or {}).get("seccomp")
-    program = seccomp_filter.program(policy) if policy else None
-    flags = seccomp_filter.flags(policy) if policy else 0
-    ours, theirs = Channel.pair()
+    policy = _policy(config)
     with contextlib.ExitStack() as stack:
-        stack.callback(ours.close)
         place = _place(container, config, stack)
-        stage, stage_pidfd = clone.clone3()
-        if stage == 0:
-            ours.close()
-            _guarded(lambda: _stage(request, theirs, place, program, flags), theirs)
-        os.close(stage_pidfd)
-        theirs.close()
+        line = Lifeline()
+        stack.callback(line.close)
         try:
-            pid, pidfd = ours.expect("init", "the process that joins the container")
-            stack.callback(os.close, pidfd)
-        except RuntimeFailure as error:
+            pid, pidfd = _join(request, place, policy, line)
+        except BareKernelError as error:
             raise (_ended(container) if process.has_ended(place.pidfd) else error) from None
-        finally:
-            reap(stage, False)
+        stack.callback(os.close, pidfd)
         try:
-            limit(pid, pidfd, request.process)
-            if not request.process.terminal:
-                user = request.process.uid, request.process.gid
-                pipes.give(request.stdio or pipes.OWN, pid, process.start_time(pid), *user)
-            ours.send("go")
-            kind, value = ours.receive()
+            limit(pid, pidfd, _limits(request.process, visible=True))
+            line.let_go()
+            failure = line.end()
         except BaseException:
             process.send_signal(pidfd, 9)
             reap(pid, False)
             raise
-        if kind == "error":
+        if failure is not None:
             reap(pid, False)
-            text, status_code = value if isinstance(value, list) else (value, 1)
-            raise RuntimeFailure(str(text), int(status_code))
-        return int(pid)
+            raise failure
+        return pid
+
+
+def _policy(config: Any) -> Policy:
+    policy = (config.get("linux") or {}).get("seccomp")
+    if not policy:
+        return Policy(None, 0, True)
+    return Policy(seccomp_filter.program(policy), seccomp_filter.flags(policy), _joins_under(policy))
+
+
+#: What is done between the loading of the policy and execve(2), besides clone(2), and what the C library and the
+#: interpreter may need for it.
+_UNDER_THE_POLICY = (
+    "brk close execve exit_group futex getpid gettid ioctl madvise mmap mprotect munmap prctl read rt_sigaction "
+    "rt_sigprocmask set_robust_list setsid uname write"
+).split()
+
+
+def _joins_under(policy: Mapping[str, Any]) -> bool:
+    """Whether the process that the container sees can be made with the policy loaded already."""
+    return seccomp_filter.allows(policy, "clone", clone.CLONE_PARENT) and all(
+        seccomp_filter.allows(policy, name) for name in _UNDER_THE_POLICY
+    )
+
+
+def _join(request: Request, place: Place, policy: Policy, line: Lifeline) -> tuple[int, int]:
+    """Run the stage; the PID and pidfd of the process that it made. Raises RuntimeFailure, KernelError.
+
+    The stage is born in the container's cgroup and stays in our PID namespace, where the container cannot see it.
+    """
+    stage, stage_pidfd = clone.clone3(0, place.cgroup_fd)
+    if stage == 0:
+        line.other_side()
+        _guarded(lambda: _stage(request, line, place, policy), line)
+    line.runtime_side()
+    try:
+        line.wait_ready()
+        limit(stage, stage_pidfd, _limits(request.process, visible=False))
+        if not request.process.terminal:
+            user = request.process.uid, request.process.gid
+            pipes.give(request.stdio or pipes.OWN, stage, process.start_time(stage), *user)
+        line.let_go()
+    except BaseException:
+        process.send_signal(stage_pidfd, 9)
+        raise
+    finally:
+        reap(stage, False)
+        os.close(stage_pidfd)
+    pid = line.made()
+    if not pid:
+        raise line.end() or RuntimeFailure("the process that joins the container ended before it was ready")
+    return pid, process.pidfd_open(pid)  # our child: its PID is its own until we wait for it
+
+
+def _limits(wanted: Process, visible: bool) -> Process:
+    """Of the process those limits that are set before the container can see it, or after.
+
+    After: the number of processes. It counts all of a user's: with the stage, one of his by then, he could have one
+    less. The moment without it gives nothing away, as it does not hold root, whom pids.max holds.
+    """
+    number = spec.RLIMITS["RLIMIT_NPROC"]
+    chosen = tuple(found for found in wanted.rlimits if (found[0] == number) is visible)
+    return wanted._replace(rlimits=chosen, oom_score_adj=None if visible else wanted.oom_score_adj)
 
 
 def _place(container: Container, config: Any, stack: contextlib.ExitStack) -> Place:
@@ -140,15 +205,13 @@ def _place(container: Container, config: Any, stack: contextlib.ExitStack) -> Pl
         cgroup_fd = opened(cgroups.open_directory(container.cgroup)) if container.cgroup else None
         with process.entry(container.pid, container.start_time) as entry:
             kinds = _kinds(config, entry)
-            last = kinds & clone.CLONE_NEWCGROUP
-            last_fd = opened(os.open("ns/cgroup", os.O_RDONLY | os.O_CLOEXEC, dir_fd=entry)) if last else None
     except OSError as error:  # a KernelError is one, too
         if container.alive():
             raise
         raise _ended(container) from error
     if process.has_ended(pidfd):
         raise _ended(container)
-    return Place(pidfd, kinds & ~last, last_fd, cgroup_fd, opened(process.pidfd_open(os.getpid())))
+    return Place(pidfd, kinds, cgroup_fd, opened(process.pidfd_open(os.getpid())))
 
 
 def _ended(container: Container) -> RuntimeFailure:
@@ -175,49 +238,70 @@ def _kinds(config: Any, entry: int) -> int:
     return flags
 
 
-def _stage(request: Request, channel: Channel, place: Place, program: bytes | None, flags: int) -> None:
+def _stage(request: Request, line: Lifeline, place: Place, policy: Policy) -> None:
+    """Join, and become whom the container may take over: only then is the process made that it can see.
+
+    With CAP_SYS_PTRACE and without a user namespace its root can seize that one from its first moment on, whatever
+    PR_SET_DUMPABLE says, and take descriptors by any pidfd that it finds there (ptrace(2), pidfd_getfd(2)).
+    """
     credentials.not_inspectable()
     credentials.import_nothing_more()
-    kept = descriptors.given(channel.fileno(), place.runtime, request.console_fd, *request.preserve_fds)
-    kept += descriptors.given(place.cgroup_namespace, *(request.stdio or ()))
-    descriptors.close_all_but((*kept, *descriptors.given(place.pidfd, place.cgroup_fd)))
+    kept = (*line.filenos(), *request.preserve_fds)
+    further = descriptors.given(place.runtime, place.pidfd, request.console_fd, *(request.stdio or ()))
+    descriptors.close_all_but((*kept, *further))
+    # We are in its cgroup: else nobody gets into it from within the cgroup namespace, where systemd mounts with
+    # nsdelegate (cgroup-v2.rst, "Delegation Containment"). The PID namespace is that of our children.
     clone.setns(place.pidfd, place.kinds)
-    pid, pidfd = clone.clone3(clone.CLONE_PARENT, place.cgroup_fd)
-    if pid == 0:
-        descriptors.close_all_but(kept)
-        _guarded(lambda: _become_program(request, channel, place, program, flags), channel)
-    channel.send_process("init", pid, pidfd)
-    os._exit(0)
-
-
-def _become_program(request: Request, channel: Channel, place: Place, program: bytes | None, flags: int) -> None:
-    channel.expect("go", "the runtime")
-    if place.cgroup_namespace is not None:
-        # Only in its cgroup: systemd mounts the hierarchy with nsdelegate, and from within the namespace nobody gets
-        # into a cgroup from outside of it then (cgroup-v2.rst, "Delegation Containment").
-        clone.setns(place.cgroup_namespace)
-    os.setsid()
+    os.setsid()  # a terminal of our caller is not the container's
     credentials.new_session_keyring()
     if place.kinds & clone.CLONE_NEWUSER:
         credentials.become_root_of_user_namespace()
     process.end_with(place.runtime)  # whatever may hold us on the way to the program
-    if request.process.terminal:
-        _take_terminal(request)
-    elif request.stdio is not None:
-        for number, fd in enumerate(request.stdio):
-            os.dup2(fd, number)
+    _standard(request)
     # From here on paths are the container's to choose.
-    descriptors.close_all_but((channel.fileno(), *request.preserve_fds))
+    descriptors.close_all_but(kept)
     credentials.enter_cwd(request.process.cwd)
-    process_ = credentials.with_home(request.process)
-    path = credentials.find_program(process_)
-    process.end_with_nobody()  # before the seccomp policy, which may not allow it
+    wanted = credentials.with_home(request.process)
+    path = credentials.find_program(wanted)
+    line.ready()  # the runtime sets limits
+    line.begin_alone()
     credentials.reset_signals()
-    credentials.apply(process_, program, flags)
-    credentials.execute(process_, path)
+    if policy.early:
+        credentials.apply(wanted, policy.program, policy.flags)
+    elif wanted.no_new_privileges:
+        credentials.become(wanted)
+    pid = clone.clone(clone.CLONE_PARENT)
+    if pid == 0:
+        _guarded(lambda: _become_program(request, wanted, path, line, None if policy.early else policy), line)
+    line.tell_made(pid)
+    os._exit(0)
 
 
-def _take_terminal(request: Request) -> None:
+def _become_program(request: Request, wanted: Process, path: str, line: Lifeline, late: Policy | None) -> None:
+    """What is left to do for the process that the container can see."""
+    line.wait()
+    os.setsid()
+    if wanted.terminal:
+        request.console.take(0)
+    if late is not None and wanted.no_new_privileges:
+        credentials.forbid(wanted, late.program, late.flags)
+    elif late is not None:
+        credentials.apply(wanted, late.program, late.flags)
+    credentials.execute(wanted, path)
+
+
+def _standard(request: Request) -> None:
+    """Standard input, output and error of the process, before anybody can see it: not those of our caller."""
+    fds = request.stdio
+    if request.process.terminal:
+        slave = _open_terminal(request)
+        fds = (slave, slave, slave)
+    for number, fd in enumerate(fds or ()):
+        os.dup2(fd, number)
+
+
+def _open_terminal(request: Request) -> int:
+    """The slave of a terminal of the container; the master is given away."""
     console = request.console
     if console is None or request.console_fd is None:
         raise RuntimeFailure("process.terminal: a terminal is asked for and there is nobody to give it to")
@@ -226,16 +310,17 @@ def _take_terminal(request: Request) -> None:
     console.send(request.console_fd, master)
     os.close(master)
     os.close(root_fd)
-    console.take(slave)
+    return int(slave)
 
 
-def _guarded(action: Any, channel: Channel) -> None:
+def _guarded(action: Any, line: Lifeline) -> None:
+    """Any error is told to the runtime; the process ends in any case."""
     try:
         action()
     except (BareKernelError, OSError) as error:
-        channel.send("error", [str(error), getattr(error, "status", 1)])
+        line.fail(str(error), getattr(error, "status", 1))
     except BaseException:
-        channel.send("error", [trace(), 1])
+        line.fail(trace())
     os._exit(1)
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from ..._kernel import clone, mount, process
@@ -47,10 +47,10 @@ def ids_of(wanted: Spec) -> Ids | None:
     return Ids(*(tuple((m.host_id, m.size) for m in maps) for maps in (wanted.uid_mappings, wanted.gid_mappings)))
 
 
-def ensure_for(ids: Ids | None) -> None:
+def ensure_for(ids: Ids | None, environment: Mapping[str, str] = os.environ) -> None:
     """ensure() where one of these IDs may write to our interpreter; None: the IDs are all, or not known."""
     if needed(ids):
-        ensure()
+        ensure(environment)
 
 
 def needed(ids: Ids | None) -> bool:
@@ -112,10 +112,10 @@ def _enter_and_wait(path: str, entered: int, hold: int) -> None:
         os._exit(0)
 
 
-def ensure() -> None:
+def ensure(environment: Mapping[str, str] = os.environ) -> None:
     """Return if this process runs from a copy that cannot be written to; else become one (execve) and begin again.
 
-    To be called before anything was changed. Raises RuntimeFailure, KernelError.
+    To be called before anything was changed. environment: what it has from then on. Raises RuntimeFailure, KernelError.
     """
     if _is_sealed():
         return
@@ -127,7 +127,7 @@ def ensure() -> None:
     except KernelError:
         fd = _in_memory(interpreter)
     # argv[0] is the real path: by it Python finds its library.
-    os.execve(fd, [sys.executable, "-ISXutf8", *sys.argv], {**os.environ, _ALREADY: "1"})
+    os.execve(fd, [sys.executable, "-ISXutf8", *sys.argv], {**environment, _ALREADY: "1"})
 
 
 def _is_sealed() -> bool:
