@@ -507,6 +507,7 @@ def test_subnets_stay_and_do_not_meet(tmp_path: Path) -> None:
         ("labels: [a=b, c]", {"labels": {"a": "b", "c": ""}}),
         ("environment: {A: 'x$$y', B: '${X:-$$}'}", {"env": {"A": "x$y", "B": "$"}}),
         ("x-any: {y: z}", {}),
+        ("environment: {x-a: b}\n        user: ${NOBODY:-}\n        restart: ''", {"env": {"x-a": "b"}}),
         (
             "userns_mode: host\n        uts: host\n        cgroup: host",
             {"namespaces": {"user": "host", "uts": "host", "cgroup": "host"}},

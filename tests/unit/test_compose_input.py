@@ -222,7 +222,7 @@ def test_a_file_of_variables() -> None:
         ("A=1\n=x\n", "v:2: write NAME=VALUE"),
         ("A=1\nB='open\nC=2\n", "v:2: the quote that begins the value of B is never closed"),
         ("A=${X:?gone}\n", "v:1: A: the variable X is not set: gone"),
-        ("A b\n", "v:1: 'A': write A=VALUE"),
+        ("A b\n", "v:1: write NAME=VALUE"),
     ],
 )
 def test_a_file_of_variables_that_is_none(text: str, message: str) -> None:

@@ -230,6 +230,8 @@ def test_everything_is_told_at_once_in_the_order_of_the_file(tmp_path: Path) -> 
             "services:\n  a: {image: x, platform: linux/arm64}\n  b: {image: 'x:latest'}\n",
             "3: services.b.image: '': another service asks for this image for linux/arm64",
         ),
+        ("name: p\nservices:\n  DB: {image: x}\n", "3: services.DB: 'p-DB-1': use 1 to 48 lower-case letters"),
+        ("services:\n  x-db: {image: ''}\n", "2: services.x-db.image: '': is empty"),
         ("name: Bad Name\nservices: {a: {image: x}}\n", "1: name: 'Bad Name': use lower-case letters"),
         (
             "services: {a: {image: x}}\nnetworks: {default: {enable_ipv4: false}}\n",

@@ -68,13 +68,13 @@ def _attachment(service: str, container: str, network: Network, entry: Table, re
             reader.problems.wrong(place, "is not a host name: use letters, digits, '-', '_' and '.'", alias)
     own = [service] if _ALIAS.fullmatch(service) else []
     names = [name for name in dict.fromkeys([*own, *(alias for alias, _place in aliases)]) if name != container]
-    addresses = [reader.filled(entry.get(key)) for key in ("ipv4_address", "ipv6_address")]
+    addresses = [reader.optional(entry.get(key)) for key in ("ipv4_address", "ipv6_address")]
     made = {
         "name": network.name,
         "aliases": names,
         "addresses": [address for address in addresses if address],
-        "mac": reader.filled(entry.get("mac_address")),
-        "interface": reader.filled(entry.get("interface_name")),
+        "mac": reader.optional(entry.get("mac_address")),
+        "interface": reader.optional(entry.get("interface_name")),
     }
     return {option: value for option, value in made.items() if value}
 
@@ -82,7 +82,7 @@ def _attachment(service: str, container: str, network: Network, entry: Table, re
 def _own_mac(table: Table, options: Options, reader: Reader) -> None:
     """``mac_address`` of the service itself is that of its first interface."""
     value = table.get("mac_address")
-    mac = reader.filled(value)
+    mac = reader.optional(value)
     attached = options.values.get("networks")
     if value is not None and mac is not None and attached and "mac" not in attached[0]:
         attached[0]["mac"] = mac

@@ -112,7 +112,8 @@ def _named_in(message: str, params: Mapping[str, Any]) -> str:
 
 def _tell(options: Options, error: OptionError, problems: Problems) -> None:
     shown = () if error.value is None else (error.value,)
-    problems.wrong(options.place_of(_exactly(options, error)), error.message, *shown)
+    hint = f"; {options.hint}" if options.hint and error.option == "name" else ""
+    problems.wrong(options.place_of(_exactly(options, error)), error.message + hint, *shown)
 
 
 def _exactly(options: Options, error: OptionError) -> str:

@@ -48,7 +48,7 @@ def read_variables(
         name, rest = match[1], line[match.end() :]
         if not match[2]:
             if _COMMENT.sub("", rest).strip():
-                problems.wrong(place, f"write {name}=VALUE", name)
+                problems.wrong(place, "write NAME=VALUE")
             elif name in known:
                 found[name] = known[name]
             continue

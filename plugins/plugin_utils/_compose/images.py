@@ -83,7 +83,7 @@ class Images:
             there = str(options.values.get("pull", "never"))
             options.set("pull", max(there, pull, key=_STRENGTH.index), table.entries["pull_policy"].place)
         given = table.get("platform")
-        platform = self._reader.filled(given)
+        platform = self._reader.optional(given)
         where = place if given is None else given.place
         asked, _place = self._pulls.setdefault(full, (platform, where))
         if asked != platform:
@@ -93,7 +93,7 @@ class Images:
             options.set("registry", {"platform": platform}, where)
 
     def _policy(self, value: Value | None) -> str | None:
-        found = self._reader.text(value)
+        found = self._reader.optional(value)
         if found is None or value is None:
             return None
         if found not in _PULL:

@@ -106,7 +106,7 @@ def _cpu(table: Table, limits: _Limits, reader: Reader) -> None:
     shares = reader.integer(table.get("cpu_shares"), 0, 1 << 20)
     if shares:
         limits.set("cpu_weight", quantities.weight_of_shares(shares), table.get("cpu_shares"))
-    cpuset = reader.filled(table.get("cpuset"))
+    cpuset = reader.optional(table.get("cpuset"))
     if cpuset is not None and not _CPUSET.fullmatch(cpuset):
         reader.problems.wrong(table.entries["cpuset"].place, "write numbers and ranges of CPUs, such as 0-2,7", cpuset)
     limits.set("cpuset", cpuset, table.get("cpuset"))

@@ -17,8 +17,10 @@ _LAST = re.compile(r"(.*)(?:\.[^.\[]*|\[[^\[]*)\Z", re.DOTALL)
 class Options:
     """``values`` are what the module takes; ``place`` is of the object as a whole."""
 
-    def __init__(self, place: Place, **values: Any) -> None:
+    def __init__(self, place: Place, hint: str = "", **values: Any) -> None:
+        """``hint`` says what to set where the name cannot be one."""
         self.values: dict[str, Any] = dict(values)
+        self.hint = hint
         self._place = place
         self._places: dict[str, Place] = {}
 

@@ -45,7 +45,7 @@ _MOST_RESTARTS = 1_000_000
 def set_process(table: Table, deploy: Table, options: Options, reader: Reader) -> None:
     """Everything but the environment, networks, mounts, limits and namespaces."""
     for key, option in _TEXTS.items():
-        _set(options, option, reader.filled(table.get(key)), table.get(key))
+        _set(options, option, reader.optional(table.get(key)), table.get(key))
     for key, option in _LISTS.items():
         for text, place in reader.text_or_texts(table.get(key)):
             options.add(option, text, place)
@@ -106,7 +106,7 @@ def _sysctls(value: Value | None, options: Options, reader: Reader) -> None:
 
 def _restart(value: Value | None, deployed: Value | None, options: Options, reader: Reader) -> None:
     """``restart``; as in Compose, deploy.restart_policy has the last word."""
-    policy = reader.filled(value)
+    policy = reader.optional(value)
     if isinstance(value, Scalar) and value.kind == BOOLEAN and value.text == "false":
         policy = "no"  # a bare no, in a dictionary of a playbook
     _set(options, "restart_policy", policy, value)

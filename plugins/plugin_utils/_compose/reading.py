@@ -62,13 +62,13 @@ class Reader:
             self.problems.wrong(value.place, f"is no key of {section.name} in the Compose Specification{hint}")
 
     def entries(self, value: Value | None) -> Iterator[tuple[str, Value]]:
-        """A mapping of names that the file chooses, without its x- keys."""
+        """A mapping of names that the file chooses, of which any may begin with x-."""
         if value is None or is_null(value):
             return
         if not isinstance(value, Table):
             self.problems.wrong(value.place, f"is {kind_of(value)}; write a mapping")
             return
-        yield from ((key, inner) for key, inner in value.items() if not key.startswith("x-"))
+        yield from value.items()
 
     def items(self, value: Value | None) -> tuple[Value, ...]:
         """A list's."""
@@ -100,6 +100,10 @@ class Reader:
             self.problems.wrong(value.place, f"is {kind_of(value)} that YAML rewrites; put it in quotes", *shown)
             return None
         return value.text
+
+    def optional(self, value: Value | None) -> str | None:
+        """A text; an empty one is not set, as where a variable without a value stands for it."""
+        return self.text(value) or None
 
     def filled(self, value: Value | None) -> str | None:
         """A text that is not empty."""
@@ -221,10 +225,6 @@ class Reader:
 
 class Pairs(dict[str, tuple["str | None", Place]]):
     """Names with texts, each with its place; a later one replaces an earlier one."""
-
-    def filled(self) -> dict[str, str]:
-        """With the empty text where there is none."""
-        return {name: value or "" for name, (value, _place) in self.items()}
 
 
 def _asks_for_nothing(value: Value) -> bool:

@@ -54,7 +54,8 @@ class Services:
         made: dict[str, list[Options]] = {}
         for service, table in self.chosen.items():
             image = images.of(service, table)
-            options = [Options(table.place, name=name) for name in self._names[service]]
+            hint = "" if table.get("container_name") is not None else "set container_name"
+            options = [Options(table.place, hint, name=name) for name in self._names[service]]
             for each in options if table.get("container_name") is not None else ():
                 each.note("name", table.entries["container_name"].place)
             for each in options or [Options(table.place, name=service)]:  # one of none, for what is wrong with it
