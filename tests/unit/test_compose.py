@@ -583,3 +583,44 @@ def test_every_section_says_each_key_once() -> None:
     for section in sections:
         groups = (section.read, frozenset(section.unsupported), frozenset(section.idle), section.silent)
         assert sum(map(len, groups)) == len(section.known), section.name
+
+
+def test_a_router_with_labels_and_a_migration(tmp_path: Path) -> None:
+    text = """
+    services:
+      traefik:
+        image: "traefik:v3.1"
+        command:
+          - "--providers.docker=true"
+          - "--entrypoints.web.address=:80"
+        ports: ["80:80", "127.0.0.1:8081:8080"]
+        volumes: ["/var/run/docker.sock:/var/run/docker.sock:ro"]
+      app:
+        image: registry.example:5000/team/app@sha256:%s
+        labels:
+          - "traefik.http.routers.app.rule=Host(`app.example`) && PathPrefix(`/a=b`)"
+          - traefik.enable=true
+        depends_on:
+          migrate: {condition: service_completed_successfully}
+          cache: {condition: service_started, required: false}
+        env_file: gitea.env
+      migrate:
+        image: registry.example:5000/team/app@sha256:%s
+        command: ./manage.py migrate
+        restart: "no"
+      cache:
+        image: memcached
+        profiles: [fast]
+    """
+    found = translate(tmp_path, text % ("0" * 64, "0" * 64))
+    router, app, migrate = found.containers
+    assert router["args"] == ["--providers.docker=true", "--entrypoints.web.address=:80"]
+    assert app["labels"] == {
+        "traefik.http.routers.app.rule": "Host(`app.example`) && PathPrefix(`/a=b`)",
+        "traefik.enable": "true",
+    }
+    assert app["depends_on"] == {"site-migrate-1": {"condition": "completed"}}
+    assert migrate["args"] == ["./manage.py", "migrate"] and migrate["restart_policy"] == "no"
+    assert len(found.images) == 2, "one for the two services that share it"
+    fast = of(translate(tmp_path, text % ("0" * 64, "0" * 64), profiles=["fast"]), "site-app-1")
+    assert fast["depends_on"]["site-cache-1"] == {"condition": "started"}
