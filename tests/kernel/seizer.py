@@ -4,7 +4,8 @@
 
 """A container's own program that takes over every process that appears beside it, and says what it gained by that.
 
-Run by itself, inside: argument 1 is a path below the host's root that the container has not.
+Run by itself, inside: argument 1 is a path below the host's root that the container has not. With "output" as argument
+2 it looks only at who is at the other end of its own standard output.
 """
 
 from __future__ import annotations
@@ -86,12 +87,19 @@ def gained(pid: int, path: str) -> list[str]:
         if b"ONLY_ON_THE_HOST" in handle.read():
             found.append("environment")
     for fd in descriptors(call("syscall", PIDFD_OPEN, pid, 0)):
-        if leads_to(fd, path) or any(leads_to(deep, path) for far in processes(fd) for deep in descriptors(far)):
+        if leads_to(fd, path) or leads_further(fd, path):
             found.append("the host's files")
     return found
 
 
+def leads_further(fd: int, path: str) -> bool:
+    return any(leads_to(deep, path) for far in processes(fd) for deep in descriptors(far))
+
+
 def main() -> None:
+    if sys.argv[2:] == ["output"]:
+        os.write(1, b"escaped" if leads_further(1, sys.argv[1]) else b"held")
+        return
     known = {os.getpid()}
     with open("/tmp/watches", "wb"):
         pass

@@ -453,6 +453,20 @@ def peers_are_told() -> bool:
     return True
 
 
+def with_the_seizer(nsrun: Nsrun, bundle: Bundle) -> str:
+    """The container has CAP_SYS_PTRACE, /seizer.py, and an interpreter for it, whose path this is."""
+    for name in ("effective", "permitted", "bounding"):
+        bundle.spec["process"]["capabilities"][name].append("CAP_SYS_PTRACE")
+    interpreter = os.path.realpath(Path(nsrun.program).read_text().split()[0][2:])
+    for name in {"/usr", "/lib", "/lib64", str(Path(interpreter).parents[1])}:
+        if Path(name).exists():
+            source = os.path.realpath(name)
+            bound = {"destination": name, "type": "bind", "source": source, "options": ["rbind", "ro"]}
+            bundle.spec["mounts"].append(bound)
+    shutil.copy(seizer.__file__, bundle.rootfs / "seizer.py")
+    return interpreter
+
+
 @pytest.mark.parametrize(
     ("removed", "no_new_privileges", "gained"),
     [
@@ -477,19 +491,11 @@ def test_a_process_that_joins_has_nothing_that_the_container_has_not(
     """It is seized from its first moment on, before it is the program."""
     process = bundle.spec["process"]
     process["noNewPrivileges"] = no_new_privileges
-    for name in ("effective", "permitted", "bounding"):
-        process["capabilities"][name].append("CAP_SYS_PTRACE")
+    interpreter = with_the_seizer(nsrun, bundle)
     process["oomScoreAdj"] = 500
     process["rlimits"] = [{"type": f"RLIMIT_{name}", "soft": 50, "hard": 60} for name in ("NOFILE", "NPROC")]
     held = process["capabilities"]["bounding"]
     bundle.spec["linux"]["seccomp"] = seccomp_policy.default_policy(held, user_namespace=True)  # it takes descriptors
-    interpreter = os.path.realpath(Path(nsrun.program).read_text().split()[0][2:])
-    for name in {"/usr", "/lib", "/lib64", str(Path(interpreter).parents[1])}:
-        if Path(name).exists():
-            source = os.path.realpath(name)
-            bound = {"destination": name, "type": "bind", "source": source, "options": ["rbind", "ro"]}
-            bundle.spec["mounts"].append(bound)
-    shutil.copy(seizer.__file__, bundle.rootfs / "seizer.py")
     nsrun.detach(bundle.sh(f"exec {interpreter} -IS /seizer.py {HOST} 2>/tmp/errors"))
     waiting.until("it watches", (bundle.rootfs / "tmp" / "watches").exists)
     altered(SEEN + removed)
@@ -500,6 +506,28 @@ def test_a_process_that_joins_has_nothing_that_the_container_has_not(
     assert bool(re.search(r"^Max processes +50 +60 ", done.stdout, re.M)) is (removed != UNLIMITED), (done, errors)
     assert set(json.loads(found.read_text())) == gained
     nsrun("delete", "--force", bundle.id)
+
+
+@GUARDED
+def test_who_is_at_the_other_end_of_its_output_is_not_taken_over(
+    nsrun: Nsrun, bundle: Bundle, altered: Callable[[str], None], tmp_path: Path, guarded: bool
+) -> None:
+    """As under systemd, where that is a socket of the journal."""
+    interpreter = with_the_seizer(nsrun, bundle)
+    held = bundle.spec["process"]["capabilities"]["bounding"]
+    bundle.spec["linux"]["seccomp"] = seccomp_policy.default_policy(held, user_namespace=not guarded)
+    bundle.spec["process"]["args"] = [interpreter, "-IS", "/seizer.py", str(HOST), "output"]
+    command = [nsrun.program, "--root", str(nsrun.root), "run", "--bundle", bundle.write(), bundle.id]
+    with socket.socket(socket.AF_UNIX) as journal, socket.socket(socket.AF_UNIX) as output:
+        journal.bind(str(tmp_path / "journal"))
+        journal.listen()
+        output.connect(str(tmp_path / "journal"))
+        reader, _address = journal.accept()
+        here = os.open("/", os.O_PATH)
+        with reader:
+            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, check=True)
+            os.close(here)
+            assert reader.recv(100) == (b"held" if guarded or not peers_are_told() else b"escaped")
 
 
 # What the root of a user namespace with CAP_SYS_ADMIN does to the mounts that it was given.
