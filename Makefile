@@ -18,6 +18,14 @@ TARBALL := build/barekernel-containers-$(VERSION).tar.gz
 CONTENT := $(shell find plugins roles playbooks meta changelogs docs galaxy.yml README.md COPYING -type f ! -name '*.pyc' 2>/dev/null)
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# What is exported for other playbooks (ANSIBLE_INVENTORY, ANSIBLE_LIMIT, ANSIBLE_COLLECTIONS_PATH...) decides nothing
+# here; what only decides how output looks does.
+ANSIBLE_SHOWN := ANSIBLE_CALLBACK% ANSIBLE_DISPLAY_% ANSIBLE_STDOUT_CALLBACK ANSIBLE_LOG_PATH ANSIBLE_VERBOSITY \
+	ANSIBLE_NOCOLOR ANSIBLE_FORCE_COLOR
+unexport $(filter-out $(ANSIBLE_SHOWN),$(filter ANSIBLE_%,$(.VARIABLES)))
+# Ansible ignores ./ansible.cfg in a directory that others may write to, and leaves it to Python when what it says of a
+# task at work goes out: through a pipe, when the task is over.
+play := PYTHONUNBUFFERED=1 ANSIBLE_CONFIG="$(CURDIR)/ansible.cfg" ansible-playbook -i playbooks/inventory/localhost.yml
 # Tests start interpreters by the thousand: what one has compiled the next one loads, whatever the caller's habits.
 export PYTHONDONTWRITEBYTECODE :=
 in-dev := PATH="$(CURDIR)/$(DEV)/bin:$(PATH)" ANSIBLE_COLLECTIONS_PATH="$(CURDIR)/$(CACHE)/collections"
@@ -35,10 +43,10 @@ help: ## list what can be done
 # For users
 
 site: root $(VENV)/.collection ## set up and run playbooks/example.yml on this machine (ARGS='--check --diff' shows what it would do)
-	@ansible-playbook playbooks/example.yml $(ARGS)
+	@$(play) playbooks/example.yml $(ARGS)
 
 teardown: root $(VENV)/.collection ## remove all that site made (images too with ARGS='-e purge_images=true')
-	@ansible-playbook playbooks/teardown.yml $(ARGS)
+	@$(play) playbooks/teardown.yml $(ARGS)
 
 # For developers
 

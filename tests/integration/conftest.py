@@ -35,6 +35,8 @@ class Run:
     status: int
     output: str
     seconds: float
+    #: When each line came, in seconds from the start.
+    lines: list[tuple[float, str]] = field(default_factory=list)
     records: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -43,6 +45,10 @@ class Run:
         found = RECAP.search(self.output)
         assert found, self.output
         return int(found.group(2))
+
+    def came(self, start: str) -> float:
+        """When the first line came that begins like that."""
+        return next(when for when, line in self.lines if line.startswith(start))
 
     def of(self, module: str, name: str | None = None) -> list[dict[str, Any]]:
         """The results of a module (for the object of that name)."""
@@ -85,10 +91,18 @@ class Site:
             "ANSIBLE_CALLBACKS_ENABLED": "recorder",
             "ANSIBLE_CALLBACK_PLUGINS": str(Path(__file__).parent / "callback"),
             "BAREKERNEL_RECORD": str(record),
+            # What people export for their other playbooks.
+            "ANSIBLE_INVENTORY": "/nowhere",
+            "ANSIBLE_CONFIG": "/nowhere",
+            "ANSIBLE_COLLECTIONS_PATH": "/nowhere",
+            "ANSIBLE_ROLES_PATH": "/nowhere",
+            "ANSIBLE_REMOTE_USER": "nobody",
+            "ANSIBLE_BECOME": "true",
+            "ANSIBLE_BECOME_USER": "nobody",
             **{name: value for name, value in os.environ.items() if name.startswith("PIP_") or name == "PYTHON"},
         }
         started = time.monotonic()
-        process = subprocess.run(
+        with subprocess.Popen(
             ["make", target, f"ARGS={arguments}"],
             cwd=self.folder,
             env=environment,
@@ -96,13 +110,14 @@ class Site:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            check=False,
-        )
-        seconds = time.monotonic() - started
-        print(f"make {target} ARGS='{arguments}': {seconds:.1f} s\n{process.stdout}")
-        assert expect is None or process.returncode == expect, process.stdout
-        lines = record.read_text().splitlines() if record.exists() else []
-        return Run(process.returncode, process.stdout, seconds, [json.loads(line) for line in lines])
+        ) as process:
+            assert process.stdout
+            lines = [(time.monotonic() - started, line) for line in process.stdout]
+        seconds, output = time.monotonic() - started, "".join(line for _when, line in lines)
+        print(f"make {target} ARGS='{arguments}': {seconds:.1f} s\n{output}")
+        assert expect is None or process.returncode == expect, output
+        records = [json.loads(line) for line in record.read_text().splitlines()] if record.exists() else []
+        return Run(process.returncode, output, seconds, lines, records)
 
 
 @pytest.fixture(scope="session")

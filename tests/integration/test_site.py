@@ -68,6 +68,14 @@ def test_next_to_nothing_is_skipped(first: Run) -> None:
     assert "skipped=1 " in first.output
 
 
+def test_long_work_is_seen_while_it_goes_on(first: Run) -> None:
+    """Through a pipe too; a log that stands still looks like one of a command that hangs."""
+    begun = first.came("TASK [barekernel.containers.image : Images]")
+    seen = first.came("  [localhost: image debian: building")
+    done = first.came("changed: [localhost] => (item=debian)")
+    assert begun <= seen < done - 2, (begun, seen, done)
+
+
 def test_the_summary_names_each_container(first: Run) -> None:
     for word in ("web", "client", "running", "10.88.0.10", "8080", "exec -t web sh"):
         assert word in " ".join(first.output.split())
