@@ -77,8 +77,13 @@ def _cgroups() -> list[str]:
 
 
 def _processes() -> list[str]:
+    return [f"process {command}" for _pid, command in processes()]
+
+
+def processes() -> list[tuple[int, str]]:
+    """Every process but the tests' own: its PID and command line."""
     found = [p.name for p in Path("/proc").iterdir() if p.name.isdigit() and not _excused(p)]
-    return [f"process {_command(pid)}" for pid in found]
+    return [(int(pid), _command(pid)) for pid in found]
 
 
 def _excused(process: Path) -> bool:
