@@ -298,9 +298,11 @@ options:
     type: str
     default: 'no'
   log_max_size:
-    description: Bytes after which the log is rotated, where no journal keeps it. Applied live.
-    type: int
-    default: 10485760
+    description:
+      - Size after which the log is rotated, where no journal keeps it, such as V(10M); at least 4096 bytes.
+      - Applied live.
+    type: str
+    default: 10M
   log_max_files:
     description: How many files of log are kept, at most 1000. Applied live; fewer from the next rotation on.
     type: int

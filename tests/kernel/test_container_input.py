@@ -136,6 +136,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"sysctls": {"net.ipv4.tcp_mem": "1 2 3"}}, "sysctls.net.ipv4.tcp_mem: '1 2 3': the kernel has no such"),
     ({"sysctls": {"net.ipv4.ip_forward": "abc"}}, "sysctls.net.ipv4.ip_forward: 'abc': takes numbers"),
     ({"user": "99999999999"}, "user: '99999999999': user 99999999999 is no ID"),
+    (
+        {"user": "nobody7"},
+        "user: 'nobody7': user nobody7 is not in the image's /etc/passwd; write a numeric ID",
+    ),
     ({"user": "70000"}, "user: '70000': the user ID 70000 is not one of the container's user namespace (0 to 65535)"),
     ({"runtime": "/nope"}, "runtime: '/nope': is no program on this host"),
     ({"runtime": "/bin/ls"}, "runtime: '/bin/ls': is not an OCI runtime (/bin/ls --version says 'ls (GNU coreutils)"),

@@ -275,3 +275,23 @@ def test_no_image_is_made_from_itself(server: registry.Registry, tmp_path: Path)
     apply(name="one", image="two")
     for name in ("three", "two", "one"):
         remove(name)
+
+
+def test_an_error_names_the_option_and_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "plain").mkdir()
+    (tmp_path / "plain" / "file").write_text("x")
+    (tmp_path / "there").write_text("x")
+    copies = [{"src": str(tmp_path / "there"), "dest": "/x"}, {"src": str(tmp_path / "none"), "dest": "/y"}]
+    unreached = "The registry cannot be reached: is its name right"
+    for given, start, says in (
+        ({"archive": {"path": f"{tmp_path}/plain"}}, f"archive.path: '{tmp_path}/plain': it is a dir", "use directory"),
+        ({"build": {"copy": copies}}, f"build.copy[1].src: '{tmp_path}/none': is not on this host", "create it first"),
+        ({"build": {"base": "none", "copy": copies[:1]}}, "build.base: 'none:latest': there is no such", "pull it"),
+        ({"name": "127.0.0.1:1/a"}, "name: '127.0.0.1:1/a:latest': ", unreached),
+        ({"registry": {"reference": "127.0.0.1:1/b:2"}}, "registry.reference: '127.0.0.1:1/b:2': ", unreached),
+    ):
+        for attempt in (checked, apply):
+            with pytest.raises((OptionError, Refused)) as caught:
+                attempt(**{"name": "app", **given})
+            assert str(caught.value).startswith(start) and says in str(caught.value), caught.value
+            assert str(caught.value).count("127.0.0.1:1/") <= 3

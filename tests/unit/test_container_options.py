@@ -83,6 +83,7 @@ def mount(**changes: Any) -> dict[str, Any]:
         ({"restart_policy": "always:3"}, "restart_policy", "always:3"),
         ({"restart_policy": "on-failure:x"}, "restart_policy", "on-failure:x"),
         ({"log_max_size": 1}, "log_max_size", 1),
+        ({"log_max_size": "10X"}, "log_max_size", "10X"),
         ({"log_max_files": 0}, "log_max_files", 0),
         ({"runtime": "docker"}, "runtime", "docker"),
         ({"env": {"A": "x\0y"}}, "env.A", "a text"),
@@ -213,3 +214,23 @@ def test_no_limit_by_any_of_its_names(word: str | int) -> None:
     infinity = str((1 << 64) - 1)
     given = container_from(params(rlimits={"core": word, "nofile": f"1024:{word}", "memlock": f"{word}:{word}"}))
     assert given.rlimits == {"core": infinity, "nofile": f"1024:{infinity}", "memlock": f"{infinity}:{infinity}"}
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"cap_add": ["SYSADMIN"]}, "did you mean SYS_ADMIN?"),
+        ({"cap_drop": ["cap_netraw"]}, "did you mean NET_RAW?"),
+        ({"cap_add": ["ALL"]}, "no container gets all capabilities: list those"),
+        ({"log_max_size": "many"}, "write bytes, or a size such as 10M"),
+    ],
+)
+def test_an_error_says_what_to_write(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(OptionError) as caught:
+        container_from(params(**given))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("given", ["10M", "10485760", 10485760, "10 MiB", None])
+def test_a_size_of_logs_is_written_as_any_size(given: Any) -> None:
+    assert container_from(params(log_max_size=given)).log_max_size == 10 << 20

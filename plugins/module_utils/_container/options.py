@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .._core.ip_text import ip_address, ip_interface
 from .._core.mac import parse_mac
 from .._core.names import check_link_name, container_name
+from .._core.quantities import parse_size
 from .._core.resource import OptionError
 from .._core.texts import text, variables
 from .._kernel.sysctl import path_of
@@ -89,7 +90,7 @@ def container_from(params: Mapping[str, Any]) -> Container:
         stop_timeout=_within(params, "stop_timeout", 0, LONGEST, 10),
         restart_policy=policy,
         restart_retries=retries,
-        log_max_size=_within(params, "log_max_size", 4096, _LARGEST_LOG, 10 * 1024 * 1024),
+        log_max_size=_log_size(params),
         log_max_files=_within(params, "log_max_files", 1, _MOST_LOGS, 3),
         labels=_labels(params),
         runtime=runtime,
@@ -215,9 +216,20 @@ def _capabilities(params: Mapping[str, Any], option: str) -> tuple[str, ...]:
             continue
         name = name if name.startswith("CAP_") else f"CAP_{name}"
         if name not in NUMBERS:
-            raise OptionError(option, value, "is no capability (capabilities(7))")
+            raise OptionError(option, value, _no_capability(name, NUMBERS))
         named.append(name)
     return tuple(sorted(set(named)))
+
+
+def _no_capability(name: str, known: Iterable[str]) -> str:
+    if name == "CAP_ALL":
+        return "no container gets all capabilities: list those that its program needs, such as NET_ADMIN or SYS_PTRACE"
+    import difflib  # here, as it is for an error
+
+    plain = {each.replace("_", ""): each for each in known}
+    near = difflib.get_close_matches(name.replace("_", ""), plain, n=1, cutoff=0.7)
+    meant = f"; did you mean {plain[near[0]][len('CAP_') :]}?" if near else ""
+    return f"is not a capability (capabilities(7) lists them){meant}"
 
 
 def _sysctls(params: Mapping[str, Any], namespaces: Mapping[str, str]) -> dict[str, str]:
@@ -318,6 +330,14 @@ def _labels(params: Mapping[str, Any]) -> dict[str, str]:
     if "" in given:
         raise OptionError("labels", "", "a label needs a name")
     return {name: text(f"labels.{name}", value) for name, value in given.items()}
+
+
+def _log_size(params: Mapping[str, Any]) -> int:
+    value = params.get("log_max_size")
+    size = 10 * 1024 * 1024 if value is None else parse_size("log_max_size", str(value), "a size such as 10M")
+    if not 4096 <= size <= _LARGEST_LOG:
+        raise OptionError("log_max_size", value, f"must be at least 4096 bytes and at most {_LARGEST_LOG >> 40}T")
+    return size
 
 
 def _within(params: Mapping[str, Any], option: str, least: int, most: int, default: int) -> int:

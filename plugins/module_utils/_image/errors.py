@@ -18,6 +18,14 @@ class ImageError(BareKernelError):
         self.hint = hint
 
 
+class BadOption(ImageError):
+    """What an option names cannot be used: the option's name, its value, and what is wrong with it."""
+
+    def __init__(self, option: str, value: str, why: str) -> None:
+        super().__init__(f"{option}: {value!r}: {why}")
+        self.option, self.value, self.why = option, value, why
+
+
 class HostileLayer(ImageError):
     """A layer holds what no honest tool writes, or what the policy forbids; nothing of it became visible."""
 

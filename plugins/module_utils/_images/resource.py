@@ -15,7 +15,7 @@ from .._core.errors import Needed, OptionError, Refused
 from .._core.operation import Plan
 from .._core.resource import Resource
 from .._image.changes import prune
-from .._image.errors import ImageError
+from .._image.errors import BadOption, ImageError, Unreachable
 from .._image.format import reference as references
 from .._image.layers.policy import Policy, refused
 from .._image.sources import handed
@@ -216,6 +216,12 @@ class ImageResource(Resource[Desired, Observed]):
             key = "" if rotten.blobs else str(recorded.get("key", ""))
             image = {reference: handed.need(key, rotten.blobs)}
             raise Needed(str(error), handed.needs(self.store, image)) from error
+        except BadOption as error:
+            raise OptionError(error.option, error.value, error.why) from error
+        except Unreachable as error:
+            asked = next((part.removeprefix("docker://") for part in source.parts()), reference)
+            option = "name" if asked == reference else "registry.reference"
+            raise Refused(f"{option}: '{references.familiar(asked)}': {error}") from error
         except (ImageError, KernelError) as error:
             option, value = source.given()
             if option:

@@ -14,6 +14,8 @@ from .errors import BareKernelError
 LookUp = Callable[[str], "bytes | None"]
 #: (uid_t)-1 means "leave it" to chown(2) and setresuid(2).
 _LARGEST = (1 << 32) - 2
+#: How many names an error lists.
+_LISTED = 5
 
 
 class NoSuchUser(BareKernelError, LookupError):
@@ -31,7 +33,7 @@ def parse_user(user: str, read: LookUp) -> tuple[int, int, tuple[int, ...]]:
     entry = _passwd(read, who or "0")
     number = _number("user", who or "0")
     if entry is None and number is None:
-        raise NoSuchUser(f"user {who} is not in the image's /etc/passwd")
+        raise NoSuchUser(f"user {who} is not in the image's /etc/passwd; {_others(read, 'etc/passwd')}")
     name, uid, gid = entry if entry is not None else (None, number or 0, 0)
     if colon and group:
         return uid, _gid(read, group), ()
@@ -65,7 +67,14 @@ def _gid(read: LookUp, group: str) -> int:
     for name, gid, _members in _groups(read):
         if name == group:
             return gid
-    raise NoSuchUser(f"group {group} is not in the image's /etc/group")
+    raise NoSuchUser(f"group {group} is not in the image's /etc/group; {_others(read, 'etc/group')}")
+
+
+def _others(read: LookUp, path: str) -> str:
+    """What can be written instead."""
+    names = sorted({fields[0][:32] for fields in _lines(read, path, 3)} - {""})
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return "write a numeric ID" + (f", or a name that is there ({', '.join(names[:_LISTED])}{more})" if names else "")
 
 
 def _groups(read: LookUp) -> Iterator[tuple[str, int, list[str]]]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import tempfile
 import time
@@ -23,6 +24,10 @@ _MISSING = ("manifest unknown", "name unknown", "repository name not known", "no
 #: An answer's status as skopeo's releases put it.
 _TOO_MANY = ("toomanyrequests", "too many requests", "statuscode: 429", "from registry 429", "http status: 429")
 _TROUBLE = ("statuscode: 5", "from registry 5", "http status: 5")
+_CUT_OFF = (
+    "The registry cannot be reached: is its name right, and can this host get there (DNS, proxy, firewall)? Otherwise "
+    "set seed to a host that can, or bring the image with archive"
+)
 _HINTS = (
     (("unauthorized", "authentication required", "denied"), "Give username and password, or an auth_file"),
     (_MISSING, "Check the repository and the tag"),
@@ -30,12 +35,14 @@ _HINTS = (
     (_TOO_MANY, "The registry limits requests: log in, use a mirror, or wait"),
     (("x509", "certificate"), "Give the certificate authority in cert_dir, or set tls_verify to false"),
     (("server gave http response to https",), "The registry speaks plain HTTP: set tls_verify to false"),
-    (("connection refused", "no such host", "i/o timeout", "unreachable"), "The registry cannot be reached"),
+    (("connection refused", "no such host", "i/o timeout", "unreachable"), _CUT_OFF),
     (_TROUBLE, "The registry has trouble of its own: try again later"),
     (("policy", "signature"), "The signature policy refuses the image, containers-policy.json(5)"),
 )
 
 
+#: What skopeo puts before what it was told, and is no help: that text stands before it already.
+_PARSING = re.compile(r'Error parsing image name "[^"]*": ')
 #: Seconds in which a registry says nothing, and no byte comes, after which it is not waited for any longer: what it may
 #: ask a client to wait because of too many requests is less.
 SILENCE = 360.0
@@ -113,7 +120,8 @@ class Skopeo:
 def _message(line: str) -> str:
     """The text of a logrus line: time="…" level=fatal msg="…"."""
     _before, found, text = line.partition(' msg="')
-    return text[:-1].replace('\\"', '"') if found and text.endswith('"') else line
+    text = text[:-1].replace('\\"', '"') if found and text.endswith('"') else line
+    return _PARSING.sub("", text)
 
 
 def inspect(

@@ -60,6 +60,9 @@ class Archive(Source):
             return Seen(str(recorded["key"]), str(recorded.get("base", "")), stamp)
         listing = "index.json" if os.path.exists(self.path + "/oci-layout") else "manifest.json"
         content = f"{self.path}/{listing}" if directory else self.path
+        if directory and not os.path.lexists(content):
+            why = "it is a directory that holds no image (neither oci-layout nor manifest.json is in it)"
+            raise ImageError(why, "Name what an image was saved into; for a tree of files use directory")
         try:
             size = "" if directory else source.amount(1, "archive", "archives", os.stat(content).st_size)
             return Seen(source.key_of(digests.of_file(content), self.reference), "", stamp, content=size)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Mapping
@@ -14,8 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..._kernel.errors import BareKernelError, KernelError
-from ..errors import ImageError
+from ..errors import BadOption
 from ..format import digest as digests
+from ..format import reference as references
 from ..format.config import LayerBlob
 from ..layers.policy import Policy
 from ..store.progress import Progress
@@ -48,7 +50,8 @@ class Steps(Source):
             return None
         image = store.resolve(self.base)
         if image is None:
-            raise ImageError(f"build.base: there is no image {self.base} on this host", "Make or pull it first")
+            why = "there is no such image on this host: make or pull it first"
+            raise BadOption("build.base", references.familiar(self.base), why)
         return image
 
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
@@ -56,10 +59,12 @@ class Steps(Source):
         base = self.builds_on(store)
         parts: list[Any] = [base.digest if base else ""]
         files = size = 0
+        copies = 0
         for step in self.steps:
             parts.append([type(step).__name__, vars(step)])
             if isinstance(step, steps.CopyFile):
-                copied_, bytes_ = _content(step.src)
+                copied_, bytes_ = _content(f"build.copy[{copies}].src", step.src)
+                copies += 1
                 parts.append(copied_)
                 files, size = files + len(copied_), size + bytes_
         told = [f"base {digests.short(base.digest)}"] if base else []
@@ -141,10 +146,10 @@ def _size(src: str) -> int:
         return sum(entry.status.st_size for entry in found if entry.fd >= 0)
 
 
-def _content(src: str) -> tuple[list[list[Any]], int]:
+def _content(option: str, src: str) -> tuple[list[list[Any]], int]:
     """Names, modes and digests of what a copy step would take, and the bytes of its files.
 
-    Raises KernelError where it is not there, ImageError where it cannot be copied.
+    Raises BadOption where it is not there, ImageError where it cannot be copied.
     """
     try:
         with contextlib.closing(copied.entries(src)) as found:
@@ -154,8 +159,9 @@ def _content(src: str) -> tuple[list[list[Any]], int]:
                 size += entry.status.st_size if entry.fd >= 0 else 0
             return listed, size
     except KernelError as error:
-        hint = f"src of build.copy is a path on the host, and {src} is to be read there"
-        raise KernelError.wrap(error, error.syscall, error.path, hint) from error
+        missing = error.errno == errno.ENOENT and error.path in (None, src)
+        why = "is not on this host, where it is to be read: create it first" if missing else str(error)
+        raise BadOption(option, src, why) from error
 
 
 def _facts(entry: copied.Entry) -> list[Any]:

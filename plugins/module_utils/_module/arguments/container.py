@@ -72,7 +72,7 @@ def _life() -> dict[str, dict[str, Any]]:
         "stop_signal": {"type": "str"},
         "stop_timeout": {"type": "int", "default": 10},
         "restart_policy": {"type": "str", "default": "no"},
-        "log_max_size": {"type": "int", "default": 10485760},
+        "log_max_size": {"type": "str", "default": "10M"},
         "log_max_files": {"type": "int", "default": 3},
         "runtime": {"type": "str", "default": "nsrun"},
         "purge_volumes": {"type": "bool", "default": False},
