@@ -114,7 +114,7 @@ network:
 
 from ..module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils._module import closure  # noqa: F401  # pylint: disable=unused-import
-from ..module_utils._module.arguments.network import network
+from ..module_utils._module.arguments.bridge_network import bridge_network
 from ..module_utils._module.runner import run
 from ..module_utils._network.resource import NetworkResource
 
@@ -123,12 +123,7 @@ def main() -> None:
     """The network becomes as declared."""
     run(
         NetworkResource(),
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "force": {"type": "bool", "default": False},
-            **network(),
-        },
+        argument_spec=bridge_network(),
     )
 
 

@@ -162,20 +162,12 @@ namespaces:
 
 from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import
 from ansible_collections.barekernel.containers.plugins.module_utils._links.resource import NetnsVeth
-from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.boot import boot
-from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.veth import veth
+from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.netns_veth import netns_veth
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import run
 
 
 def main():
-    argument_spec = {
-        **veth(),
-        **boot(),
-        "name": {"type": "str", "required": True},
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "remove_namespaces": {"type": "str", "choices": ["unused", "always", "never"], "default": "unused"},
-    }
-    run(NetnsVeth(), argument_spec=argument_spec)
+    run(NetnsVeth(), argument_spec=netns_veth())
 
 
 if __name__ == "__main__":

@@ -179,15 +179,12 @@ container:
 from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import
 from ansible_collections.barekernel.containers.plugins.module_utils._container.resource import ContainerResource
 from ansible_collections.barekernel.containers.plugins.module_utils._module import closure  # noqa: F401  # pylint: disable=unused-import
-from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.container import (
-    container,
-    container_internal,
-)
+from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.container import container
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import run
 
 
 def main():
-    run(ContainerResource(), internal=container_internal(), argument_spec=container())
+    run(ContainerResource(), argument_spec=container())
 
 
 if __name__ == "__main__":

@@ -240,26 +240,18 @@ source_key:
 
 from ..module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import
 from ..module_utils._images.resource import ImageResource
-from ..module_utils._module.arguments.image_config import image_config
-from ..module_utils._module.arguments.image_source import IMAGE_SOURCES, image_internal, image_source
+from ..module_utils._module.arguments.image_source import IMAGE_SOURCES, image_internal
+from ..module_utils._module.arguments.oci_image import oci_image
 from ..module_utils._module.runner import run
 
 
 def main() -> None:
     """One image, present or absent."""
-    argument_spec = {
-        "name": {"type": "str", "required": True},
-        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-        "force": {"type": "bool", "default": False},
-        "verify": {"type": "bool", "default": False},
-        **image_source(),
-        **image_config(),
-    }
     run(
         ImageResource(),
         internal=image_internal(),
         instead={"hand_out": _blobs},
-        argument_spec=argument_spec,
+        argument_spec=oci_image(),
         mutually_exclusive=[IMAGE_SOURCES],
     )
 

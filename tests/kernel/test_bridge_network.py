@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import Outcome, converge, predict
 from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError, Refused
+from ansible_collections.barekernel.containers.plugins.module_utils._core.observe_world import World
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import (
     netlink,
     netlink_ip,
@@ -485,7 +486,7 @@ def test_a_network_comes_back_from_its_record() -> None:
     facts = make(published=to("10.88.0.2", "8080:80")).facts
     run("ip", "link", "del", "lab0")
     run("nft", "delete", "table", "inet", "barekernel")
-    outcome = converge(R, desired_from_record(read_network("lab0")))
+    outcome = converge(R, desired_from_record(read_network("lab0", World())))
     assert outcome.facts == facts and not make(published=to("10.88.0.2", "8080:80")).changed
 
 

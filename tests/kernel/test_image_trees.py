@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._core.observe_world import World
 from ansible_collections.barekernel.containers.plugins.module_utils._image.layers import tarwriter
 from ansible_collections.barekernel.containers.plugins.module_utils._image.sources import copied
 from ansible_collections.barekernel.containers.plugins.module_utils._image.store.store import Store
@@ -155,7 +156,7 @@ def test_what_goes_between_a_look_and_the_making_is_not_recorded(tmp_path: Path)
         subprocess.run(["tar", "-C", root, "-cf", archive, "."], check=True)
         resource = images.ImageResource()
         desired = resource.desired(images.parameters(name=f"tree{number}", **source))
-        plan = resource.plan(desired, resource.observe(desired))
+        plan = resource.plan(desired, resource.observe(desired, World()))
         (root / "passing").write_text("x")
         subprocess.run(["tar", "-C", root, "-cf", archive, "."], check=True)
         for operation in plan.operations:

@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._container.assumed import assumed_boot
 from ansible_collections.barekernel.containers.plugins.module_utils._container.bundle_options import (
     in_words_of_options,
     option_names,
@@ -29,6 +28,11 @@ from ansible_collections.barekernel.containers.plugins.module_utils._container.o
 from ansible_collections.barekernel.containers.plugins.module_utils._container.options import container_from
 from ansible_collections.barekernel.containers.plugins.module_utils._container.plan import plan_container
 from ansible_collections.barekernel.containers.plugins.module_utils._container.plan_declared import dropped, meant
+from ansible_collections.barekernel.containers.plugins.module_utils._container.plan_hosts import (
+    HostsObserved,
+    plan_hosts,
+)
+from ansible_collections.barekernel.containers.plugins.module_utils._container.plan_identity import Inhabitants
 from ansible_collections.barekernel.containers.plugins.module_utils._container.plan_network import (
     ContainerNetwork,
     host_end,
@@ -39,7 +43,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._container.p
 from ansible_collections.barekernel.containers.plugins.module_utils._container.records import Container
 from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError, Refused
 from ansible_collections.barekernel.containers.plugins.module_utils._core.files import ReplaceFile, SetAside, WriteFile
-from ansible_collections.barekernel.containers.plugins.module_utils._image.store.store import Image
+from ansible_collections.barekernel.containers.plugins.module_utils._image.store.store import NOT_YET, Image
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.cgroup_state import CgroupState, Hierarchy
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.host_resources import HostResources
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import NamespaceId
@@ -195,8 +199,8 @@ def test_a_new_container_is_made_wired_and_started_in_that_order() -> None:
 def test_check_mode_predicts_on_a_systemd_host_with_an_image_that_is_not_made_yet() -> None:
     """The unit is planned too, from a launch document whose image has no layers to name."""
     host = replace(HOST, systemd=True, systemd_version=252)
-    assumed = container(assume={"images": [{"name": "busybox"}]})
-    predicted = plan_container(assumed, replace(nothing(host), image=replace(IMAGE, layers=()))).actions
+    image = replace(IMAGE, digest=NOT_YET, layers=(), lowerdirs=())
+    predicted = plan_container(container(), replace(nothing(host), image=image)).actions
     assert predicted == plan_container(container(), nothing(host)).actions
 
 
@@ -516,21 +520,22 @@ def test_limits_of_a_container_that_waits_for_its_restart_come_with_that(status:
 
 def test_neighbours_learn_its_name_and_forget_it() -> None:
     db = container_from({**SPEC, "name": "db", "networks": [{"name": "lab0"}]})
-    neighbour = Neighbour(db, {"addresses": {"lab0": ["10.88.0.2/24", "fd88::2/64"]}}, "old\n", 43)
-    host = replace(HOST, neighbours=(neighbour,))
-    plan = plan_container(container(), nothing(host))
-    write = next(o for o in plan.operations if getattr(o, "path", "").endswith("/db/hosts"))
+    everyone = {"db": (db, {"lab0": ["10.88.0.2/24", "fd88::2/64"]})}
+    both = Inhabitants({**everyone, "web": (container(), {"lab0": ["10.88.0.3/24"]})}, "host")
+    plan = plan_hosts(HostsObserved(both, {"db": "old\n", "web": None}))
+    [write] = plan.operations
+    assert plan.actions == ["write /var/lib/barekernel/containers/db/hosts"]
     assert "10.88.0.3 web" in write.content  # type: ignore[attr-defined]
-    gone = plan_container(container_from({"name": "web", "state": "absent"}), running(container(), host))
-    write = next(o for o in gone.operations if getattr(o, "path", "").endswith("/db/hosts"))
+    [write] = plan_hosts(HostsObserved(Inhabitants(everyone, "host"), {"db": "10.88.0.3 web\n"})).operations
     assert "web" not in write.content  # type: ignore[attr-defined]
+    assert plan_hosts(HostsObserved(Inhabitants(everyone, "host"), {"db": write.content})).actions == []  # type: ignore[attr-defined]
 
 
 def test_addresses_and_id_ranges_are_kept_and_never_shared() -> None:
     first = resolve(container(), nothing())
     db = container_from({**SPEC, "name": "db"})
     record = {"addresses": {"lab0": list(first.addresses[0])}, "idmap": list(first.idmap or ())}
-    host = replace(HOST, neighbours=(Neighbour(db, record, None, None),))
+    host = replace(HOST, neighbours=(Neighbour(db, record),))
     second = resolve(container(), nothing(host))
     assert set(second.addresses[0]).isdisjoint(first.addresses[0])
     assert second.idmap != first.idmap
@@ -596,7 +601,7 @@ def test_a_half_made_volume_goes_whoever_it_was_for() -> None:
 
 
 AS_WEB = container_from({**SPEC, "name": "db", "networks": [{"name": "lab0", "aliases": ["web"]}]})
-DB = Neighbour(container_from({**SPEC, "name": "db"}), {}, None, None)
+DB = Neighbour(container_from({**SPEC, "name": "db"}), {})
 DB_RUNS = replace(DB, record={"idmap": [700000, 65536]}, pid=43)
 JOINS_WEB = container_from({**SPEC, "name": "db", "networks": [], "namespaces": {"network": "container:web"}})
 SHARED = {"network": "container:db", "pid": "container:db"}
@@ -691,7 +696,7 @@ def test_another_container_is_known_by_name_and_comes_first_at_boot() -> None:
 def test_a_shared_namespace_is_followed_to_its_end() -> None:
     db = container_from({**SPEC, "name": "db", "networks": [], "namespaces": {"network": "host", "ipc": "host"}})
     cache = container_from({**SPEC, "name": "cache", "networks": [], "namespaces": {**SHARED, "ipc": "container:db"}})
-    there = (replace(DB_RUNS, container=db), Neighbour(cache, {"idmap": [700000, 65536]}, None, 44))
+    there = (replace(DB_RUNS, container=db), Neighbour(cache, {"idmap": [700000, 65536]}, 44))
     which, bare = sharing(dict.fromkeys(("network", "pid", "ipc"), "container:cache"), *there)
     resolved = resolve(which, bare)
     wanted = {"network": "host", "ipc": "host", "pid": "container:db", "user": "container:db"}
@@ -762,22 +767,6 @@ def test_processes_are_limited_where_the_host_can(
     hierarchy = replace(there.cgroup.hierarchy, controllers=controllers)
     resolved = resolve(container(limits=limits), replace(there, cgroup=replace(there.cgroup, hierarchy=hierarchy)))
     assert (resolved.files.get("pids.max"), resolved.unenforced) == (pids, {})
-
-
-@pytest.mark.parametrize(
-    ("assume", "with_systemd", "expected"),
-    [
-        ({}, True, False),
-        ({"networks": [{"name": "lab0"}]}, True, True),
-        ({"networks": [{"name": "lab0"}]}, False, False),  # there only a container brings the runtime along
-        ({"networks": [{"name": "lab0", "state": "absent"}]}, True, False),
-        ({"containers": [{"name": "db"}]}, False, True),
-    ],
-)
-def test_what_boot_needs_has_come_with_what_was_made_before(
-    assume: dict[str, Any], with_systemd: bool, expected: bool
-) -> None:
-    assert assumed_boot(assume, with_systemd) is expected
 
 
 @pytest.mark.parametrize("user", ["private", "host"])

@@ -15,6 +15,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._core.conver
     NotConverged,
     converge_locked,
 )
+from ansible_collections.barekernel.containers.plugins.module_utils._core.observe_world import World
 from ansible_collections.barekernel.containers.plugins.module_utils._core.operation import Caveat, Operation, Plan
 from ansible_collections.barekernel.containers.plugins.module_utils._core.resource import CommandFailed, Resource
 from ansible_collections.barekernel.containers.plugins.module_utils._image.errors import ImageError
@@ -44,7 +45,7 @@ class Steps(Resource[Any, int]):
     def __init__(self, steps: tuple[Step, ...], then: Any = ()) -> None:
         self.steps, self.then, self.looks = steps, then, 0
 
-    def observe(self, desired: Any) -> int:
+    def observe(self, desired: Any, world: World) -> int:
         self.looks += 1
         return self.looks
 

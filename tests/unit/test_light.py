@@ -42,7 +42,7 @@ NOT_LOADED = {
         *("_image.format.config", "_image.store.volume"),
         *(f"_image.layers.{name}" for name in ("layer", "stream", "tarwriter")),
         *(f"_kernel.{name}" for name in ("mount", "mount_overlay", "overlay_state", "seccomp")),
-        *("_boot.host", "_boot.kept", "_cgroup.resource", "_container.assumed", "_links.resource"),
+        *("_boot.host", "_boot.kept", "_cgroup.resource", "_links.resource"),
         *("_network.plan", "_network.resource"),
         *("_runtime.process.end", "_runtime.process.isolated", "_runtime.supervise.logs"),
         *("_runtime.bundle.seccomp_filter",),

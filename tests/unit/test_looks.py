@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel import namespaces, sockets
+from ansible_collections.barekernel.containers.plugins.module_utils._core.observe_world import World
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import namespaces, netlink_links, sockets
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import process as processes
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import HOST, NetnsRef
@@ -89,9 +90,9 @@ def test_a_namespace_that_goes_while_it_is_searched_has_no_links(monkeypatch: py
     def gone(_ref: NetnsRef) -> Any:
         raise KernelError(errno.ESRCH, "pidfd_open", str(NOBODY))
 
-    monkeypatch.setattr(netns_observe.netlink_links, "links", gone)
+    monkeypatch.setattr(netlink_links, "links", gone)
     here = namespaces.netns_identity(HOST)
     assert here is not None
-    assert netns_observe.Dumps().of(here, NetnsRef.of_process(NOBODY, 1)) == ()
+    assert netns_observe.links_of(World(), here, NetnsRef.of_process(NOBODY, 1)) == ()
     with pytest.raises(KernelError):
-        netns_observe.Dumps().of(here, HOST)
+        netns_observe.links_of(World(), here, HOST)

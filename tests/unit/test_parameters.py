@@ -39,7 +39,7 @@ class Harmless:
     def locks(self, desired: None) -> tuple[str, ...]:
         return ()
 
-    def glance(self, desired: None) -> None:
+    def glance(self, desired: None, world: Any) -> None:
         return None
 
     observe = glance
@@ -47,7 +47,7 @@ class Harmless:
     def plan(self, desired: None, observed: None) -> Plan:
         return Plan()
 
-    def complete(self, desired: None, plan: Plan) -> Plan:
+    def complete(self, desired: None, plan: Plan, world: Any) -> Plan:
         return plan
 
     def facts(self, desired: None, observed: None) -> dict[str, Any]:
@@ -195,10 +195,8 @@ def test_what_is_secret() -> None:
 
 def test_what_no_playbook_gives_is_judged_and_not_told(answered: Answered) -> None:
     """It reaches the resource, and is not among what was given."""
-    assumed = {"containers": [{"name": "db", "env": {"KEY": SECRET}}]}
-    answer = answered("ns_container", **WEB, assume=assumed)
-    assert not answer.get("failed") and "assume" not in answer["invocation"]["module_args"]
-    assert SECRET not in json.dumps(answer)
-    for wrong in ("x", {"contaners": []}, {"containers": "x y"}):
-        answer = answered("ns_container", **WEB, assume=wrong)
-        assert answer["failed"] and "assume" in answer["msg"] and "assume" not in answer["invocation"]["module_args"]
+    image = {"name": "app", "rootfs": {"path": "/srv/app"}}
+    answer = answered("oci_image", **image, progress_file="/run/barekernel/progress/x.json")
+    assert "progress_file" not in answer["invocation"]["module_args"]
+    answer = answered("oci_image", **image, handed_over="x y")
+    assert answer["failed"] and "handed_over" in answer["msg"]

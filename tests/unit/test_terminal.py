@@ -58,7 +58,7 @@ class Odd(Resource[Any, Any]):
     def locks(self, desired: Any) -> tuple[str, ...]:
         return ()
 
-    def observe(self, desired: Any) -> None:
+    def observe(self, desired: Any, world: Any) -> None:
         return None
 
     def plan(self, desired: Any, observed: Any) -> Plan:

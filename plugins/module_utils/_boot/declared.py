@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from .._core import observe_containers
+from .._core.observe_world import World
 from .._core.resource import Desired, Observed
-from .._kernel import container_records, locations
+from .._kernel import locations
 from . import library
 from .plan import NETWORKS
 from .resource import BootableResource, recorded
@@ -25,9 +27,9 @@ class DeclaredResource(BootableResource[Desired, Observed]):
     def library(self) -> Any:
         return library
 
-    def declared(self) -> Iterator[str]:
-        yield from (f"bridge_network/{name}" for name in recorded(locations.NETWORKS))
-        yield from (f"ns_container/{name}" for name in container_records.names())
+    def declared(self, world: World) -> Iterator[str]:
+        yield from (f"bridge_network/{name}" for name in recorded(locations.NETWORKS, world))
+        yield from (f"ns_container/{name}" for name in observe_containers.names(world))
 
     def kernel(self) -> Any:
         from .host import ContainerHost  # here: most tasks find nothing to change

@@ -19,9 +19,10 @@ from typing import Any
 from urllib.parse import quote
 
 from .._core.errors import OptionError, Refused
+from .._core.observe_world import World
 from .._core.operation import Plan
 from .._core.resource import Desired, Observed
-from .._kernel import files, locations, state_directory, systemd
+from .._kernel import locations, state_directory, systemd
 from .._kernel.kernel import Kernel
 from . import restoring  # shipped with the module, as the installed program runs it
 from .host_code import PACKAGE, HostCode, Program
@@ -52,17 +53,17 @@ class KeptResource(BootableResource[Desired, Observed]):
         )
         return HostCode(self.service.root, {"restore": Program("-IXutf8", statements)}, sources)
 
-    def complete(self, desired: Desired, plan: Plan) -> Plan:
+    def complete(self, desired: Desired, plan: Plan, world: World) -> Plan:
         boot = self.boot(desired)
-        if boot is None or (not boot.keep and files.read_text(record_path(f"{self.name}/{boot.name}")) is None):
+        if boot is None or (not boot.keep and world.files.text(record_path(f"{self.name}/{boot.name}")) is None):
             return plan
         if boot.keep:
-            check_systemd(systemd.running())
+            check_systemd(world.read(systemd.running))
             kept = (self.service.root, locations.BOOT)
             why = state_directory.why_no_directory() or state_directory.why_read_only(kept)
             if why := why or state_directory.why_unfit(kept, layers=False):
                 raise Refused(why)
-        return super().complete(desired, plan)
+        return super().complete(desired, plan, world)
 
     def kernel(self) -> Any:
         return KeptHost(self.library())

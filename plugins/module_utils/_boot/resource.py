@@ -13,8 +13,10 @@ from functools import partial
 from typing import Any, Generic
 from urllib.parse import unquote
 
+from .._core.observe_world import World
 from .._core.operation import Plan
 from .._core.resource import Desired, Observed, Resource
+from .._core.units import LIBRARY
 from .._kernel import files, locations, record_file, systemd
 from .plan import BootState, Service, plan_boot_first, plan_boot_last, record_path
 
@@ -57,13 +59,13 @@ class BootableResource(Resource[Desired, Observed]):
         """The code that the unit runs, as HostCode."""
         raise NotImplementedError
 
-    def declared(self) -> Iterator[str]:
+    def declared(self, world: World) -> Iterator[str]:
         """Everything that the unit brings back, as KIND/NAME."""
-        yield from (f"{self.name}/{name}" for name in recorded(f"{locations.BOOT}/{self.name}"))
+        yield from (f"{self.name}/{name}" for name in recorded(f"{locations.BOOT}/{self.name}", world))
 
     def restorable(self) -> Iterator[Restorable[Desired]]:
         """Every object that boot brings back; those with records kept by us unless the resource says otherwise."""
-        for name in recorded(f"{locations.BOOT}/{self.name}"):
+        for name in recorded(f"{locations.BOOT}/{self.name}", World()):
             yield Restorable(unquote(name, errors="surrogateescape"), partial(self._recorded, name))
 
     def _recorded(self, name: str) -> Desired:
@@ -75,31 +77,31 @@ class BootableResource(Resource[Desired, Observed]):
             raise files.damaged(path)
         return self.desired(params)
 
-    def complete(self, desired: Desired, plan: Plan) -> Plan:
+    def complete(self, desired: Desired, plan: Plan, world: World) -> Plan:
         boot = self.boot(desired)
         if boot is None:
             return plan
         key = f"{self.name}/{boot.name}"
-        state = self.observe_boot(key)
+        state = self.observe_boot(key, world)
         if boot.keep:
             return replace(plan, operations=(*plan_boot_first(state, key, boot.params), *plan.operations))
         last = plan_boot_last(state, key, bool(plan.operations))
         return replace(plan, operations=(*plan.operations, *last))
 
-    def observe_boot(self, key: str) -> BootState:
+    def observe_boot(self, key: str, world: World) -> BootState:
         """What is there for boot. Raises KernelError."""
         path = record_path(key)
-        text = files.read_text(path)
-        code = self.library()
+        text = world.files.text(path)
+        code, service = self.library(), self.service
         return BootState(
-            systemd=systemd.running(),
-            library=code.installed(),
-            library_wanted=code.version(),
-            unit=files.read_text(self.service.path),
-            enabled=systemd.starts_at_boot(self.service.unit),
-            declared=frozenset(self.declared()),
+            systemd=world.read(systemd.running),
+            library=world.part((LIBRARY, service.what), code.installed),
+            library_wanted=world.part((LIBRARY, service.what, "wanted"), code.version),
+            unit=world.files.text(service.path),
+            enabled=world.read(systemd.starts_at_boot, service.unit),
+            declared=frozenset(self.declared(world)),
             records={} if text is None else {path: text},
-            service=replace(self.service, state=places([locations.STATE])),
+            service=replace(service, state=world.read(_places_of_state)),
         )
 
 
@@ -110,10 +112,11 @@ def places(paths: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*named, *(path.decode("utf-8", "surrogateescape") for path in real)]))
 
 
-def recorded(directory: str) -> list[str]:
+def _places_of_state() -> tuple[str, ...]:
+    return places([locations.STATE])
+
+
+def recorded(directory: str, world: World) -> list[str]:
     """Names of the records in a directory of ours, without what is half-written; none where there is no directory."""
-    try:
-        names = os.listdir(directory)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return sorted(name[: -len(".json")] for name in names if name.endswith(".json") and not name.startswith("."))
+    names = world.files.names(directory)
+    return [name[: -len(".json")] for name in names if name.endswith(".json") and not name.startswith(".")]

@@ -14,6 +14,7 @@ from typing import Any
 from .._boot.kept import KeptResource, record_name
 from .._boot.plan import CGROUPS
 from .._boot.resource import Boot
+from .._core.observe_world import World
 from .._core.operation import Plan
 from .._core.resource import OptionError, Refused
 from .._kernel import cgroup, process
@@ -75,7 +76,7 @@ class CgroupResource(KeptResource[Cgroup, CgroupObserved]):
     def boot(self, desired: Cgroup) -> Boot:
         return Boot(record_name("path", desired.path), desired.kept is not None, desired.kept)
 
-    def observe(self, desired: Cgroup) -> CgroupObserved:
+    def observe(self, desired: Cgroup, world: World) -> CgroupObserved:
         state = observe_cgroup(desired.path, desired.files)
         where = {}
         for pid, started in desired.processes.items():

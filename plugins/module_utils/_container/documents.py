@@ -13,7 +13,7 @@ from typing import Any
 
 from .._boot.plan import SERVICES
 from .._core.errors import Refused
-from .._image.store.store import Image
+from .._image.store.store import NOT_YET, Image
 from .._kernel import container_records, locations, record_file
 from .._runtime.bundle.signals import signal_name
 from .._runtime.errors import RuntimeFailure
@@ -113,6 +113,10 @@ def _record(container: Container, resolved: Resolved, observed: ContainerObserve
     return kept
 
 
+def _unknown(image: Image) -> list[str]:
+    return [f"{locations.IMAGES}/not-made-yet"] if image.digest == NOT_YET else []
+
+
 def _launch(container: Container, resolved: Resolved, observed: ContainerObserved, cgroup: str) -> dict[str, Any]:
     image = image_of(container, observed)
     home = directory(container.name)
@@ -124,8 +128,8 @@ def _launch(container: Container, resolved: Resolved, observed: ContainerObserve
         "bundle": f"{home}/bundle",
         "runtime": container.runtime,
         "rootfs": {
-            # An image that check mode takes as made has no layers to name yet.
-            "lowerdirs": list(image.lowerdirs) or ([f"{locations.IMAGES}/not-made-yet"] if container.assume else []),
+            # An image that is yet to be made has no layers to name.
+            "lowerdirs": list(image.lowerdirs) or _unknown(image),
             "upperdir": f"{home}/upper",
             "workdir": f"{home}/work",
             "idmap": idmap,

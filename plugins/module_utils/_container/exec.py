@@ -14,6 +14,7 @@ from typing import Any
 from .._boot.host import ContainerHost
 from .._core.command_line import words
 from .._core.names import container_name
+from .._core.observe_world import World
 from .._core.operation import Plan
 from .._core.resource import CommandFailed, OptionError, Resource
 from .._core.texts import variables
@@ -62,7 +63,7 @@ class ExecResource(Resource[Exec, ExecObserved]):
     def locks(self, desired: Exec) -> tuple[str, ...]:
         return ()
 
-    def observe(self, desired: Exec) -> ExecObserved:
+    def observe(self, desired: Exec, world: World) -> ExecObserved:
         while True:
             try:
                 return self._look(desired)

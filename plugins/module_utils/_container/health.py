@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .._core.observe_world import World
 from .._core.resource import Refused
 from .._runtime.errors import RuntimeFailure
 from .exec import ExecResource
@@ -26,7 +27,7 @@ def health(name: str, launch: Mapping[str, Any]) -> dict[str, Any] | None:
     resource = ExecResource()
     wanted = Exec(name, tuple(check["argv"]), timeout=check["timeout"], most=_MOST)
     try:
-        [command] = plan_exec(wanted, resource.observe(wanted)).operations
+        [command] = plan_exec(wanted, resource.observe(wanted, World())).operations
         answer = command.execute(resource.kernel())
     except (Refused, RuntimeFailure) as error:  # it does not run, has no such program, or the time was over
         return {"healthy": False, "exit_code": None, "output": str(error)}

@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._core.names import container_name
+from .._core.observe_containers import declared
+from .._core.observe_world import World
 from .._core.resource import OptionError
 from .._image.sources import mount_points
 from .._image.sources.difference import differences
-from .._kernel import container_records
-from . import resource
 from .facts import facts
 from .health import health
 from .logs import last_lines
+from .observe import observe
 from .options import container_of
 
 
@@ -35,16 +36,17 @@ class ContainerInfo:
         wanted = params.get("name")
         if wanted is not None:
             container_name(wanted)
+        world = World()
         return {
             "containers": [
-                _entry(name, record, params) for name, record in container_records.declared() if wanted in (None, name)
+                _entry(name, record, params, world) for name, record in declared(world) if wanted in (None, name)
             ]
         }
 
 
-def _entry(name: str, record: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+def _entry(name: str, record: Mapping[str, Any], params: Mapping[str, Any], world: World) -> dict[str, Any]:
     known = container_of(record)
-    observed = resource.observe(known)
+    observed = observe(known, world)
     launch = observed.documents.get("launch") or {}
     entry = facts(known, observed)
     if params.get("log_lines"):

@@ -46,4 +46,6 @@ def _joined(
 
 
 def _of_process(pid: int, started: int | None, kind: str) -> NamespaceId | None:
+    if not pid:
+        return NamespaceId(0, 0)  # it is yet to be started, and with it the namespace is another one
     return identity_of_process(pid, started, "net" if kind == "network" else kind)

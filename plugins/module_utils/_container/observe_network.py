@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from .._kernel import namespaces, netlink_links, netlink_neighbours, nft, sockets, sysctl
+from .._core.observe_links import links, netns_identity, permanent
+from .._core.observe_world import World
+from .._kernel import nft, sockets, sysctl
 from .._kernel.namespaces import HOST, NetnsRef
-from .._links import operations as links
+from .._links import operations as links_
 from .._links.netns import NetnsDesired, NetnsObserved
-from .._links.observe import Dumps, observe_netns, observe_veth
+from .._links.observe import links_of, observe_netns, observe_veth
 from .._links.observe_sysctls import values_of_new
 from .._links.operations import birth_name, veth_alias
 from .._links.records import EndState, VethObserved
@@ -26,7 +28,7 @@ from .plan_quiet import quiet_sysctls
 from .records import Attachment, Container, netns_name
 
 #: What is read and changed with a container's network.
-LOCKS = (links.LOCK, networks_.LOCK, nft_table.LOCK)
+LOCKS = (links_.LOCK, networks_.LOCK, nft_table.LOCK)
 
 
 def observe(
@@ -35,6 +37,7 @@ def observe(
     before: Mapping[str, Sequence[str]],
     seed: str,
     started_with: Mapping[str, str],
+    world: World,
 ) -> ContainerNetwork | None:
     """Its namespace and links, None where its network is another's. ``before`` are the networks it was declared on,
     with the addresses it had there; ``started_with`` are the parameters in its bundle.
@@ -44,63 +47,60 @@ def observe(
     absent = container.state == "absent"
     if not absent and not has_own_network(container):
         return None
-    netns = observe_netns(NetnsDesired(netns_name(container.name)), contents=absent)
-    dumps = Dumps()
+    netns = observe_netns(NetnsDesired(netns_name(container.name)), world, contents=absent)
     veths = {
         attachment.network: observe_veth(
             veth_desired(
                 container, index, networks[attachment.network], None, seed, tuple(before.get(attachment.network, ()))
             ),
-            dumps,
+            world,
             wide=False,
         )
         for index, attachment in enumerate(container.networks)
         if attachment.network in networks
     }
-    ends = _host_ends(container.name, before)
+    ends = _host_ends(container.name, before, world)
     declared = {attachment.network for attachment in container.networks}
-    quiet = {} if absent else _quiet(container, netns, [v.ends[INSIDE] for v in veths.values()])
+    quiet = {} if absent else _quiet(container, netns, [v.ends[INSIDE] for v in veths.values()], world)
     return ContainerNetwork(
         netns,
         veths,
         sysctls=quiet,
-        dropped={} if absent or not netns.exists else _dropped(container, started_with, quiet),
+        dropped={} if absent or not netns.exists else _dropped(container, started_with, quiet, world),
         stale=tuple(name for network, name in ends if network not in declared),
         ends=tuple(name for _network, name in ends),
-        inside=_known_inside(veths),
-        outside={
-            name: netlink_neighbours.permanent(networks[name].bridge)
-            for name in {*before, *declared}
-            if name in networks
-        },
+        inside=_known_inside(veths, world),
+        outside={name: permanent(world, networks[name].bridge) for name in {*before, *declared} if name in networks},
         earlier={name: tuple(a.partition("/")[0] for a in addresses) for name, addresses in before.items()},
-        going=_going(container.name, {network for network, _name in ends} - declared, dumps) if netns.exists else {},
+        going=_going(container.name, {network for network, _name in ends} - declared, world) if netns.exists else {},
     )
 
 
-def _going(name: str, stale: Iterable[str], dumps: Dumps) -> dict[str, str]:
+def _going(name: str, stale: Iterable[str], world: World) -> dict[str, str]:
     """The inner ends of those pairs. Raises KernelError."""
     aliases = {veth_alias(pair_name(name, network), INSIDE) for network in stale}
     ref = NetnsRef.named(netns_name(name))
-    known = namespaces.netns_identity(ref) if aliases else None
-    return {link.alias: link.name for link in dumps.of(known, ref) if link.alias in aliases} if known else {}
+    known = netns_identity(world, ref) if aliases else None
+    return {link.alias: link.name for link in links_of(world, known, ref) if link.alias in aliases} if known else {}
 
 
-def _known_inside(veths: Mapping[str, VethObserved]) -> dict[str, dict[str, str]]:
+def _known_inside(veths: Mapping[str, VethObserved], world: World) -> dict[str, dict[str, str]]:
     inner = {name: veth.ends[INSIDE] for name, veth in veths.items()}
-    return {n: netlink_neighbours.permanent(e.interface, e.netns) for n, e in inner.items() if e is not None}
+    return {n: permanent(world, e.interface, e.netns) for n, e in inner.items() if e is not None}
 
 
-def _quiet(container: Container, netns: NetnsObserved, inside: Iterable[EndState | None]) -> dict[str, str | None]:
+def _quiet(
+    container: Container, netns: NetnsObserved, inside: Iterable[EndState | None], world: World
+) -> dict[str, str | None]:
     ref = NetnsRef.named(netns_name(container.name))
     interfaces = [end.interface for end in inside if end is not None and end.netns == ref]
     names = quiet_sysctls(container.sysctls, interfaces if netns.exists else ())
-    live = sysctl.read_many(names, ref if netns.exists else HOST)
+    live = world.sysctls(names, ref if netns.exists else HOST)
     return live if netns.exists else {name: None if value is None else "" for name, value in live.items()}
 
 
 def _dropped(
-    container: Container, started_with: Mapping[str, str], quiet: Iterable[str]
+    container: Container, started_with: Mapping[str, str], quiet: Iterable[str], world: World
 ) -> dict[str, tuple[str | None, str | None]]:
     """Live value and the one to go back to, of the namespace as when it was made, of an interface as of a new one."""
     kept = {sysctl.path_of(name) for name in (*container.sysctls, *quiet)}
@@ -108,15 +108,15 @@ def _dropped(
     if not names:
         return {}
     ref = NetnsRef.named(netns_name(container.name))
-    live, back = sysctl.read_many(tuple(names), ref), values_of_new(ref, names)
+    live, back = world.sysctls(names, ref), values_of_new(ref, names)
     return {name: (live[name], back[name]) for name in names}
 
 
-def _host_ends(name: str, before: Iterable[str]) -> list[tuple[str, str]]:
+def _host_ends(name: str, before: Iterable[str], world: World) -> list[tuple[str, str]]:
     """(network, interface) of every pair's end on the host: by its mark, or by the name it was born with."""
     born = {birth_name(pair_name(name, network), end): network for network in before for end in (0, 1)}
     found = []
-    for link in netlink_links.links(HOST):
+    for link in links(world):
         network = born.get(link.name, "") if not link.alias else _network_of(name, link.alias)
         if network and link.kind == "veth":
             found.append((network, link.name))
@@ -129,15 +129,15 @@ def _network_of(container: str, alias: str) -> str:
     return network if alias == veth_alias(pair_name(container, network), 1) else ""
 
 
-def table() -> nft.Table | None:
+def table(world: World) -> nft.Table | None:
     """Our nftables table. Raises KernelError."""
-    return nft.read_table(nft_table.FAMILY, nft_table.NAME)
+    return world.read(nft.read_table, nft_table.FAMILY, nft_table.NAME)
 
 
-def localnet(names: Iterable[str], networks: Mapping[str, Network]) -> dict[str, str | None]:
+def localnet(names: Iterable[str], networks: Mapping[str, Network], world: World) -> dict[str, str | None]:
     """route_localnet of the bridges of those networks that are declared and have IPv4. Raises KernelError."""
     wanted = {name: localnet_sysctl(networks[name]) for name in names if name in networks}
-    live = sysctl.read_many(tuple(wanted.values()))
+    live = world.sysctls(wanted.values())
     return {name: live[path] for name, path in wanted.items() if any(s.version == 4 for s in networks[name].subnets)}
 
 
@@ -147,12 +147,12 @@ def absent(attachments: Iterable[Attachment]) -> frozenset[str]:
     return frozenset(address for address in named if not sockets.is_local(address))
 
 
-def listeners(attachments: Iterable[Attachment]) -> tuple[tuple[sockets.Listener, ...], dict[int, str]]:
+def listeners(attachments: Iterable[Attachment], world: World) -> tuple[tuple[sockets.Listener, ...], dict[int, str]]:
     """The host's listening sockets where a port is published, and who holds those in the way. Raises KernelError."""
     # Both families, as the addresses are not known yet: only the holders' names are looked up for too many.
     published = [Published(("0.0.0.0", "::"), a.ports) for a in attachments if a.ports]
     if not published:
         return (), {}
-    heard = sockets.read_listeners()
+    heard = world.read(sockets.read_listeners)
     in_the_way = listeners_in_the_way(published, heard)
     return heard, {listener.inode: sockets.holder_of(listener.inode) for listener in in_the_way}

@@ -26,12 +26,11 @@ if TYPE_CHECKING:  # it plans with these records
 
 @dataclass(frozen=True)
 class Neighbour:
-    """Another container of this host: as declared, what was resolved for it, and its hosts file as it is."""
+    """Another container of this host: as declared, what was resolved for it, and its process where it runs."""
 
     container: Container
     record: Mapping[str, Any]
-    hosts: str | None
-    pid: int | None
+    pid: int | None = None
     start_time: int | None = None
 
 

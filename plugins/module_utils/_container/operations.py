@@ -7,11 +7,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from .._core.operation import Operation
+from .._core.operation import PROCESS, Operation
 from .._runtime.errors import RuntimeFailure
+from .._runtime.supervise import control
+from .._runtime.supervise.control import Supervised
 from .bundle_options import in_words_of_options
+
+if TYPE_CHECKING:
+    from .._core.observe_world import World
+
+#: The PID of a process that is yet to be started.
+NOT_YET = 0
 
 
 @dataclass(frozen=True)
@@ -23,6 +31,8 @@ class StartContainer(Operation):
     #: What runs now is what was declared.
     commits: ClassVar[bool] = True
 
+    phase: ClassVar[str] = PROCESS
+
     def describe(self) -> str:
         return f"start container {self.name}"
 
@@ -32,6 +42,9 @@ class StartContainer(Operation):
         except RuntimeFailure as error:
             raise RuntimeFailure(in_words_of_options(str(error), self.options)) from None
 
+    def expect(self, world: World) -> None:
+        world.expect(Supervised(self.name, "running", NOT_YET, 0), control.observe, self.name)
+
 
 @dataclass(frozen=True)
 class StopContainer(Operation):
@@ -40,11 +53,16 @@ class StopContainer(Operation):
     name: str
     why: str = ""
 
+    phase: ClassVar[str] = PROCESS
+
     def describe(self) -> str:
         return f"stop container {self.name}" + (f" ({self.why})" if self.why else "")
 
     def execute(self, kernel: Any) -> None:
         kernel.runtime.stop(self.name)
+
+    def expect(self, world: World) -> None:
+        world.expect(Supervised(self.name, "stopped"), control.observe, self.name)
 
 
 @dataclass(frozen=True)
@@ -83,8 +101,13 @@ class ClearRuntime(Operation):
 
     name: str
 
+    phase: ClassVar[str] = PROCESS
+
     def describe(self) -> str:
         return f"remove the processes, cgroup and runtime state of container {self.name}"
 
     def execute(self, kernel: Any) -> None:
         kernel.runtime.clear(self.name)
+
+    def expect(self, world: World) -> None:
+        world.expect(Supervised(self.name, "stopped"), control.observe, self.name)

@@ -36,7 +36,7 @@ _RLIMITS = (
     "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack"
 ).split()
 #: Options that say what to do now and are no part of what is declared: no record keeps them.
-_OF_THE_TASK = ("assume", "state", "purge_volumes")
+_OF_THE_TASK = ("state", "purge_volumes")
 _LARGEST_LOG = 1 << 40
 _MOST_LOGS = 1000
 _MOST_RESTARTS = 1_000_000
@@ -95,7 +95,6 @@ def container_from(params: Mapping[str, Any]) -> Container:
         labels=_labels(params),
         runtime=runtime,
         purge_volumes=bool(params.get("purge_volumes")),
-        assume=_assume(params),
         params={name: value for name, value in params.items() if name not in _OF_THE_TASK},
     )
     check_image(container)
@@ -289,16 +288,6 @@ def _server(text: Any) -> str:
     if server.is_unspecified or server.is_multicast:
         raise OptionError("dns", text, "is not the address of a server")
     return str(server)
-
-
-def _assume(params: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What earlier tasks of a role would have made: each is known by its name."""
-    assume: Mapping[str, Any] = params.get("assume") or {}
-    for kind, entries in assume.items():
-        for index, entry in enumerate(entries or ()):
-            if not isinstance(entry.get("name"), str):
-                raise OptionError(f"assume.{kind}[{index}]", "an entry", "has no name")
-    return assume
 
 
 def _extra_hosts(params: Mapping[str, Any]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from . import documents as documents_
 from . import plan_identity as identity
 from .bundle_options import option_names
 from .documents import Document, Documents, directory
-from .observed import ContainerObserved, Host
+from .observed import ContainerObserved
 from .operations import ClearRuntime, InterruptContainer, RemoveMountPoint, StartContainer, StopContainer
 from .plan_declared import declared_otherwise
 from .plan_modes import modes_view, set_modes, wrong_modes
@@ -115,7 +115,7 @@ def _operations(
         check_running(container, docs.launch.get("namespaces") or {}, observed.host)
         operations.append(StartContainer(container.name, option_names(container, docs.config)))
         operations += _set_aside(operations)
-    return operations + _neighbour_hosts(container, resolved, observed.host)
+    return operations
 
 
 def _starts(container: Container, observed: ContainerObserved, found: tuple[Change, ...]) -> bool:
@@ -196,18 +196,6 @@ def _unit_operations(
         operations.append(EnableUnit(name, enabled))
     elif operations:
         operations.append(ReloadUnits())
-    return operations
-
-
-def _neighbour_hosts(container: Container, resolved: Resolved | None, host: Host) -> list[Operation]:
-    """Hosts files of those who share a network with it, so that they know it, or know it no more."""
-    everyone = identity.inhabitants(container, resolved, host)
-    operations: list[Operation] = []
-    for neighbour in host.neighbours:
-        wanted = identity.hosts_file(neighbour.container.name, everyone)
-        if neighbour.hosts is not None and neighbour.hosts != wanted:
-            path = f"{directory(neighbour.container.name)}/hosts"
-            operations.append(WriteFile(path, wanted, 0o644, True, f"names on the networks of {container.name}"))
     return operations
 
 
@@ -342,7 +330,6 @@ def _absent(container: Container, observed: ContainerObserved) -> Plan:
         operations.append(RemoveTree(home))
     operations += half_made_volumes(observed)
     operations += _purged_volumes(container, observed)
-    operations += _neighbour_hosts(container, None, observed.host)
     if not observed.host.neighbours:
         # Those that are empty already were left by a removal that was interrupted.
         operations += [RemoveIfEmpty(path) for path in SHARED if operations or path in observed.empty]

@@ -21,7 +21,7 @@ from .._image.format.reference import parse
 from .records import Container
 
 #: Fields of a Container that say what to do with it now, or how: none of them declares what it is.
-_OF_THE_TASK = ("state", "purge_volumes", "just_started", "assume", "params")
+_OF_THE_TASK = ("state", "purge_volumes", "just_started", "params")
 #: Fields that a task may set and still want nothing but another state.
 _NO_OPTIONS = frozenset({*_OF_THE_TASK, "name", "image", "limits_required"})
 #: States that a task may want of a container without declaring it again, although it names its image.
@@ -77,7 +77,7 @@ def meant(container: Container, recorded: Container | None) -> Container:
     alone = container.image is None or (container.state in _STATES_ALONE and _same_image(container, recorded))
     if not alone or recorded is None:
         return container
-    return replace(recorded, **{name: getattr(container, name) for name in ("state", "just_started", "assume")})
+    return replace(recorded, **{name: getattr(container, name) for name in ("state", "just_started")})
 
 
 def _same_image(container: Container, recorded: Container | None) -> bool:

@@ -24,14 +24,12 @@ class Inhabitants:
     nodename: str
 
 
-def inhabitants(container: Container, resolved: Resolved | None, host: Host) -> Inhabitants:
-    """All others, and the container as it is to be; ``resolved`` None: without it."""
+def inhabitants(container: Container, resolved: Resolved, host: Host) -> Inhabitants:
+    """All others, and the container as it is to be."""
     found: dict[str, tuple[Container, Mapping[str, Iterable[str]]]] = {
         n.container.name: (n.container, n.record.get("addresses", {})) for n in host.neighbours
     }
-    found.pop(container.name, None)
-    if resolved is not None:
-        found[container.name] = (container, addresses_of(container, resolved))
+    found[container.name] = (container, addresses_of(container, resolved))
     return Inhabitants(found, host.nodename)
 
 

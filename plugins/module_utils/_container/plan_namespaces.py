@@ -66,10 +66,6 @@ def living(namespaces: Mapping[str, str], host: Host) -> dict[str, str]:
 def check_running(container: Container, wanted: Mapping[str, str], host: Host) -> None:
     """Whoever has one of ``wanted`` (see living()) must run before the container can start. Raises Refused."""
     running = {neighbour.container.name for neighbour in host.neighbours if neighbour.pid is not None}
-    # Check mode of a whole site: those before this one would have been started.
-    for earlier in container.assume.get("containers") or ():
-        if (earlier.get("state") or "started") in ("started", "restarted"):
-            running.add(earlier["name"])
     for kind, name in wanted.items():
         if name not in running:
             declared = container.namespaces.get(kind, _OTHER + name)

@@ -14,7 +14,7 @@ from .._cgroup.limits import controllers_of, limits_to_files
 from .._cgroup.plan import missing_controllers
 from .._core.errors import OptionError, Refused
 from .._core.user_ids import outside_of
-from .._image.store.store import Image
+from .._image.store.store import NOT_YET, Image
 from .._kernel.cgroup_state import Hierarchy
 from .._kernel.host_resources import HostResources
 from .._kernel.subids import Granted
@@ -35,12 +35,11 @@ DEFAULT_PIDS = "4096"
 def resolve(container: Container, observed: ContainerObserved) -> Resolved:
     """Raises OptionError for a value that this host cannot take, Refused for a clash."""
     host = observed.host
-    # First, as it says nothing of what tasks before this one would have made.
     check_limits(container, host.resources, observed.cgroup.hierarchy)
     files, unenforced = limits(container.limits, observed)
     image = image_of(container, observed)
-    # Of an image that check mode takes as made nobody knows what is in it.
-    if image.layers or not container.assume:
+    # Of an image that is yet to be made nobody knows what is in it.
+    if image.digest != NOT_YET:
         _check_process(container, image, observed.user)
     record = observed.record or {}
     for namespace, value in container.namespaces.items():

@@ -10,7 +10,7 @@ import hashlib
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._core.errors import Refused
 from .._core.files import RemoveTree, shown
@@ -18,6 +18,9 @@ from .._core.operation import Operation
 from .._kernel import locations
 from .observed import ContainerObserved
 from .records import Container, ContainerMount
+
+if TYPE_CHECKING:
+    from .._core.observe_world import World
 
 #: Where the kernel shows itself: what an image put over it would be believed (CVE-2019-16884).
 _KERNELS = ("/proc", "/sys", "/dev")
@@ -37,6 +40,9 @@ class MakeVolume(Operation):
 
     def execute(self, kernel: Any) -> None:
         kernel.volumes.make(self.path, self.layers, self.inside, self.mark)
+
+    def expect(self, world: World) -> None:
+        world.files.expect_directory(self.path, 0o755)
 
 
 def volumes_of(container: Container, config: Mapping[str, Any]) -> tuple[ContainerMount, ...]:

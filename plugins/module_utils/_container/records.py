@@ -22,8 +22,6 @@ FIRST_ID = 524288
 LAST_ID = 1878982656
 #: Seconds that a person may have us wait: eleven days, and few enough for poll(2), which counts milliseconds.
 LONGEST = 1_000_000
-#: Stands for the digest of an image that is not made yet (check mode of a whole site): it differs from every digest.
-NOT_YET = "sha256:" + "0" * 64
 
 
 @dataclass(frozen=True)
@@ -90,8 +88,6 @@ class Container:
     purge_volumes: bool = False
     #: Set for the second look after a start: a process that has ended well by then is fine.
     just_started: bool = False
-    #: In check mode, what earlier tasks would have made (container_assumed.py); else empty.
-    assume: Mapping[str, Any] = field(default_factory=dict)
     #: The module's options as given that declare it: what the record on disk keeps, and what boot parses again.
     params: Mapping[str, Any] = field(default_factory=dict)
 

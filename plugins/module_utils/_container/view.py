@@ -17,10 +17,10 @@ from typing import Any
 from .._core.operation import LIVE, RECREATE, RESTART, Change, changes_between
 from .._image.format import digest
 from .._image.format.reference import familiar
+from .._image.store.store import NOT_YET
 from .._runtime.bundle.defaults import default_mounts
 from . import plan_init
 from .documents_bundle import IDENTITY_FILES
-from .records import NOT_YET
 
 #: In place of a variable's value, which may be secret, and of one that is another than before.
 NOT_SHOWN = "(not shown)"

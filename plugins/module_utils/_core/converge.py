@@ -14,6 +14,7 @@ from typing import Any
 
 from .._kernel import files, own_directories, state_directory
 from .._kernel.errors import BareKernelError, KernelError
+from .observe_world import World
 from .operation import Caveat, Operation, Plan
 from .own_directories import with_directories
 from .resource import CommandFailed, Refused, Resource
@@ -56,11 +57,12 @@ class Outcome:
 
 def predict(resource: Resource[Any, Any], desired: Any) -> Outcome:
     """Observe and plan, change nothing: what check mode is. No lock is taken either, as that would create a file."""
-    _check_state_directory(resource)
-    observed = resource.glance(desired) if files.is_locked(*resource.locks(desired)) else None
+    check_state_directory(resource)
+    world = World()
+    observed = resource.glance(desired, world) if files.is_locked(*resource.locks(desired)) else None
     if observed is None:
-        observed = resource.observe(desired)
-    return Outcome(_plan(resource, desired, observed), resource.facts(desired, observed))
+        observed = resource.observe(desired, world)
+    return Outcome(_plan(resource, desired, observed, world), resource.facts(desired, observed))
 
 
 def converge(resource: Resource[Any, Any], desired: Any, kernel: Any = None) -> Outcome:
@@ -68,7 +70,7 @@ def converge(resource: Resource[Any, Any], desired: Any, kernel: Any = None) -> 
 
     Raises Refused (nothing was changed), KernelError (while observing), Interrupted, NotConverged, CommandFailed.
     """
-    _check_state_directory(resource)
+    check_state_directory(resource)
     locks = resource.locks(desired)
     if files.is_locked(*locks) and (outcome := _as_declared(resource, desired)) is not None:
         return outcome
@@ -85,10 +87,11 @@ def converge(resource: Resource[Any, Any], desired: Any, kernel: Any = None) -> 
 def _as_declared(resource: Resource[Any, Any], desired: Any) -> Outcome | None:
     """The outcome where nothing has to be done, so that nobody waits for another one's long change for nothing."""
     try:
-        observed = resource.glance(desired)
+        world = World()
+        observed = resource.glance(desired, world)
         if observed is None:
             return None
-        plan = _plan(resource, desired, observed)
+        plan = _plan(resource, desired, observed, world)
         return None if plan.operations else Outcome(plan, resource.facts(desired, observed))
     except (KernelError, Refused):
         return None  # it may have gone while it was read: under the locks it is an error, or none
@@ -96,8 +99,9 @@ def _as_declared(resource: Resource[Any, Any], desired: Any) -> Outcome | None:
 
 def converge_locked(resource: Resource[Any, Any], desired: Any, kernel: Any = None) -> Outcome:
     """The same for one who holds the resource's locks."""
-    observed = resource.observe(desired)
-    plan = _plan(resource, desired, observed)
+    world = World()
+    observed = resource.observe(desired, world)
+    plan = _plan(resource, desired, observed, world)
     if not plan.operations:
         return Outcome(plan, resource.facts(desired, observed))
     returned = apply(plan, kernel if kernel is not None else resource.kernel())
@@ -121,27 +125,49 @@ def _with_caveats(plan: Plan, returned: list[Any]) -> Plan:
 
 def _settled(resource: Resource[Any, Any], desired: Any, applied: Plan) -> Outcome:
     """What was applied, and the facts of a second look, which must find nothing to do. Raises NotConverged."""
-    desired = resource.settled(desired)
-    observed = resource.observe(desired)
-    left = _plan(resource, desired, observed)
-    if left.operations:
-        message = "the kernel did not keep what was applied; still to do: " + "; ".join(left.actions)
+    desired, world = resource.settled(desired), World()
+    observed = resource.observe(desired, world)
+    left = _plan(resource, desired, observed, world)
+    to_do = [*left.actions, *([] if left.operations else _following(resource, world).actions)]
+    if to_do:
+        message = "the kernel did not keep what was applied; still to do: " + "; ".join(to_do)
         raise NotConverged(message, applied.actions)
     # What only can be told of an object that is there.
     warnings = tuple(dict.fromkeys((*applied.warnings, *left.warnings)))
     return Outcome(dataclasses.replace(applied, warnings=warnings), resource.facts(desired, observed))
 
 
-def _plan(resource: Resource[Any, Any], desired: Any, observed: Any) -> Plan:
-    plan = resource.complete(desired, resource.plan(desired, observed))
+def _plan(resource: Resource[Any, Any], desired: Any, observed: Any, world: World) -> Plan:
+    """The plan with what follows from it."""
+    plan = planned(resource, desired, observed, world)
+    if not plan.operations or not resource.followers():
+        return plan
+    expect(plan, world)
+    return dataclasses.replace(plan, operations=(*plan.operations, *_following(resource, world).operations))
+
+
+def _following(resource: Resource[Any, Any], world: World) -> Plan:
+    plans = [follower.plan(None, follower.observe(None, world)) for follower in resource.followers()]
+    return Plan(tuple(operation for plan in plans for operation in plan.operations))
+
+
+def expect(plan: Plan, world: World) -> None:
+    """The world is, from now on, the one that the plan leaves."""
+    for operation in plan.operations:
+        operation.expect(world)
+
+
+def planned(resource: Resource[Any, Any], desired: Any, observed: Any, world: World) -> Plan:
+    """The plan of one object, with what must be done for the next boot and to directories that others may get into."""
+    plan = resource.complete(desired, resource.plan(desired, observed), world)
     if plan.operations and resource.keeps:
         # What is removed may have become what could not be made there any more.
-        unfit = state_directory.why_unfit(resource.keeps, resource.keeps_layers) if plan.after else ""
-        _refuse(state_directory.why_read_only(resource.keeps) or unfit)
-    return with_directories(plan, own_directories.changed())
+        unfit = world.read(state_directory.why_unfit, resource.keeps, resource.keeps_layers) if plan.after else ""
+        _refuse(world.read(state_directory.why_read_only, resource.keeps) or unfit)
+    return with_directories(plan, world.read(own_directories.changed))
 
 
-def _check_state_directory(resource: Resource[Any, Any]) -> None:
+def check_state_directory(resource: Resource[Any, Any]) -> None:
     """Before anything is read from it. Raises Refused."""
     if resource.keeps:
         _refuse(state_directory.why_no_directory())
@@ -163,14 +189,14 @@ def apply(plan: Plan, kernel: Any) -> list[Any]:
         try:
             returned.append(operation.execute(kernel))
         except Exception as error:  # a mistake of ours as well: half-way, what was done is what a person needs to know
-            undone, instead, failed = _undo(executed, kernel)
+            undone, instead, failed = undo(executed, kernel)
             done = [o.describe() for o in executed if o.describe() not in undone]
             raise Interrupted(operation, error, [*done, *instead], undone, [*instead, *failed]) from error
         executed.append(operation)
     return returned
 
 
-def _undo(executed: list[Operation], kernel: Any) -> tuple[list[str], list[str], list[str]]:
+def undo(executed: list[Operation], kernel: Any) -> tuple[list[str], list[str], list[str]]:
     """What was taken back, what was done instead, and what could not be."""
     undone: list[str] = []
     instead: list[str] = []

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .operation import Operation
 from .paths import show_path
+
+if TYPE_CHECKING:
+    from .observe_world import World
 
 
 def shown(path: str | bytes) -> str:
@@ -40,6 +43,9 @@ class MakeDirectory(Operation):
     def execute(self, kernel: Any) -> None:
         kernel.files.make_directory(self.path, self.mode, self.uid, self.gid, self.mark)
 
+    def expect(self, world: World) -> None:
+        world.files.expect_directory(os.fsdecode(self.path), self.mode)
+
 
 @dataclass(frozen=True)
 class MakeNewDirectory(MakeDirectory):
@@ -63,6 +69,9 @@ class SetDirectory(Operation):
     def execute(self, kernel: Any) -> None:
         kernel.files.set_directory(self.path, self.mode)
 
+    def expect(self, world: World) -> None:
+        world.files.expect_mode(self.path, self.mode)
+
 
 @dataclass(frozen=True)
 class RemoveDirectory(Operation):
@@ -76,6 +85,9 @@ class RemoveDirectory(Operation):
     def execute(self, kernel: Any) -> None:
         kernel.files.remove_directory(self.path)
 
+    def expect(self, world: World) -> None:
+        world.files.expect_gone(os.fsdecode(self.path))
+
 
 @dataclass(frozen=True)
 class RemoveTree(Operation):
@@ -88,6 +100,9 @@ class RemoveTree(Operation):
 
     def execute(self, kernel: Any) -> None:
         kernel.files.remove_tree(self.path)
+
+    def expect(self, world: World) -> None:
+        world.files.expect_gone(os.fsdecode(self.path))
 
 
 @dataclass(frozen=True)
@@ -108,6 +123,9 @@ class WriteFile(Operation):
             kernel.files.write_in_place(self.path, self.content, self.mode)
         else:
             kernel.files.write_atomically(self.path, self.content, self.mode)
+
+    def expect(self, world: World) -> None:
+        world.files.expect_file(self.path, self.content, self.mode)
 
 
 @dataclass(frozen=True)
@@ -138,6 +156,9 @@ class SetAside(Operation):
     def execute(self, kernel: Any) -> None:
         kernel.files.rename(self.path, self.aside)
 
+    def expect(self, world: World) -> None:
+        world.files.expect_gone(self.path)
+
     def undo(self, kernel: Any) -> None:
         kernel.files.remove_tree(self.path)
         kernel.files.rename(self.aside, self.path)
@@ -157,6 +178,9 @@ class SetMode(Operation):
     def execute(self, kernel: Any) -> None:
         kernel.files.set_mode(self.path, self.mode)
 
+    def expect(self, world: World) -> None:
+        world.files.expect_mode(self.path, self.mode)
+
 
 @dataclass(frozen=True)
 class RemoveFile(Operation):
@@ -169,3 +193,6 @@ class RemoveFile(Operation):
 
     def execute(self, kernel: Any) -> None:
         kernel.files.remove_file(self.path)
+
+    def expect(self, world: World) -> None:
+        world.files.expect_gone(self.path)

@@ -8,12 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from .observe_world import World
 
 #: How a changed option reaches the running object.
 LIVE = "live"
 RESTART = "restart"
 RECREATE = "recreate"
+#: What an operation is about.
+STRUCTURE = "structure"
+PROCESS = "process"
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,8 @@ class Operation:
 
     #: Once this is done, what came before it is not undone any more: the next run goes on from here.
     commits: ClassVar[bool] = False
+    #: PROCESS where it ends or starts one, which may take long: no lock that other objects need is held meanwhile.
+    phase: ClassVar[str] = STRUCTURE
 
     def describe(self) -> str:
         """The sentence that check mode and ``actions`` show, e.g. ``mount overlay on /srv/web``."""
@@ -34,6 +42,9 @@ class Operation:
     def execute(self, kernel: Any) -> Any:
         """Do it; returns something only where the answer is the point, or a Caveat. Raises KernelError."""
         raise NotImplementedError
+
+    def expect(self, world: World) -> None:
+        """Say what those who look at the host afterwards will see, as far as plans of other objects depend on it."""
 
     def undo(self, kernel: Any) -> str | None:
         """Take it back when a later operation of the same plan failed; nothing by default.

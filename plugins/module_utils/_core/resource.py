@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from .._kernel.kernel import Kernel
 from .errors import CommandFailed, OptionError, Refused
+from .observe_world import World
 from .operation import Plan
 
 __all__ = ["CommandFailed", "OptionError", "Refused", "Resource"]
@@ -45,11 +46,21 @@ class Resource(Generic[Desired, Observed]):
         """Names of the host-wide locks to hold while observing and changing."""
         raise NotImplementedError
 
-    def observe(self, desired: Desired) -> Observed:
-        """Read the live state of what ``desired`` is about. Changes nothing. Raises KernelError."""
+    def own_locks(self, desired: Desired) -> tuple[str, ...]:
+        """Names of the locks of the object alone, which are held while its processes end and start: none by default.
+
+        They are taken before any other.
+        """
+        return ()
+
+    def observe(self, desired: Desired, world: World) -> Observed:
+        """Read the live state of what ``desired`` is about. Changes nothing. Raises KernelError.
+
+        What plans of other objects may change is read through ``world``, so that it is seen as they will leave it.
+        """
         raise NotImplementedError
 
-    def glance(self, desired: Desired) -> Observed | None:
+    def glance(self, desired: Desired, world: World) -> Observed | None:
         """The same while somebody else holds the locks, where it can be told then: what another one is about to change
         is taken as it is, and what he has half-made as not there. None where it cannot, as by default."""
         return None
@@ -62,9 +73,26 @@ class Resource(Generic[Desired, Observed]):
         """Pure. Raises Refused."""
         raise NotImplementedError
 
-    def complete(self, desired: Desired, plan: Plan) -> Plan:
+    def complete(self, desired: Desired, plan: Plan, world: World) -> Plan:
         """The plan with what no planner of one object can know, such as what has to be kept for the next boot."""
         return plan
+
+    def followers(self) -> tuple[Resource[Any, Any], ...]:
+        """What depends on objects of this kind and is planned anew after any of them changed; without desired state."""
+        return ()
+
+    def before(self, desired: Desired, world: World) -> Any:
+        """What the end of its process changes, as it is before it; None for an object without one."""
+        return None
+
+    def as_before(self, desired: Desired, before: Any, world: World) -> None:
+        """Have the world as before the process was ended, so that the object is planned anew as one that runs."""
+
+    def settle(self, desired: Desired) -> None:
+        """Wait until a second look can tell whether what was started runs on."""
+
+    def await_condition(self, desired: Desired, condition: str) -> None:
+        """Wait until its process is ``healthy`` or has ``completed`` (fold.py). Raises CommandFailed, Refused."""
 
     def settled(self, desired: Desired) -> Desired:
         """What must hold once ``desired`` was applied: the same, unless it is an event (``restarted``) and no state."""

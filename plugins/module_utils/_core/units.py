@@ -7,9 +7,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .operation import Operation
+
+if TYPE_CHECKING:
+    from .observe_world import World
+
+#: The key of World.part, with ``what``: the version of that code which is on the host, None for none.
+LIBRARY = "library"
 
 
 @dataclass(frozen=True)
@@ -25,6 +31,9 @@ class InstallLibrary(Operation):
     def execute(self, kernel: Any) -> None:
         kernel.library.install()
 
+    def expect(self, world: World) -> None:
+        world.expect_part(self.version, (LIBRARY, self.what))
+
 
 @dataclass(frozen=True)
 class RemoveLibrary(Operation):
@@ -37,6 +46,9 @@ class RemoveLibrary(Operation):
 
     def execute(self, kernel: Any) -> None:
         kernel.library.remove()
+
+    def expect(self, world: World) -> None:
+        world.expect_part(None, (LIBRARY, self.what))
 
 
 @dataclass(frozen=True)
@@ -61,6 +73,11 @@ class EnableUnit(Operation):
         if self.reload:
             kernel.systemd.daemon_reload()
 
+    def expect(self, world: World) -> None:
+        from .._kernel import systemd  # here: most tasks have nothing to do
+
+        world.expect(self.enabled, systemd.starts_at_boot, self.unit)
+
 
 @dataclass(frozen=True)
 class ReloadUnits(Operation):
@@ -84,3 +101,7 @@ class RemoveIfEmpty(Operation):
 
     def execute(self, kernel: Any) -> None:
         kernel.files.remove_if_empty(self.path)
+
+    def expect(self, world: World) -> None:
+        if world.files.is_empty_directory(self.path):
+            world.files.expect_gone(self.path)

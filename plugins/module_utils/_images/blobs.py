@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._core.errors import OptionError, Refused
+from .._core.observe_world import World
 from .._core.operation import Plan
 from .._core.resource import Resource
 from .._image.changes.export import Blob, blobs_of
@@ -48,7 +49,7 @@ class ImageBlobs(Resource[HandOut, HeldBlobs]):
     def kernel(self) -> Any:
         return image_kernel(self.store)
 
-    def observe(self, desired: HandOut) -> HeldBlobs:
+    def observe(self, desired: HandOut, world: World) -> HeldBlobs:
         try:
             image = self.store.resolve(desired.name)
             held = blobs_of(self.store, image) if image is not None else ()

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .._core.errors import Needed
+from .._core.observe_world import World
 from .options import desired_image
 from .resource import ImageResource
 
@@ -23,7 +24,7 @@ def needs_of(entries: Iterable[Mapping[str, Any]], resource: ImageResource) -> d
     needs: dict[str, Any] = {}
     for entry in entries:
         try:
-            resource.observe(desired_image(entry))
+            resource.observe(desired_image(entry), World())
         except Needed as error:
             needs = {**error.needs, "images": {**needs.get("images", {}), **error.needs["images"]}}
     return needs

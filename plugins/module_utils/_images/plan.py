@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._core.errors import Refused
 from .._core.operation import RECREATE, Change, Operation, Plan
 from .._image.changes.prune import Garbage
+from .._image.errors import ImageError
+from .._image.format.config import overridden
 from .._image.format.reference import familiar
 from .._image.layers.policy import Policy
 from .._image.sources.source import Seen, Source, shown_content
 from .._image.store.damage import Damage as Rotten
-from .._image.store.store import Image
+from .._image.store.store import NOT_YET, Image, on_host
+
+if TYPE_CHECKING:
+    from .._core.observe_world import World
 
 #: When the source is looked at although the image is there: never, where another one is declared than it was made
 #: from, to see whether it has changed, or to make it anew whatever is seen.
@@ -81,6 +86,9 @@ class ObtainImage(Operation):
     def execute(self, kernel: Any) -> None:
         kernel.images.obtain(self.reference, self.source, self.seen, self.overrides, self.policy, self.progress)
 
+    def expect(self, world: World) -> None:
+        expect_image(world, self.reference, self.overrides)
+
 
 @dataclass(frozen=True)
 class ConfigureImage(Operation):
@@ -96,6 +104,9 @@ class ConfigureImage(Operation):
 
     def execute(self, kernel: Any) -> None:
         kernel.images.configure(self.reference, self.base, self.source, self.overrides)
+
+    def expect(self, world: World) -> None:
+        expect_image(world, self.reference, self.overrides)
 
 
 @dataclass(frozen=True)
@@ -151,6 +162,31 @@ class RemoveImage(Operation):
 
     def execute(self, kernel: Any) -> None:
         kernel.images.remove(self.reference, self.users)
+
+    def expect(self, world: World) -> None:
+        world.expect(None, on_host, self.reference)
+
+
+def expect_image(world: World, reference: str, overrides: Mapping[str, Any]) -> None:
+    """There is that image now. Of one that is yet to be made only the configuration that was asked for is known."""
+    try:
+        there = world.read(on_host, reference)
+    except ImageError:
+        there = None
+    known = {"config": there.config if there is not None else {}, "rootfs": {"diff_ids": []}}
+    layers, lowerdirs = (there.layers, there.lowerdirs) if there is not None else ((), ())
+    image = Image(reference, NOT_YET, {}, overridden(known, overrides), layers, {}, lowerdirs)
+    world.expect(image, on_host, reference)
+
+
+def expect_missing(world: World, reference: str, overrides: Mapping[str, Any]) -> None:
+    """The same where it is not there yet."""
+    try:
+        there = world.read(on_host, reference)
+    except ImageError:
+        there = None
+    if there is None:
+        expect_image(world, reference, overrides)
 
 
 def plan(desired: Desired, observed: Observed) -> Plan:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._core.errors import Needed, OptionError, Refused
+from .._core.observe_world import World
 from .._core.operation import Plan
 from .._core.resource import Resource
 from .._image.changes import prune
@@ -62,26 +63,27 @@ class ImageResource(Resource[Desired, Observed]):
         shown.update("waiting", text="for another task that changes images on this host")
         return contextlib.closing(shown)
 
-    def observe(self, desired: Desired) -> Observed:
+    def observe(self, desired: Desired, world: World) -> Observed:
         """Raises KernelError, Refused (a source that cannot be read), Needed (it must be handed over first)."""
-        return self._observe(desired, undisturbed=True)
+        return self._observe(desired, world, undisturbed=True)
 
-    def glance(self, desired: Desired) -> Observed | None:
+    def glance(self, desired: Desired, world: World) -> Observed | None:
         """Every change of the store is one rename, and what is in staging is another one's."""
         if desired.source is not None and desired.source.holds_still:
             return None
         try:
-            return self._observe(desired, undisturbed=False)
+            return self._observe(desired, world, undisturbed=False)
         except ImageError as error:
             raise Refused(str(error)) from error
 
-    def _observe(self, desired: Desired, undisturbed: bool) -> Observed:
+    def _observe(self, desired: Desired, world: World, undisturbed: bool) -> Observed:
         """``undisturbed``: nobody changes the store meanwhile, so what is half-made was left."""
         current, damage = self._current(desired.reference)
         left = undisturbed and half_made(self.store)
         if not desired.present:
-            users = self.store.users(self.store.names().get(desired.reference, current.digest if current else ""))
-            garbage = prune.unused(self.store, without=desired.reference)
+            store = self._after(world)
+            users = store.users(store.names().get(desired.reference, current.digest if current else ""))
+            garbage = prune.unused(store, without=desired.reference)
             warnings = tuple(planner.kept_for(garbage.unknown))
             return Observed(current, damage, users=users, garbage=garbage, half_made=left, warnings=warnings)
         missing = current.missing if current else ()
@@ -100,6 +102,12 @@ class ImageResource(Resource[Desired, Observed]):
             rotten=rotten,
             warnings=(*told, *self._strange(desired, current), *self._on_damaged(rotten)),
         )
+
+    def _after(self, world: World) -> Store:
+        """The store as it will be when the containers that are to be removed are gone."""
+        there = set(self.store.container_names())
+        going = there - set(world.files.names(self.store.containers)) if there else set()
+        return Store(self.store.root, self.store.containers, frozenset(going)) if going else self.store
 
     def plan(self, desired: Desired, observed: Observed) -> Plan:
         return planner.plan(desired, observed)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .._core.errors import OptionError, Refused
+from .._core.observe_world import World
 from .._core.operation import Plan
 from .._core.resource import Resource
 from .._image.changes import export, prune
@@ -88,7 +89,7 @@ class ImagePrune(Resource[None, Garbage]):
     def kernel(self) -> Any:
         return image_kernel(self.store)
 
-    def observe(self, desired: None) -> Garbage:
+    def observe(self, desired: None, world: World) -> Garbage:
         try:
             unused = prune.unused(self.store)
         except ImageError as error:
@@ -143,7 +144,7 @@ class ImageExport(Resource[Export, Exported]):
     def kernel(self) -> Any:
         return image_kernel(self.store)
 
-    def observe(self, desired: Export) -> Exported:
+    def observe(self, desired: Export, world: World) -> Exported:
         try:
             image = self.store.resolve(desired.name)
             if image is None:

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .._core import observe_links
 from .._core.errors import Refused
 from .._core.operation import Operation
 from .._kernel.namespaces import NetnsRef
 from .._kernel.netns import NamedNetns
 from .operations import SetLink
 from .sysctls import check_sysctls, plan_sysctls
+
+if TYPE_CHECKING:
+    from .._core.observe_world import World
 
 UNUSED, ALWAYS, NEVER = "unused", "always", "never"
 
@@ -77,6 +81,9 @@ class CreateNetns(Operation):
     def execute(self, kernel: Any) -> None:
         kernel.netns.create_named_netns(self.name, self.idmap)
 
+    def expect(self, world: World) -> None:
+        observe_links.expect_netns(world, self.name, self.idmap)
+
 
 @dataclass(frozen=True)
 class DeleteNetns(Operation):
@@ -90,6 +97,9 @@ class DeleteNetns(Operation):
     def execute(self, kernel: Any) -> None:
         kernel.netlink.forget(NetnsRef.named(self.name))
         kernel.netns.delete_named_netns(self.name)
+
+    def expect(self, world: World) -> None:
+        observe_links.expect_no_netns(world, self.name)
 
 
 def plan_netns(desired: NetnsDesired, observed: NetnsObserved, option: str = "namespaces[0]") -> list[Operation]:

@@ -10,10 +10,10 @@ import errno
 import ipaddress
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator, Mapping
 
+from .._core.observe_links import link, links, netns_identity
+from .._core.observe_world import World
 from .._kernel import (
     locations,
     namespaces,
@@ -24,7 +24,6 @@ from .._kernel import (
     netlink_qdisc,
     netns,
     process,
-    sysctl,
 )
 from .._kernel.errors import KernelError
 from .._kernel.namespaces import HOST, NamespaceId, NetnsRef
@@ -48,86 +47,52 @@ _TABLE_LOCAL = 255
 _LIVE_RENAME = (6, 2)
 
 
-@dataclass
-class Dumps:
-    """What netlink lists of each namespace, read at most once: hand the same one to many observers.
-
-    The kernel lists a namespace as a whole, so that asking for each of its interfaces would read all of them each time.
-    """
-
-    links: dict[NamespaceId, tuple[Link, ...]] = field(default_factory=dict)
-    lists: dict[tuple[NamespaceId, str], Any] = field(default_factory=dict)
-
-    def of(self, known: NamespaceId, ref: NetnsRef) -> tuple[Link, ...]:
-        """Every interface of that namespace; none where it has gone since it was found. Raises KernelError."""
-        if known not in self.links:
-            try:
-                self.links[known] = netlink_links.links(ref)
-            except KernelError:
-                if namespaces.netns_identity(ref) == known:
-                    raise
-                self.links[known] = ()  # the process that it was known by has ended, or its name was removed
-        return self.links[known]
-
-    def addresses(self, ref: NetnsRef) -> tuple[netlink_ip.Address, ...]:
-        """Raises KernelError, also where there is no such namespace (any more), as do those below."""
-        found: tuple[netlink_ip.Address, ...] = self._once("addresses", netlink_ip.addresses, ref)
-        return found
-
-    def routes(self, ref: NetnsRef) -> tuple[netlink_ip.Route, ...]:
-        found: tuple[netlink_ip.Route, ...] = self._once("routes", netlink_ip.routes, ref)
-        return found
-
-    def qdiscs(self, ref: NetnsRef) -> dict[int, netlink_qdisc.Qdisc]:
-        found: dict[int, netlink_qdisc.Qdisc] = self._once("qdiscs", netlink_qdisc.root_qdiscs, ref)
-        return found
-
-    def _once(self, what: str, read: Callable[[NetnsRef], Any], ref: NetnsRef) -> Any:
-        known = namespaces.netns_identity(ref)
-        if known is None:
-            return read(ref)
-        if (known, what) not in self.lists:
-            self.lists[known, what] = read(ref)
-        return self.lists[known, what]
+def links_of(world: World, known: NamespaceId, ref: NetnsRef) -> tuple[Link, ...]:
+    """Every interface of that namespace; none where it has gone since it was found. Raises KernelError."""
+    try:
+        return links(world, ref)
+    except KernelError:
+        if namespaces.netns_identity(ref) == known:
+            raise
+        world.expect((), netlink_links.links, ref)  # the process that it was known by has ended, or its name is removed
+        return ()
 
 
-def observe_netns(desired: NetnsDesired, contents: bool = False) -> NetnsObserved:
+def observe_netns(desired: NetnsDesired, world: World, contents: bool = False) -> NetnsObserved:
     """A named namespace; with ``contents`` also what else is in it, which removal asks. Raises KernelError."""
-    named = netns.observe(desired.name)
+    named = world.read(netns.observe, desired.name)
     if named is None or named.identity is None:
-        samples = _samples(desired.sysctls, HOST)
+        samples = _samples(desired.sysctls, HOST, world)
         return NetnsObserved(named, samples=samples, refused=_refused(desired.sysctls, {}))
-    loopback = netlink_links.link("lo", desired.ref)
-    values = sysctl.read_many(tuple(name for name, _value in desired.sysctls), desired.ref)
+    loopback = link(world, "lo", desired.ref)
+    values = world.sysctls((name for name, _value in desired.sysctls), desired.ref)
     up = loopback is not None and loopback.up
     if not contents:
-        samples = _samples(desired.sysctls, desired.ref)
+        samples = _samples(desired.sysctls, desired.ref, world)
         return NetnsObserved(named, up, values, samples=samples, refused=_refused(desired.sysctls, values))
-    others = tuple(li.name for li in netlink_links.links(desired.ref) if li.name not in {"lo", *_TUNNEL_DEVICES})
+    others = tuple(li.name for li in links(world, desired.ref) if li.name not in {"lo", *_TUNNEL_DEVICES})
     return NetnsObserved(named, up, values, others, tuple(netns.processes_in(named.identity)))
 
 
-def observe_veth(desired: VethDesired, dumps: Dumps | None = None, wide: bool = True) -> VethObserved:
+def observe_veth(desired: VethDesired, world: World, wide: bool = True) -> VethObserved:
     """A pair, found by its marks where its ends shall be, on the host and, ``wide``, in any other namespace.
 
     Raises KernelError.
     """
-    dumps = dumps or Dumps()
-    home = namespaces.netns_identity(HOST)
-    ids = tuple(namespaces.netns_identity(end.netns) for end in desired.ends)
+    home = netns_identity(world, HOST)
+    ids = tuple(netns_identity(world, end.netns) for end in desired.ends)
     known = {i: end.netns for i, end in zip(ids, desired.ends) if i is not None}
     if home is not None:
         known.setdefault(home, HOST)
-    found = find_ends(desired.name, known, dumps, wide, tuple(end.interface for end in desired.ends))
-    ends = tuple(end_state(ref, link, dumps, desired.ends[n]) if link else None for n, (ref, link) in enumerate(found))
-    links = [link for _ref, link in found]
-    whole = joined(links[0], links[1])
-    places = tuple(_place(end, ids[n], home, found[n][1], found, dumps) for n, end in enumerate(desired.ends))
+    found = find_ends(desired.name, known, world, wide, tuple(end.interface for end in desired.ends))
+    ends = tuple(end_state(ref, own, world, desired.ends[n]) if own else None for n, (ref, own) in enumerate(found))
+    whole = joined(found[0][1], found[1][1])
+    places = tuple(_place(end, ids[n], home, found[n][1], found, world) for n, end in enumerate(desired.ends))
     return VethObserved(
         ends=(ends[0], ends[1]),
         joined=whole,
         places=(places[0], places[1]),
-        births=() if whole else _births(desired.name, known),
+        births=() if whole else _births(desired.name, known, world),
         live_rename=_release() >= _LIVE_RENAME,
         offered=_offered(desired, ends),
     )
@@ -136,7 +101,7 @@ def observe_veth(desired: VethDesired, dumps: Dumps | None = None, wide: bool = 
 def find_ends(
     name: str,
     known: dict[NamespaceId, NetnsRef],
-    dumps: Dumps,
+    world: World,
     wide: bool,
     likely: tuple[str, ...] = (),
 ) -> list[tuple[NetnsRef, Link | None]]:
@@ -144,38 +109,38 @@ def find_ends(
     found: list[tuple[NetnsRef, Link | None]] = []
     for number in (0, 1):
         alias = veth_alias(name, number)
-        quick = _by_name(alias, likely[number], known) if likely else None
-        found.append(quick or _by_mark(alias, known, dumps) or (HOST, None))
-    if wide and any(link is None for _ref, link in found):
-        others = {i: ref for i, ref in everywhere() if i not in known}
-        for number, (_ref, link) in enumerate(found):
-            if link is None:
-                found[number] = _by_mark(veth_alias(name, number), others, dumps) or (HOST, None)
+        quick = _by_name(alias, likely[number], known, world) if likely else None
+        found.append(quick or _by_mark(alias, known, world) or (HOST, None))
+    if wide and any(end is None for _ref, end in found):
+        others = {i: ref for i, ref in everywhere(world) if i not in known}
+        for number, (_ref, end) in enumerate(found):
+            if end is None:
+                found[number] = _by_mark(veth_alias(name, number), others, world) or (HOST, None)
     return found
 
 
-def _by_name(alias: str, name: str, known: dict[NamespaceId, NetnsRef]) -> tuple[NetnsRef, Link] | None:
+def _by_name(alias: str, name: str, known: dict[NamespaceId, NetnsRef], world: World) -> tuple[NetnsRef, Link] | None:
     for ref in known.values():
-        link = netlink_links.link(name, ref)
-        if link is not None and link.alias == alias:
-            return ref, link
+        found = link(world, name, ref)
+        if found is not None and found.alias == alias:
+            return ref, found
     return None
 
 
-def _by_mark(alias: str, known: dict[NamespaceId, NetnsRef], dumps: Dumps) -> tuple[NetnsRef, Link] | None:
+def _by_mark(alias: str, known: dict[NamespaceId, NetnsRef], world: World) -> tuple[NetnsRef, Link] | None:
     for identity, ref in known.items():
-        link = next((li for li in dumps.of(identity, ref) if li.alias == alias), None)
-        if link is not None:
-            return ref, link
+        found = next((li for li in links_of(world, identity, ref) if li.alias == alias), None)
+        if found is not None:
+            return ref, found
     return None
 
 
-def everywhere() -> Iterator[tuple[NamespaceId, NetnsRef]]:
+def everywhere(world: World) -> Iterator[tuple[NamespaceId, NetnsRef]]:
     """Every network namespace that has a name, or a process that we may look at: without CAP_SYS_PTRACE, or with a
     security module, even root may not look at all of them, and can have put nothing into theirs."""
     seen = set()
     for name in netns.names():
-        identity = namespaces.netns_identity(NetnsRef.named(name))
+        identity = netns_identity(world, NetnsRef.named(name))
         if identity is not None and identity not in seen:
             seen.add(identity)
             yield identity, NetnsRef.named(name)
@@ -199,14 +164,14 @@ def joined(one: Link | None, other: Link | None) -> bool:
     return (one.kind, one.peer_index, other.peer_index) == ("veth", other.index, one.index)
 
 
-def _births(name: str, known: dict[NamespaceId, NetnsRef]) -> tuple[tuple[NetnsRef, str], ...]:
+def _births(name: str, known: dict[NamespaceId, NetnsRef], world: World) -> tuple[tuple[NetnsRef, str], ...]:
     """An end that never got its alias. Its other end may have got one: then that is found by it, and both go."""
     found = []
     for ref in known.values():
         for number in (0, 1):
-            link = netlink_links.link(birth_name(name, number), ref)
-            if link is not None and link.kind == "veth" and not link.alias:
-                found.append((ref, link.name))
+            born = link(world, birth_name(name, number), ref)
+            if born is not None and born.kind == "veth" and not born.alias:
+                found.append((ref, born.name))
     return tuple(found)
 
 
@@ -216,32 +181,35 @@ def _place(
     home: NamespaceId | None,
     own: Link | None,
     found: list[tuple[NetnsRef, Link | None]],
-    dumps: Dumps,
+    world: World,
 ) -> PlaceObserved:
     if identity is None:
-        return PlaceObserved(exists=False, samples=_samples(end.sysctls, HOST), refused=_refused(end.sysctls, {}))
-    there = netlink_links.link(end.interface, end.netns)
+        return PlaceObserved(
+            exists=False, samples=_samples(end.sysctls, HOST, world), refused=_refused(end.sysctls, {})
+        )
+    there = link(world, end.interface, end.netns)
     mine = own is not None and there is not None and (own.alias, own.index) == (there.alias, there.index)
-    values = sysctl.read_many(tuple(name for name, _value in end.sysctls), end.netns)
-    bridge = netlink_links.link(end.bridge, end.netns) if end.bridge else None
+    values = world.sysctls((name for name, _value in end.sysctls), end.netns)
+    bridge = link(world, end.bridge, end.netns) if end.bridge else None
+    mine_here = own if own is not None and own.index in _own(identity, found, world) else None
     return PlaceObserved(
         exists=True,
         is_host=identity == home,
         clash=None if mine else there,
         bridge=bridge,
-        guarded=_guardable(end.netns, bridge, own if own and own.index in _own(identity, found) else None),
+        guarded=_guardable(end.netns, bridge, mine_here),
         sysctls=values,
         refused=_refused(end.sysctls, values),
-        samples=_samples(end.sysctls, end.netns),
-        taken=_taken(end, identity, found, dumps),
-        routed=_routed(end, identity, found),
+        samples=_samples(end.sysctls, end.netns, world),
+        taken=_taken(end, identity, found, world),
+        routed=_routed(end, identity, found, world),
     )
 
 
-def _samples(wanted: tuple[tuple[str, str], ...], ref: NetnsRef) -> dict[str, str | None]:
+def _samples(wanted: tuple[tuple[str, str], ...], ref: NetnsRef, world: World) -> dict[str, str | None]:
     """See sysctls.check_sysctls()."""
     names = tuple(sample for sample in (sample_of(name) for name, _value in wanted) if sample is not None)
-    return sysctl.read_many(names, ref) if names else {}
+    return world.sysctls(names, ref)
 
 
 def _refused(wanted: tuple[tuple[str, str], ...], values: Mapping[str, str | None]) -> dict[str, str]:
@@ -262,46 +230,57 @@ def _refused(wanted: tuple[tuple[str, str], ...], values: Mapping[str, str | Non
 
 
 def _taken(
-    end: VethEnd, identity: NamespaceId, found: list[tuple[NetnsRef, Link | None]], dumps: Dumps
+    end: VethEnd, identity: NamespaceId, found: list[tuple[NetnsRef, Link | None]], world: World
 ) -> dict[str, str]:
     """Who has an IP that the end is to get, where an interface other than the pair's has it."""
     wanted = {str(ipaddress.ip_interface(a).ip) for a in end.addresses or ()}
-    own = _own(identity, found)
+    own = _own(identity, found, world)
     holders = {}
-    for each in dumps.addresses(end.netns) if wanted else ():
+    for each in world.read(netlink_ip.addresses, end.netns) if wanted else ():
         ip = str(ipaddress.ip_interface(each.address).ip)
         if ip in wanted and each.index not in own:
-            holder = netlink_links.link_by_index(each.index, end.netns)
+            holder = by_index(world, each.index, end.netns)
             holders[ip] = holder.name if holder is not None else f"interface {each.index}"
     return holders
 
 
-def _routed(end: VethEnd, identity: NamespaceId, found: list[tuple[NetnsRef, Link | None]]) -> dict[RouteKey, str]:
+def _routed(
+    end: VethEnd, identity: NamespaceId, found: list[tuple[NetnsRef, Link | None]], world: World
+) -> dict[RouteKey, str]:
     """Who has a route that the end is to get, where an interface other than the pair's has it."""
     wanted = frozenset(route.key for route in end.routes or ())
-    own = _own(identity, found)
-    holders = {}
-    for key, indices in netlink_ip.route_holders(end.netns, wanted).items() if wanted else ():
+    own = _own(identity, found, world)
+    holders: dict[RouteKey, str] = {}
+    if not wanted or world.is_new(end.netns):
+        return holders
+    for key, indices in netlink_ip.route_holders(end.netns, wanted).items():
         for index in set(indices) - own:
-            link = netlink_links.link_by_index(index, end.netns) if index else None
-            holders[key] = link.name if link is not None else "no interface"
+            holder = by_index(world, index, end.netns) if index else None
+            holders[key] = holder.name if holder is not None else "no interface"
     return holders
 
 
-def _own(identity: NamespaceId, found: list[tuple[NetnsRef, Link | None]]) -> set[int]:
+def _own(identity: NamespaceId, found: list[tuple[NetnsRef, Link | None]], world: World) -> set[int]:
     """The numbers of the pair's interfaces in that namespace."""
-    return {link.index for ref, link in found if link is not None and namespaces.netns_identity(ref) == identity}
+    return {own.index for ref, own in found if own is not None and netns_identity(world, ref) == identity}
 
 
-def end_state(ref: NetnsRef, link: Link, dumps: Dumps, end: VethEnd | None = None) -> EndState:
+def by_index(world: World, index: int, ref: NetnsRef) -> Link | None:
+    """The interface of that number. Raises KernelError."""
+    if world.knows(netlink_links.links, ref):
+        return next((found for found in links(world, ref) if found.index == index), None)
+    return world.read(netlink_links.link_by_index, index, ref)
+
+
+def end_state(ref: NetnsRef, link: Link, world: World, end: VethEnd | None = None) -> EndState:
     """An end as it is. Raises KernelError."""
-    addresses = [a for a in dumps.addresses(ref) if a.index == link.index]
+    addresses = [a for a in world.read(netlink_ip.addresses, ref) if a.index == link.index]
     declared = (end.addresses or ()) if end is not None else ()
     # The kernel makes a link-local address by itself: only one that is declared counts.
     kept = [a for a in addresses if a.flags & netlink_ip.IFA_F_PERMANENT]
     kept = [a for a in kept if not a.link_local or a.address in declared]
-    routes = [r for r in dumps.routes(ref) if r.index == link.index and r.protocol not in _KERNELS_OWN]
-    bridge = netlink_links.link_by_index(link.master, ref) if link.master else None
+    routes = [r for r in world.read(netlink_ip.routes, ref) if r.index == link.index and r.protocol not in _KERNELS_OWN]
+    bridge = by_index(world, link.master, ref) if link.master else None
     return EndState(
         netns=ref,
         interface=link.name,
@@ -313,7 +292,7 @@ def end_state(ref: NetnsRef, link: Link, dumps: Dumps, end: VethEnd | None = Non
         isolated=link.port.isolated if link.port else False,
         addresses=tuple(a.address for a in kept),
         routes=tuple(r for r in routes if r.table != _TABLE_LOCAL),
-        qdisc=dumps.qdiscs(ref).get(link.index),
+        qdisc=world.read(netlink_qdisc.root_qdiscs, ref).get(link.index),
         tentative=tuple(a.address for a in kept if a.tentative),
         owners=_owners(link.name, kept, end.earlier if end is not None else ()),
         pinned=_pinned(ref, link) if end is not None and end.pinned else "",

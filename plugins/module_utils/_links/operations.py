@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .._core import observe_links
 from .._core.operation import Caveat, Operation
 from .._kernel import locations
 from .._kernel.errors import KernelError
 from .._kernel.namespaces import NetnsRef
+from .._kernel.netlink_links import Link
+
+if TYPE_CHECKING:
+    from .._core.observe_world import World
 
 #: Held by whoever changes interfaces, so that a name seen free is still free when it is taken.
 LOCK = "links"
@@ -49,6 +54,11 @@ class CreateVeth(Operation):
         for i, (netns, name, _mac, _mtu) in enumerate(ends):
             alias = veth_alias(self.name, i)
             kernel.netlink_links.set_link(birth_name(self.name, i), netns, alias=alias, new_name=name)
+
+    def expect(self, world: World) -> None:
+        for i, (netns, name, mac, mtu) in enumerate((self.first, self.second)):
+            made = Link(0, name, "veth", mac, mtu, False, False, veth_alias(self.name, i))
+            observe_links.expect_link(world, made, netns)
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,11 @@ class SetLink(Operation):
             mtu=self.mtu,
             mac=self.mac,
         )
+
+    def expect(self, world: World) -> None:
+        if self.bridge is not None and self.move_to is None:
+            there = observe_links.link(world, self.bridge, self.netns) if self.bridge else None
+            observe_links.expect_changed(world, self.link, self.netns, master=there.index if there is not None else 0)
 
 
 @dataclass(frozen=True)
@@ -181,3 +196,6 @@ class DeleteLink(Operation):
 
     def execute(self, kernel: Any) -> None:
         kernel.netlink_links.delete_link(self.link, self.netns)
+
+    def expect(self, world: World) -> None:
+        observe_links.expect_gone(world, self.link, self.netns)

@@ -17,13 +17,15 @@ from .._boot.plan import LINKS
 from .._boot.resource import Boot
 from .._core.errors import OptionError
 from .._core.names import check_name
+from .._core.observe_links import netns_identity
+from .._core.observe_world import World
 from .._core.operation import RECREATE, Operation, Plan, changes_between
 from .._core.user_ids import taken_by_users
-from .._kernel import locations, namespaces, netns, record_file, subids, sysctl
+from .._kernel import locations, netns, subids
 from .._kernel.namespaces import HOST
 from .._kernel.subids import Granted
 from .netns import UNUSED, NetnsDesired, NetnsObserved, plan_netns, plan_netns_absent
-from .observe import Dumps, end_state, everywhere, find_ends, joined, observe_netns, observe_veth
+from .observe import end_state, everywhere, find_ends, joined, links_of, observe_netns, observe_veth
 from .observe_sysctls import values_of_new
 from .operations import LOCK, veth_alias
 from .options import container_of, parse_end, parse_netns
@@ -94,21 +96,21 @@ class NetnsVeth(KeptResource[Desired, Observed]):
     def boot(self, desired: Desired) -> Boot | None:
         return desired.boot
 
-    def observe(self, desired: Desired) -> Observed:
+    def observe(self, desired: Desired, world: World) -> Observed:
         if desired.veth is not None and desired.present:
-            veth = observe_veth(desired.veth)
+            veth = observe_veth(desired.veth, world)
         else:
-            veth = observe_by_mark(desired.name) if not desired.present else VethObserved()
+            veth = observe_by_mark(desired.name, world) if not desired.present else VethObserved()
         wanted = {ns.name: ns for ns in desired.namespaces}
         if not desired.present:
             for end in veth.ends:
                 if end is not None and end.netns.kind == "name":
                     wanted.setdefault(end.netns.value, NetnsDesired(end.netns.value, adopt=True, any_owner=True))
-        before = _set_before(desired)
+        before = _set_before(desired, world)
         if desired.present:
-            granted = subids.granted() if any(ns.idmap for ns in wanted.values()) else ()
-            return Observed(tuple((ns, observe_netns(ns)) for ns in wanted.values()), veth, granted, before)
-        return Observed(tuple((ns, _observe_to_remove(ns)) for ns in wanted.values()), veth, before=before)
+            granted = world.read(subids.granted) if any(ns.idmap for ns in wanted.values()) else ()
+            return Observed(tuple((ns, observe_netns(ns, world)) for ns in wanted.values()), veth, granted, before)
+        return Observed(tuple((ns, _observe_to_remove(ns, world)) for ns in wanted.values()), veth, before=before)
 
     def plan(self, desired: Desired, observed: Observed) -> Plan:
         return _plan_present(desired, observed) if desired.present else _plan_absent(desired, observed)
@@ -132,18 +134,18 @@ def _boot(name: str, params: Mapping[str, Any]) -> Boot:
     return Boot(record_name("name", name), keep, params if keep else None)
 
 
-def _set_before(desired: Desired) -> SetBefore:
+def _set_before(desired: Desired, world: World) -> SetBefore:
     """What the task has set before, with the live values of what it declares no longer."""
     path = record_path(quote(desired.name, safe=""))
-    before = decode(path, record_file.read(path))
+    before = decode(path, world.files.record(path))
     wanted = declared_sysctls(desired.namespaces, desired.veth) if desired.present else {}
     live: dict[Key, str | None] = {}
     fresh: dict[Key, str | None] = {}
-    for ref in {ref for ref, _name in before.sysctls if namespaces.netns_identity(ref) is not None}:
+    for ref in {ref for ref, _name in before.sysctls if netns_identity(world, ref) is not None}:
         dropped = tuple(name for place, name in before.sysctls if place == ref and (ref, name) not in wanted)
-        live.update({(ref, name): value for name, value in sysctl.read_many(dropped, ref).items()})
+        live.update({(ref, name): value for name, value in world.sysctls(dropped, ref).items()})
         fresh.update({(ref, name): value for name, value in values_of_new(ref, dropped).items()})
-    return replace(before, has_directory=os.path.isdir(os.path.dirname(path)), live=live, fresh=fresh)
+    return replace(before, has_directory=world.files.is_directory(os.path.dirname(path)), live=live, fresh=fresh)
 
 
 def _plan_set(desired: Desired, observed: Observed) -> list[Operation]:
@@ -218,19 +220,18 @@ def _plan_absent(desired: Desired, observed: Observed) -> Plan:
     return Plan((*plan_set_absent(observed.before, removed, links), *operations), before, after)
 
 
-def _observe_to_remove(ns: NetnsDesired) -> NetnsObserved:
+def _observe_to_remove(ns: NetnsDesired, world: World) -> NetnsObserved:
     container = container_of(ns.ref)
-    declared = container and os.path.exists(f"{locations.CONTAINERS}/{container}")
-    return replace(observe_netns(ns, contents=True), container=container if declared else "")
+    declared = container and world.files.is_directory(f"{locations.CONTAINERS}/{container}")
+    return replace(observe_netns(ns, world, contents=True), container=container if declared else "")
 
 
-def observe_by_mark(name: str) -> VethObserved:
+def observe_by_mark(name: str, world: World) -> VethObserved:
     """The pair of that name wherever its ends are; for what asks nothing about how they should be."""
-    home = namespaces.netns_identity(HOST)
+    home = netns_identity(world, HOST)
     known = {home: HOST} if home is not None else {}
-    dumps = Dumps()
-    found = find_ends(name, known, dumps, wide=True)
-    ends = [end_state(ref, link, dumps) if link is not None else None for ref, link in found]
+    found = find_ends(name, known, world, wide=True)
+    ends = [end_state(ref, link, world) if link is not None else None for ref, link in found]
     return VethObserved(ends=(ends[0], ends[1]), joined=joined(found[0][1], found[1][1]))
 
 
@@ -279,12 +280,12 @@ class NetnsVethInfo:
         """Every named namespace, and every pair of ours with both its ends."""
         wanted = params.get("name")
         pairs: dict[str, dict[str, dict[str, Any]]] = {}
-        dumps = Dumps()
-        for identity, ref in everywhere():
-            for link in dumps.of(identity, ref):
+        world = World()
+        for identity, ref in everywhere(world):
+            for link in links_of(world, identity, ref):
                 name, end = _pair_of(link.alias)
                 if end and wanted in (None, name):
-                    shown = {**view(end_state(ref, link, dumps), {}), "carrier": link.carrier}
+                    shown = {**view(end_state(ref, link, world), {}), "carrier": link.carrier}
                     pairs.setdefault(name, {})[end] = shown
         veths = [{"name": n, "ends": [ends[e] for e in sorted(ends)]} for n, ends in sorted(pairs.items())]
         spaces = [netns_view(NetnsObserved(netns.observe(name))) for name in netns.names()]

@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._core.errors import OptionError
 from .._core.operation import Operation
 from .._kernel.namespaces import NetnsRef
 from .sysctl_values import GIVEN_NUMBERS, SHOWN_NUMBERS, is_mask, same_value
+
+if TYPE_CHECKING:
+    from .._core.observe_world import World
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,9 @@ class SetSysctl(Operation):
 
     def execute(self, kernel: Any) -> None:
         kernel.sysctl.write(self.name, self.value, self.netns)
+
+    def expect(self, world: World) -> None:
+        world.expect_sysctl(self.name, self.value, self.netns)
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,10 @@ class SetSysctls(Operation):
     def execute(self, kernel: Any) -> None:
         for name, value in self.values:
             kernel.sysctl.write(name, value, self.netns)
+
+    def expect(self, world: World) -> None:
+        for name, value in self.values:
+            world.expect_sysctl(name, value, self.netns)
 
 
 def parse_sysctls(option: str, given: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:

@@ -36,14 +36,19 @@ def cgroup() -> None:
 
 def container() -> None:
     from .._container import (  # noqa: F401
-        assumed,
         bundle_options,
         documents,
         documents_bundle,
         documents_health,
         documents_identity,
+        exec,
         facts,
+        health,
         logs,
+        observe,
+        observe_conditions,
+        observe_host,
+        observe_hosts,
         observe_joined,
         observe_mount_points,
         observe_network,
@@ -57,6 +62,8 @@ def container() -> None:
         options_mounts,
         plan,
         plan_declared,
+        plan_exec,
+        plan_hosts,
         plan_identity,
         plan_init,
         plan_modes,
@@ -76,6 +83,7 @@ def container() -> None:
 
 def core() -> None:
     from .._core import (  # noqa: F401
+        command_line,
         converge,
         errors,
         files,
@@ -83,6 +91,10 @@ def core() -> None:
         mac,
         names,
         neighbours,
+        observe_containers,
+        observe_files,
+        observe_links,
+        observe_world,
         operation,
         own_directories,
         paths,
@@ -102,10 +114,8 @@ def image() -> None:
 
 def image_format() -> None:
     from .._image.format import (  # noqa: F401
-        config,
         digest,
         healthcheck,
-        media_types,
         reference,
         shapes,
         user,
@@ -139,12 +149,6 @@ def image_store() -> None:
         disk,
         store,
         volume,
-    )
-
-
-def images() -> None:
-    from .._images import (  # noqa: F401
-        options_config,
     )
 
 

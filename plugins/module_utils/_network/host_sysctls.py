@@ -11,12 +11,15 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._core.files import RemoveFile, WriteFile
 from .._core.operation import Operation
 from .._kernel import record_file
 from .forwarding import carried_value
+
+if TYPE_CHECKING:
+    from .._core.observe_world import World
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,9 @@ class WriteSysctl(Operation):
 
     def execute(self, kernel: Any) -> None:
         kernel.sysctl.write(self.name, self.value)
+
+    def expect(self, world: World) -> None:
+        world.expect_sysctl(self.name, self.value)
 
 
 def decode(path: str, boot_id: str, plain: Any, live: Mapping[str, str | None]) -> HostSysctls:

@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from .._core.errors import Refused
 from .._core.operation import Caveat, Operation
 from .._kernel.nft import Chain, Element, Rule, SetHeader, Table
+
+if TYPE_CHECKING:
+    from .._core.observe_world import World
 
 FAMILY = "inet"
 NAME = "barekernel"
@@ -146,6 +149,15 @@ class ChangeTable(Operation):
         # Only now: before, the next packet would be translated as it was. A run that is killed in between leaves the
         # flows to time out once they are quiet.
         return _forget_flows(self.flows, kernel)
+
+    def expect(self, world: World) -> None:
+        from .._kernel import nft  # here: whoever only looks at elements runs no program
+
+        there = world.read(nft.read_table, FAMILY, NAME)
+        elements = elements_after([self], there)
+        # Where the table is not rebuilt, it is there.
+        after = made(elements) if self.rebuild or there is None else replace(there, elements=elements)
+        world.expect(None if self.delete else after, nft.read_table, FAMILY, NAME)
 
 
 def plan_elements(

@@ -5,23 +5,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 
-from .._kernel import (
-    files,
-    iptables_legacy,
-    locations,
-    netlink_ip,
-    netlink_links,
-    netlink_neighbours,
-    netns,
-    nft,
-    record_file,
-    sockets,
-    sysctl,
-)
-from .._kernel.namespaces import NetnsRef
+from .._core.observe_links import links, permanent
+from .._core.observe_world import World
+from .._kernel import iptables_legacy, locations, netlink_ip, netlink_links, netns, nft, sockets, sysctl
+from .._kernel.namespaces import HOST, NetnsRef
 from .._kernel.netlink_links import Link
 from . import foreign_firewall, nft_table
 from .forwarding import CONF, IP_FORWARD, IPV6_FORWARDING, carried_along
@@ -49,40 +38,45 @@ class Host:
     sysctls: HostSysctls
 
 
-def read_host() -> Host:
+def read_host(world: World) -> Host:
     """Raises KernelError."""
-    links, routes = netlink_links.links(), netlink_ip.routes()
-    ipv6 = sysctl.read(IPV6_FORWARDING) is not None
-    ra_sysctls = _ra_sysctls(links, routes) if ipv6 else ()
+    found, routes = links(world), world.read(netlink_ip.routes, HOST)
+    ipv6 = world.sysctls([IPV6_FORWARDING])[IPV6_FORWARDING] is not None
+    ra_sysctls = _ra_sysctls(found, routes) if ipv6 else ()
+    accepting = world.sysctls(ra_sysctls)
     return Host(
-        networks=read_networks(),
-        links=links,
-        addresses=netlink_ip.addresses(),
+        networks=read_networks(world),
+        links=found,
+        addresses=world.read(netlink_ip.addresses, HOST),
         routes=routes,
-        table=nft.read_table(nft_table.FAMILY, nft_table.NAME),
-        foreign=(*foreign_firewall.foreign(nft.read_tables()), *iptables_legacy.read_tables()),
+        table=world.read(nft.read_table, nft_table.FAMILY, nft_table.NAME),
+        foreign=world.read(_foreign),
         ipv6=ipv6,
-        ra_sysctls=tuple(n for n in ra_sysctls if sysctl.read(n) == "1"),
-        sysctls=_host_sysctls(ra_sysctls),
+        ra_sysctls=tuple(n for n in ra_sysctls if accepting[n] == "1"),
+        sysctls=_host_sysctls(ra_sysctls, world),
     )
 
 
-def observe(desired: Desired, host: Host | None = None) -> Observed:
-    """``host``: what was read of it already, where several networks are looked at. Raises KernelError."""
-    host = host if host is not None else read_host()
+def _foreign() -> tuple[nft.Table, ...]:
+    return (*foreign_firewall.foreign(nft.read_tables()), *iptables_legacy.read_tables())
+
+
+def observe(desired: Desired, world: World) -> Observed:
+    """Raises KernelError."""
+    host = read_host(world)
     record = next((n for n in host.networks if n.name == desired.name), None)
     ours = [link for link in host.links if _is_ours(link, desired.name, record)]
-    listeners = _listeners(desired)
+    listeners = _listeners(desired, world)
     in_the_way = listeners_in_the_way(_published(desired), listeners)
     return Observed(
         record=record,
         others=tuple(n for n in host.networks if n.name != desired.name),
         directory=locations.NETWORKS,
-        has_directory=os.path.isdir(locations.NETWORKS),
-        empty_directory=files.is_empty_directory(locations.NETWORKS),
+        has_directory=world.files.is_directory(locations.NETWORKS),
+        empty_directory=world.files.is_empty_directory(locations.NETWORKS),
         record_path=record_path(desired.name),
-        host_identity=host_identity(),
-        bridges=tuple(_bridge(link, host, desired.network) for link in ours),
+        host_identity=world.read(host_identity),
+        bridges=tuple(_bridge(link, host, desired.network, world) for link in ours),
         link_kinds={link.name: link.kind for link in host.links},
         taken_subnets=_taken(host, {link.index for link in ours}),
         table=host.table,
@@ -98,8 +92,8 @@ def observe(desired: Desired, host: Host | None = None) -> Observed:
             IPV6_FORWARDING: foreign_firewall.forwarders(6, host.foreign),
         },
         members=_members(desired, record, ours),
-        known=netlink_neighbours.permanent(ours[0].name) if desired.network is not None and len(ours) == 1 else {},
-        declared=declared_elements(host.networks, host.table, f"network/{desired.name}"),
+        known=permanent(world, ours[0].name) if desired.network is not None and len(ours) == 1 else {},
+        declared=declared_elements(host.networks, host.table, world, f"network/{desired.name}"),
     )
 
 
@@ -124,7 +118,7 @@ def _is_ours(link: Link, name: str, record: Network | None) -> bool:
     return (link.kind, link.name, link.mac) == ("bridge", record.bridge, record.mac)
 
 
-def _bridge(link: Link, host: Host, network: Network | None) -> Bridge:
+def _bridge(link: Link, host: Host, network: Network | None, world: World) -> Bridge:
     named = bridge_sysctls(network, host.ipv6) if network is not None and network.bridge == link.name else {}
     return Bridge(
         name=link.name,
@@ -134,7 +128,7 @@ def _bridge(link: Link, host: Host, network: Network | None) -> Bridge:
         alias=link.alias,
         addresses=tuple(a.address for a in host.addresses if a.index == link.index and _counts(a, link.name)),
         ports=tuple(_port(other) for other in host.links if other.master == link.index),
-        sysctls=sysctl.read_many(tuple(named)),
+        sysctls=world.sysctls(named),
     )
 
 
@@ -172,16 +166,16 @@ def _ra_sysctls(links: tuple[Link, ...], routes: tuple[netlink_ip.Route, ...]) -
     return tuple(f"net/ipv6/conf/{link.name}/accept_ra" for link in links if link.index in learned)
 
 
-def _host_sysctls(more: tuple[str, ...]) -> HostSysctls:
-    plain = record_file.read(SYSCTL_RECORD)
-    boot_id = (files.read_text("/proc/sys/kernel/random/boot_id") or "").strip()
+def _host_sysctls(more: tuple[str, ...], world: World) -> HostSysctls:
+    plain = world.files.record(SYSCTL_RECORD)
+    boot_id = (world.files.text("/proc/sys/kernel/random/boot_id") or "").strip()
     state = decode(SYSCTL_RECORD, boot_id, plain, {})
-    switches = sysctl.read_many((IP_FORWARD, IPV6_FORWARDING))
+    switches = world.sysctls((IP_FORWARD, IPV6_FORWARDING))
     # One that is on will not be switched on, and there may be hundreds of interfaces.
     off = [switch for switch, value in switches.items() if value not in (None, "1")]
     carried = {switch: carried_along(switch, sysctl.entries(CONF[switch])) for switch in off}
     names = {*state.recorded_names, *more, *(name for names in carried.values() for name in names)}
-    live = {**switches, **sysctl.read_many(tuple(names))}
+    live = {**switches, **world.sysctls(names)}
     return replace(state, live=live, carried=carried)
 
 
@@ -189,8 +183,8 @@ def _published(desired: Desired) -> tuple[Published, ...]:
     return desired.network.published if desired.network is not None else ()
 
 
-def _listeners(desired: Desired) -> tuple[sockets.Listener, ...]:
-    return sockets.read_listeners() if _published(desired) else ()
+def _listeners(desired: Desired, world: World) -> tuple[sockets.Listener, ...]:
+    return world.read(sockets.read_listeners) if _published(desired) else ()
 
 
 def _obstacles(network: Network | None, foreign: tuple[nft.Table, ...]) -> tuple[str, ...]:

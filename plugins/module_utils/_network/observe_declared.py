@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from .._kernel import container_records
+from .._core import observe_containers
+from .._core.observe_world import World
 from .._kernel.nft import Element, Table
 from . import nft_table
 from .plan_elements import network_elements
@@ -15,7 +16,9 @@ from .publish import parse_ports, publish_elements
 from .records import Network, Published
 
 
-def declared_elements(networks: Iterable[Network], table: Table | None, without: str = "") -> tuple[Element, ...]:
+def declared_elements(
+    networks: Iterable[Network], table: Table | None, world: World, without: str = ""
+) -> tuple[Element, ...]:
     """Those of all networks; where the table is not whole also those of the containers, but of the owner ``without``.
 
     Raises KernelError for a damaged record.
@@ -24,12 +27,12 @@ def declared_elements(networks: Iterable[Network], table: Table | None, without:
     found = [element for network in networks for element in network_elements(network) if network.owner != without]
     if table is None or not nft_table.as_template(table):
         names = {network.name for network in networks}
-        found += [element for element in _of_containers(names) if element.comment != without]
+        found += [element for element in _of_containers(names, world) if element.comment != without]
     return tuple(found)
 
 
-def _of_containers(networks: set[str]) -> Iterator[Element]:
-    for name, record in container_records.declared():
+def _of_containers(networks: set[str], world: World) -> Iterator[Element]:
+    for name, record in observe_containers.declared(world):
         published = []
         for attached in (record.get("params") or {}).get("networks") or ():
             addresses = (record.get("addresses") or {}).get(attached["name"]) or ()

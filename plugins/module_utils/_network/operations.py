@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._core.operation import Operation
 from .._core.quantities import IPV6_MIN_MTU
 from .._kernel.locations import PROTOCOL
+
+if TYPE_CHECKING:
+    from .._core.observe_world import World
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,14 @@ class CreateBridge(Operation):
         kernel.netlink_links.create_link(self.name, "bridge", address=self.mac, mtu=other)
         kernel.netlink_links.set_link(self.name, alias=self.alias, mtu=self.mtu)
 
+    def expect(self, world: World) -> None:
+        from .._core.observe_links import expect_link  # here, as below: one object alone has nobody to tell
+        from .._kernel.netlink_links import Link
+
+        expect_link(world, Link(0, self.name, "bridge", self.mac, self.mtu, False, False, self.alias))
+        # What an interface begins with; a plan that has it otherwise says so by an operation of its own.
+        world.expect_sysctl(f"net/ipv4/conf/{self.name}/route_localnet", "0")
+
 
 @dataclass(frozen=True)
 class SetBridge(Operation):
@@ -51,6 +62,13 @@ class SetBridge(Operation):
     def execute(self, kernel: Any) -> None:
         kernel.netlink_links.set_link(self.name, mac=self.mac, mtu=self.mtu, alias=self.alias, up=self.up)
 
+    def expect(self, world: World) -> None:
+        from .._core.observe_links import expect_changed
+        from .._kernel.namespaces import HOST
+
+        given = {"mac": self.mac, "mtu": self.mtu, "alias": self.alias, "up": self.up}
+        expect_changed(world, self.name, HOST, **{name: value for name, value in given.items() if value is not None})
+
 
 @dataclass(frozen=True)
 class DeleteBridge(Operation):
@@ -63,6 +81,11 @@ class DeleteBridge(Operation):
 
     def execute(self, kernel: Any) -> None:
         kernel.netlink_links.delete_link(self.name)
+
+    def expect(self, world: World) -> None:
+        from .._core.observe_links import expect_gone
+
+        expect_gone(world, self.name)
 
 
 @dataclass(frozen=True)

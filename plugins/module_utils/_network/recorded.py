@@ -11,7 +11,8 @@ from typing import Any
 
 from .._boot.resource import recorded as records_in
 from .._core.names import check_name
-from .._kernel import files, locations, record_file
+from .._core.observe_world import World
+from .._kernel import files, locations
 from .records import Network, from_json
 
 
@@ -20,25 +21,25 @@ def record_path(name: str) -> str:
     return f"{locations.NETWORKS}/{name}.json"
 
 
-def read_network(name: str) -> Network | None:
+def read_network(name: str, world: World) -> Network | None:
     """The network as declared on this host, None where there is none of that name.
 
     Raises OptionError for a name that cannot be one, KernelError (EBADMSG for a record that is damaged or of a newer
     version).
     """
     check_name("network", name)
-    plain = record_file.read(record_path(name))
+    plain = world.files.record(record_path(name))
     return None if plain is None else _decoded(name, plain)
 
 
-def read_networks() -> tuple[Network, ...]:
+def read_networks(world: World) -> tuple[Network, ...]:
     """Every network declared on this host, by name. Raises KernelError."""
-    return tuple(n for n in map(read_network, recorded()) if n is not None)
+    return tuple(n for n in (read_network(name, world) for name in recorded(world)) if n is not None)
 
 
-def recorded() -> list[str]:
+def recorded(world: World) -> list[str]:
     """The names of the networks declared on this host. Raises KernelError."""
-    return records_in(locations.NETWORKS)
+    return records_in(locations.NETWORKS, world)
 
 
 def _decoded(name: str, plain: Any) -> Network:

@@ -11,6 +11,7 @@ from typing import Any
 
 from .._boot.declared import DeclaredResource
 from .._boot.resource import Boot, Restorable
+from .._core.observe_world import World
 from .._core.operation import Plan
 from .._kernel import locations
 from . import nft_table
@@ -34,10 +35,10 @@ class NetworkResource(DeclaredResource[Desired, Observed]):
 
         return desired_from(params)
 
-    def observe(self, desired: Desired) -> Observed:
+    def observe(self, desired: Desired, world: World) -> Observed:
         from .observe import observe
 
-        return observe(desired)
+        return observe(desired, world)
 
     def plan(self, desired: Desired, observed: Observed) -> Plan:
         return bridge.plan(desired, observed)
@@ -50,7 +51,7 @@ class NetworkResource(DeclaredResource[Desired, Observed]):
         return Boot(desired.name, desired.network is not None)
 
     def restorable(self) -> Iterator[Restorable[Desired]]:
-        return (Restorable(name, partial(_desired_from_name, name)) for name in recorded())
+        return (Restorable(name, partial(_desired_from_name, name)) for name in recorded(World()))
 
 
 class NetworkInfo:
@@ -61,14 +62,11 @@ class NetworkInfo:
 
     def gather(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """``name`` None means all. Raises OptionError, KernelError."""
-        from .observe import observe, read_host
+        from .observe import observe
 
-        wanted = params.get("name")
-        networks = read_networks() if wanted is None else [n for n in [read_network(wanted)] if n is not None]
-        if not networks:
-            return {"networks": []}
-        host = read_host()
-        return {"networks": [facts_of(n.name, observe(Desired(n.name, n.bridge, None), host)) for n in networks]}
+        world, wanted = World(), params.get("name")
+        networks = read_networks(world) if wanted is None else filter(None, [read_network(wanted, world)])
+        return {"networks": [facts_of(n.name, observe(Desired(n.name, n.bridge, None), world)) for n in networks]}
 
 
 def facts_of(name: str, observed: Observed) -> dict[str, Any]:
@@ -91,4 +89,6 @@ def desired_from_record(network: Network) -> Desired:
 
 
 def _desired_from_name(name: str) -> Desired:
-    return Desired(name, name, None) if (network := read_network(name)) is None else desired_from_record(network)
+    return (
+        Desired(name, name, None) if (network := read_network(name, World())) is None else desired_from_record(network)
+    )

@@ -15,6 +15,7 @@ from typing import Any
 
 from .._core.errors import OptionError
 from .._core.modes import parse_mode
+from .._core.observe_world import World
 from .._core.operation import Plan
 from .._core.paths import ancestors, parse_path
 from .._core.resource import Resource
@@ -69,10 +70,10 @@ class Overlay(Resource[Desired, Observed]):
         # One for all: whether two overlays share an upper layer cannot be told from their names.
         return ("overlay",)
 
-    def observe(self, desired: Desired) -> Observed:
+    def observe(self, desired: Desired, world: World) -> Observed:
         path = os.path.realpath(desired.path)
         layers = _resolved(desired)
-        mounts = mountinfo.read_mountinfo()
+        mounts = world.read(mountinfo.read_mountinfo)
         stack = overlay_state.stack_at(path, mounts)
         overlays = [overlay_state.live_overlay(m) for m in _overlays_of_ours(stack)]
         live = overlays[0] if overlays else None
@@ -99,10 +100,10 @@ class Overlay(Resource[Desired, Observed]):
             defaults=overlay_state.module_defaults(),
             unit=unit,
             unit_refusal=refusal,
-            unit_text=files.read_text(unit.path) if unit else None,
+            unit_text=world.files.text(unit.path) if unit else None,
             unit_enabled=bool(unit and os.path.islink(unit.link)),
             systemd_runs=systemd.running(),
-            granted_ids=subids.granted() if desired.present and desired.idmap else (),
+            granted_ids=world.read(subids.granted) if desired.present and desired.idmap else (),
         )
 
     def plan(self, desired: Desired, observed: Observed) -> Plan:

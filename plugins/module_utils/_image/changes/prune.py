@@ -90,7 +90,7 @@ def container_images(store: Store) -> Iterable[tuple[str, str]]:
     """The containers and the image digests that they declare. Raises KernelError for a declaration that cannot be
     read."""
     for name, record in container_records.declared(store.containers):
-        if isinstance(record.get("image_digest"), str):
+        if name not in store.going and isinstance(record.get("image_digest"), str):
             yield name, record["image_digest"]
 
 

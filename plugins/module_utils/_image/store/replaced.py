@@ -68,7 +68,7 @@ def _old(store: Store) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 def _running(store: Store, home: str) -> Iterator[tuple[str, int]]:
     """The containers whose launcher mounts that layer, and when the oldest process of each began."""
-    for name in container_records.names(store.containers):
+    for name in store.container_names():
         launch = container_records.read_launch(name, store.containers)
         if launch is None or f"{home}/fs" not in _lowerdirs(launch):
             continue

@@ -38,6 +38,8 @@ SOURCE = "io.barekernel.source"
 LAYOUT_VERSION = "1.0.0"
 #: Held while the store is changed, which may take minutes.
 LOCK = "images"
+#: Stands for the digest of an image that is yet to be made: it differs from every digest.
+NOT_YET = "sha256:" + "0" * 64
 #: Held by whoever makes containers, and by whoever removes from the store while he looks at what containers use: with
 #: ``images`` held already, never the other way round.
 CONTAINERS_LOCK = "containers"
@@ -94,9 +96,20 @@ def diff_ids_of(document: Mapping[str, Any]) -> tuple[str, ...]:
 class Store:
     """The store below ``root``. Reading changes nothing and takes no lock: every change is one rename."""
 
-    def __init__(self, root: str = locations.IMAGES, containers: str = locations.CONTAINERS) -> None:
+    def __init__(
+        self,
+        root: str = locations.IMAGES,
+        containers: str = locations.CONTAINERS,
+        going: frozenset[str] = frozenset(),
+    ) -> None:
+        """``going`` are containers that count no more, as they will be removed before anything of the store is."""
         self.root = root
         self.containers = containers
+        self.going = going
+
+    def container_names(self) -> list[str]:
+        """Whoever may use an image."""
+        return [name for name in container_records.names(self.containers) if name not in self.going]
 
     def blob_path(self, digest: str) -> str:
         return f"{self.root}/blobs/{digests.check(digest).replace(':', '/')}"
@@ -184,7 +197,7 @@ class Store:
 
         Raises ImageError for a name that is none, or an image whose blobs are missing or damaged.
         """
-        wanted = name if digests.is_digest(name) else str(references.parse(name))
+        wanted = full_name(name)
         by_digest = wanted.rpartition("@")[2] if "@" in wanted or digests.is_digest(name) else ""
         if (named := self.named(wanted)) is not None or not by_digest:
             return named
@@ -209,8 +222,7 @@ class Store:
 
     def users(self, digest: str) -> tuple[str, ...]:
         """Containers made from that image: read from what they declare, never counted."""
-        names = container_records.names(self.containers)
-        return tuple(name for name in names if self._image_of(name) == digest)
+        return tuple(name for name in self.container_names() if self._image_of(name) == digest)
 
     def _image_of(self, container: str) -> str | None:
         try:
@@ -245,3 +257,13 @@ def source_of(descriptor: Mapping[str, Any]) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return source if isinstance(source, Mapping) else {}
+
+
+def full_name(name: str) -> str:
+    """A name of an image as the store spells it; a digest stays one. Raises ImageError for a name that is none."""
+    return name if digests.is_digest(name) else str(references.parse(name))
+
+
+def on_host(name: str) -> Image | None:
+    """The image that this host has under a full_name(). Raises ImageError."""
+    return Store().resolve(name)

@@ -103,10 +103,3 @@ def _mount() -> dict[str, dict[str, Any]]:
 
 def _namespaces() -> dict[str, dict[str, Any]]:
     return {name: {"type": "str"} for name in ("user", "network", "pid", "ipc", "uts", "cgroup")}
-
-
-def container_internal() -> dict[str, dict[str, Any]]:
-    """What role container alone gives, in check mode: what tasks before this one would have made."""
-    lists = {name: {"type": "list", "elements": "dict"} for name in ("images", "networks", "containers")}
-    # Whole entries of the roles' lists, with what is secret in them.
-    return {"assume": {"type": "dict", "options": lists, "no_log": True}}
