@@ -99,10 +99,15 @@ def module_arguments(name: str) -> dict[str, Any]:
     raise AssertionError(f"{name}: main() never makes an AnsibleModule")
 
 
+def runs_by(module: Any) -> str:
+    """Which of the runner's functions the module calls."""
+    return next(name for name in ("run", "run_info", "run_many") if hasattr(module, name))
+
+
 def module_resource(name: str) -> Any:
     """The resource that the module hands to the runner."""
     module = importlib.import_module(f"{PLUGINS}.modules.{name}")
-    with mock.patch.object(module, "run_info" if name.endswith("_info") else "run") as run:
+    with mock.patch.object(module, runs_by(module)) as run:
         module.main()
     return run.call_args.args[0]
 
@@ -110,7 +115,7 @@ def module_resource(name: str) -> Any:
 def module_internal(name: str) -> Mapping[str, Any]:
     """The spec of the parameters that no playbook gives."""
     module = importlib.import_module(f"{PLUGINS}.modules.{name}")
-    with mock.patch.object(module, "run_info" if name.endswith("_info") else "run") as run:
+    with mock.patch.object(module, runs_by(module)) as run:
         module.main()
     return run.call_args.kwargs.get("internal") or {}
 

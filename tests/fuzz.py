@@ -13,6 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.errors import AnsibleValidationError
+from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.stack import entries
+from ansible_collections.barekernel.containers.plugins.module_utils._module.entries import judged
 from hypothesis import strategies as st
 
 from tests import collection
@@ -134,7 +137,21 @@ def arguments(name: str) -> Mapping[str, Any]:
 def validator(name: str) -> ArgumentSpecValidator:
     """Ansible's own for this module."""
     rules = {rule: arguments(name)[rule] for rule in RULES if rule in arguments(name)}
-    return ArgumentSpecValidator(arguments(name).get("argument_spec") or {}, **rules)
+    kind = WithEntries if name == "stack" else ArgumentSpecValidator
+    return kind(arguments(name).get("argument_spec") or {}, **rules)
+
+
+class WithEntries(ArgumentSpecValidator):  # type: ignore[misc]
+    """For a module whose lists have the options of other modules: the runner judges each entry."""
+
+    def validate(self, parameters: dict[str, Any]) -> Any:
+        found = super().validate(parameters)
+        for name, spec in entries().items() if not found.error_messages else ():
+            judged_, wrong = judged(name, found.validated_parameters[name] or [], spec)
+            for message in wrong:
+                found.errors.append(AnsibleValidationError(message))
+            found.validated_parameters[name] = judged_
+        return found
 
 
 @functools.cache
@@ -254,6 +271,22 @@ BASES: dict[str, list[dict[str, Any]]] = {
     "oci_image_blobs": [{"name": "a:1", "blobs": ["sha256:" + "0" * 64], "path": "/srv/blobs"}],
     "oci_image_push": [{"name": "a:1", "destination": "localhost:5000/a:1"}],
     "oci_image_save": [{"name": "a:1", "path": "/srv/a.tar"}],
+    "stack": [
+        {
+            "name": "lab",
+            "images": [{"name": "app", "rootfs": {"path": "/srv/app"}}],
+            "cgroups": [{"path": "lab"}],
+            "overlays": [{"path": "/srv/view", "lowerdirs": ["/srv/a"]}],
+            "networks": [{"name": "lab0", "addresses": ["10.88.0.1/24"]}],
+            "links": [{"name": "uplink", "ends": [{"netns": "a", "interface": "up0"}, {"interface": "up0"}]}],
+            "containers": [
+                {"name": "db", "image": "app", "networks": [{"name": "lab0"}]},
+                {"name": "web", "image": "app", "depends_on": {"db": {"condition": "healthy"}}},
+            ],
+            "prune": True,
+            "only": ["network", "container/web"],
+        },
+    ],
     "overlay_mount": [
         {
             "path": "/srv/view",

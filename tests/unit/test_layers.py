@@ -25,6 +25,8 @@ SUBJECT = {"_core", "_boot", "_kernel"}
 #: The libraries are made of rooms; a room knows those that are named here, and its library's own errors.
 IMAGE = {"_image", *(f"_image/{room}" for room in ("format", "layers", "store", "registry", "sources", "changes"))}
 RUNTIME = {"_runtime", "_runtime/bundle", "_runtime/process", "_runtime/supervise", "_runtime/command"}
+#: What a stack is made of.
+_KINDS = {"_images", "_cgroup", "_overlay", "_network", "_links", "_container"}
 #: Folder below module_utils -> what it may import besides itself. "ansible" and "pyroute2" stand for themselves.
 MAY_IMPORT: dict[str, set[str]] = {
     "_kernel": {"pyroute2"},
@@ -48,12 +50,24 @@ MAY_IMPORT: dict[str, set[str]] = {
     "_network": SUBJECT,
     "_images": {*SUBJECT, *IMAGE, "_runtime/process"},
     "_container": {*SUBJECT, "_cgroup", "_links", "_network", "_images", *IMAGE, *RUNTIME},
+    "_stack": {
+        *SUBJECT,
+        "_image",
+        "_image/store",
+        "_image/format",
+        "_images",
+        "_cgroup",
+        "_overlay",
+        "_network",
+        "_links",
+        "_container",
+    },
     "_module": {"_core", "_kernel", "ansible"},
 }
 #: Outside the folders of module_utils.
 MODULES = {"modules": {"_module", "_core", "_kernel", "ansible", "subjects"}, "doc_fragments": set()}
 #: Folders that manage kinds of objects: here the name of a file says what it may do.
-SUBJECTS = ("_boot", "_cgroup", "_container", "_core", "_images", "_links", "_network", "_overlay")
+SUBJECTS = ("_boot", "_cgroup", "_container", "_core", "_images", "_links", "_network", "_overlay", "_stack")
 #: Names of files there that may read the host; all others are pure, and write only through the kernel object that an
 #: operation is executed with.
 MAY_READ = {

@@ -68,7 +68,10 @@ def test_what_no_playbook_gives_is_no_option(name: str) -> None:
 
 def test_there_are_such_parameters() -> None:
     found = {name: sorted(spec) for name in MODULES if (spec := collection.module_internal(name))}
-    assert found == {"oci_image": ["hand_out", "handed_over", "progress_file"]}
+    assert found == {
+        "oci_image": ["hand_out", "handed_over", "progress_file"],
+        "stack": ["handed_over", "progress_file"],
+    }
 
 
 @pytest.mark.parametrize("name", MODULES)

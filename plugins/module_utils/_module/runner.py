@@ -31,9 +31,16 @@ class Module(AnsibleModule):  # type: ignore[misc]
     are refused while it is made; the message then says what to write instead (explain.py).
     """
 
-    def __init__(self, internal: Mapping[str, Any] | None = None, **arguments: Any) -> None:
-        """``internal`` is the spec of what only our own plugins and roles give (internal.py)."""
+    def __init__(
+        self,
+        internal: Mapping[str, Any] | None = None,
+        entries: Mapping[str, Mapping[str, Any]] | None = None,
+        **arguments: Any,
+    ) -> None:
+        """``internal`` is the spec of what only our own plugins and roles give (internal.py), ``entries`` how those of
+        lists that have the options of other modules are judged (entries.py)."""
         self._internal_spec = internal or {}
+        self._entries = entries or {}
         #: What was given of that.
         self.internal: dict[str, Any] = {}
         #: The parameters as they came, until they are found good: Ansible changes them while it judges them.
@@ -47,7 +54,27 @@ class Module(AnsibleModule):  # type: ignore[misc]
         ) as error:  # Ansible's own, of values that are of no type it expects
             found = values.misfit(self.argument_spec, self._given or {})
             self.fail_json(msg=": ".join(found) if found else str(error), **({"option": found[0]} if found else {}))
+        self._judge_entries()
         self._given = None
+
+    @property
+    def whole_spec(self) -> dict[str, Any]:
+        """The argument spec with that of each list's entries."""
+        whole = dict(self.argument_spec)
+        for name, judged in self._entries.items():
+            whole[name] = {**whole[name], "options": judged["argument_spec"]}
+        return whole
+
+    def _judge_entries(self) -> None:
+        """Each entry becomes what the module whose options it has would get. Fails the module."""
+        if self._entries:
+            from .entries import judged
+
+            for name, spec in self._entries.items():
+                found, wrong = judged(name, self.params.get(name) or [], spec)
+                if wrong:
+                    self.fail_json(msg="\n".join(wrong))
+                self.params[name] = found
 
     def _load_params(self) -> None:
         super()._load_params()
@@ -62,15 +89,26 @@ class Module(AnsibleModule):  # type: ignore[misc]
         if self._given:
             from .explain import explain  # here: most parameters are good
 
-            msg = explain(self._name.rpartition(".")[2], self._given, self.argument_spec) or msg
+            msg = explain(self._name.rpartition(".")[2], self._given, self.whole_spec) or msg
+            msg = self._with_names(msg, self._given)
         params = self._given or getattr(self, "params", None) or {}
         super().fail_json(terminal.shown(msg), **self._without_secrets(values, params))
 
+    def _with_names(self, message: str, params: Mapping[str, Any]) -> str:
+        """``containers[2]`` with the name of that entry, by which people know it."""
+        for option in self._entries:
+            given = params.get(option)
+            for index, entry in enumerate(given if isinstance(given, list) else ()):
+                name = (entry.get("name") or entry.get("path")) if isinstance(entry, dict) else None
+                if name:
+                    message = message.replace(f"{option}[{index}].", f"{option}[{index}] ({name}): ")
+        return message
+
     def _without_secrets(self, values: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
         """What is returned, with the parameters as they may be shown, and with what Ansible is to search for."""
-        spec = {**self.argument_spec, **self._internal_spec}
+        spec = {**self.whole_spec, **self._internal_spec}
         self.no_log_values = secrets.passwords({**params, **self.internal}, spec)
-        invocation = {"module_args": secrets.shown(params, self.argument_spec)}
+        invocation = {"module_args": secrets.shown(params, self.whole_spec)}
         return _harmless({"invocation": invocation, **values})
 
     def warn(self, warning: str, *more: Any, **values: Any) -> None:
@@ -78,7 +116,7 @@ class Module(AnsibleModule):  # type: ignore[misc]
 
     def refuse(self, error: OptionError, **values: Any) -> None:
         """Fail for a value that cannot be meant."""
-        secret = secrets.is_secret(error.option, self.argument_spec)
+        secret = secrets.is_secret(error.option, self.whole_spec)
         self.fail_json(msg=f"{error.option}: {error.message}" if secret else str(error), option=error.option, **values)
 
 
@@ -153,6 +191,30 @@ def run(
 def _done(actions: list[str]) -> dict[str, Any]:
     """What a failure says of the host: whether it is another one than before, and what was done to it."""
     return {"changed": bool(actions), "actions": actions}
+
+
+def run_many(stack: Any, **module_arguments: Any) -> None:
+    """The body of a module that makes many objects: stack.predict(params), or stack.converge(params), answers."""
+    module = Module(supports_check_mode=True, **module_arguments)
+    stack.prepare(module.params)
+    require(module, stack)
+    os.umask(0o022)
+    try:
+        params = {**module.params, **module.internal}
+        values.check(params)
+        if HANDED_OVER in module.internal and (needs := stack.needs(params)):
+            module.exit_json(**_done([]), objects={}, needs=needs)
+        answer = stack.predict(params) if module.check_mode else stack.converge(params)
+    except OptionError as error:
+        module.refuse(error, **_done([]))
+    except BareKernelError as error:
+        module.fail_json(msg=str(error), **_done([]))
+    for warning in answer.warnings:
+        module.warn(warning)
+    values_ = answer.values(diff if module._diff else None)
+    if answer.failures:
+        module.fail_json(msg=answer.message, **values_)
+    module.exit_json(**values_)
 
 
 def run_info(resource: Any, **module_arguments: Any) -> None:

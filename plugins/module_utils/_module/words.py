@@ -224,3 +224,11 @@ _MODULES = {
         "limits=": "write {memory: 64M, cpu: 0.5}",
     },
 }
+#: Module stack: each list has the options of a module.
+_MODULES["stack"] = {
+    **_below("images[].", _IMAGE_WORDS),
+    **_below("cgroups[].", _MODULES["cgroup_v2"]),
+    **_below("networks[].", _NETWORK),
+    **_below("containers[].", _CONTAINER),
+    **_each("write containers", "services"),
+}

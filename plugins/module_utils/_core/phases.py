@@ -1,0 +1,280 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Many objects applied: processes that end and start, many at a time, and between them what changes the host.
+
+The structure of the host (links, tables, files) is changed under all locks, by one thread, in the order of the items.
+Processes are ended before that and started after it without these locks: nobody else waits for a container that takes
+its time to stop. Each container has a lock of its own meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .._kernel import files
+from .._kernel.errors import BareKernelError
+from .converge import Interrupted, NotConverged, planned, undo
+from .fold import COMPLETED, HEALTHY, MADE, Item, Result, Skipped, failed_need, fold, split, wrong_values
+from .observe_world import World
+from .operation import PROCESS, Caveat, Operation
+from .units import EnableUnit, ReloadUnits
+
+#: Processes that are ended or started at a time: they wait more than they work.
+WORKERS = 8
+#: Stages of a job: nothing done; its process is being ended; the host has what it needs, and its process is started.
+_PLANNED, _ENDING, _MADE = "planned", "ending", "made"
+
+
+@dataclass
+class Job:
+    """An item on its way. ``before`` is its process as the first plan saw it, ``work`` what a thread does for it."""
+
+    item: Item
+    kernel: Any
+    stage: str = _PLANNED
+    result: Result = field(default_factory=Result)
+    executed: list[Operation] = field(default_factory=list)
+    returned: list[Any] = field(default_factory=list)
+    before: Any = None
+    work: Future[None] | None = None
+    #: It cannot be planned as long as others are still being ended, and may be able to afterwards.
+    postponed: bool = False
+
+    @property
+    def failed(self) -> bool:
+        return self.result.error is not None
+
+    def execute(self, operations: Iterable[Operation]) -> None:
+        """Raises Interrupted, after what can be taken back was taken back."""
+        for operation in operations:
+            try:
+                self.returned.append(operation.execute(self.kernel))
+            except Exception as error:  # a mistake of ours as well: what was done is what a person needs to know
+                undone, instead, stuck = undo(self.executed, self.kernel)
+                done = [o.describe() for o in self.executed if o.describe() not in undone]
+                raise Interrupted(operation, error, [*done, *instead], undone, [*instead, *stuck]) from error
+            self.executed.append(operation)
+
+    def fail(self, error: BaseException) -> None:
+        if not isinstance(error, Exception):
+            raise error
+        self.result.error, self.result.skipped = error, isinstance(error, Skipped)
+        self.result.done = error.done if isinstance(error, Interrupted) else [o.describe() for o in self.executed]
+        self.result.undone = error.undone if isinstance(error, Interrupted) else []
+
+
+class Run:
+    """One run over the items of a host. ``tell`` is called with a sentence on what is being done; ``results`` are those
+    of objects that were made before, and that some of the items need."""
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        tell: Callable[[str], None] = lambda text: None,
+        kernel: Callable[[Item], Any] = lambda item: item.resource.kernel(),
+        results: Mapping[str, Result] | None = None,
+    ) -> None:
+        self.items = items
+        self.tell = tell
+        self.kernel = kernel
+        self.jobs = {item.key: Job(item, kernel(item)) for item in items}
+        self.results: dict[str, Result] = dict(results or {})
+        self.locks = sorted({lock for item in items for lock in item.resource.locks(item.desired)})
+        self.own = sorted({lock for item in items for lock in item.resource.own_locks(item.desired)})
+
+    def converge(self) -> Mapping[str, Result]:
+        """Make the host agree with all items. Every failure is in the results."""
+        with files.locked(*self.own), ThreadPoolExecutor(WORKERS) as pool:
+            with self._locked():
+                self._plan(self.items)
+                if wrong_values(self.results) or not any(job.result.plan.operations for job in self.jobs.values()):
+                    return self.results
+                if self._end_processes(pool):
+                    self._plan_ready()
+                self._make(pool)
+            while ending := [job for job in self.jobs.values() if job.stage == _ENDING]:
+                wait([job.work for job in ending if job.work is not None], return_when=FIRST_COMPLETED)
+                with self._locked():
+                    self._go_on(ending, pool)
+            for job in self.jobs.values():
+                self._await(job)
+        self._look_again()
+        return self.results
+
+    def _locked(self) -> Any:
+        return files.locked(*self.locks, when_busy=lambda: self.tell("waiting for another task on this host"))
+
+    def _plan(self, items: Sequence[Item]) -> None:
+        """Plan these by a fresh look; one whose process was ended for it, as if that still ran."""
+        world = World()
+        for item in items:
+            job = self.jobs[item.key]
+            if job.executed:
+                item.resource.as_before(item.desired, job.before, world)
+            else:
+                job.before = item.resource.before(item.desired, world)
+        fold(items, world, self.results)
+        for item in items:
+            self.jobs[item.key].result = self.results[item.key]
+
+    def _end_processes(self, pool: ThreadPoolExecutor) -> bool:
+        """Whether there are any to be ended."""
+        ending = [job for job in self.jobs.values() if split(job.result.plan)[0] and not job.failed]
+        for job in ending:
+            ends = split(job.result.plan)[0]
+            self._tell(ends)
+            job.stage, job.work = _ENDING, pool.submit(job.execute, ends)
+        return bool(ending)
+
+    def _plan_ready(self) -> None:
+        """Plan those that can be made now without what the others will leave.
+
+        What keeps one from it (an address that one of those still has) is an error only when nobody else is in its way.
+        """
+        ready = self._ready()
+        self._plan([job.item for job in ready])
+        if any(job.stage == _ENDING for job in self.jobs.values()):
+            for job in ready:
+                job.postponed = job.failed
+                if job.failed:
+                    del self.results[job.item.key]
+                    job.result = Result()
+
+    def _go_on(self, ending: Iterable[Job], pool: ThreadPoolExecutor) -> None:
+        """With those whose processes have ended, and who waited for them. The host may be another one by now."""
+        for job in ending:
+            if job.work is not None and job.work.done():
+                job.stage = _PLANNED
+                self._await(job)
+        for job in self.jobs.values():
+            job.postponed = False
+        self._plan_ready()
+        self._make(pool)
+
+    def _ready(self) -> list[Job]:
+        """Those that can be made now: nothing that they need is being ended."""
+        left = [job for job in self.jobs.values() if job.stage == _PLANNED and not job.failed and not job.postponed]
+        return [job for job in left if not self._waits(job)]
+
+    def _waits(self, job: Job) -> bool:
+        needed = [self.jobs[key] for key in job.item.needs if key in self.jobs]
+        return any(other.stage == _ENDING or (other.stage == _PLANNED and self._waits(other)) for other in needed)
+
+    def _make(self, pool: ThreadPoolExecutor) -> None:
+        """Change the host for all that are ready, and start their processes."""
+        ready, made = self._ready(), []
+        while ready:
+            job = ready.pop(0)
+            failed = failed_need(job.item, self.results)
+            if failed:
+                job.fail(Skipped(f"not done, as {failed} failed"))
+                continue
+            try:
+                job.execute(_without_reload(split(job.result.plan)[1]))
+                made.append(job)
+            except Interrupted as error:
+                job.fail(error)
+                # What the others were planned with has not come about.
+                self._plan([other.item for other in ready])
+                ready = [other for other in ready if not other.failed]
+        if not any(job.stage == _ENDING for job in self.jobs.values()):
+            self._follow()
+        self._reload(made)
+        for job in made:
+            job.stage, job.work = _MADE, pool.submit(self._start, job)
+
+    def _reload(self, made: Iterable[Job]) -> None:
+        """Once for all units that were written."""
+        job = next((job for job in made if any(map(_reloads, split(job.result.plan)[1]))), None)
+        if job is not None:
+            job.kernel.systemd.daemon_reload()
+
+    def _follow(self) -> None:
+        """What depends on all of them (the hosts files), by a look at what they have become."""
+        followers = {each.name: each for item in self.items for each in item.resource.followers()}
+        world = World()
+        for name, follower in followers.items():
+            item = Item(name, follower, None)
+            job = Job(item, self.kernel(item), _MADE, Result(follower.plan(None, follower.observe(None, world))))
+            job.executed = self.jobs[name].executed if name in self.jobs else []
+            self.jobs[name], self.results[name] = job, job.result
+            try:
+                job.execute(job.result.plan.operations)
+            except Interrupted as error:
+                job.fail(error)
+
+    def _start(self, job: Job) -> None:
+        """Start its process once what it needs has come about; in a thread of its own. Raises Interrupted, Skipped."""
+        starts = split(job.result.plan)[2]
+        for key, condition in job.item.needs.items() if starts else ():
+            other = self.jobs.get(key)
+            if other is None or condition == MADE:
+                continue
+            if other.failed or (other.work is not None and other.work.exception() is not None):
+                raise Skipped(f"not started, as {key} failed")
+            if condition in (HEALTHY, COMPLETED):
+                self.tell(f"{job.item.key} waits for {key}: {condition}")
+                other.item.resource.await_condition(other.item.desired, condition)
+        self._tell(starts)
+        job.execute(starts)
+
+    def _tell(self, operations: Iterable[Operation]) -> None:
+        for operation in operations:
+            if operation.phase == PROCESS:
+                self.tell(operation.describe())
+
+    def _await(self, job: Job) -> None:
+        """Until its thread is done."""
+        error = job.work.exception() if job.work is not None else None
+        if error is not None and not job.failed:
+            job.fail(error)
+        job.work = None
+
+    def _look_again(self) -> None:
+        """A second look at all that was applied, which must find nothing to do."""
+        applied = [job for job in self.jobs.values() if job.executed and not job.failed]
+        for job in applied:
+            job.item.resource.settle(job.item.desired)
+        with self._locked():
+            world = World()
+            for job in applied:
+                _check(job, world)
+
+
+def _check(job: Job, world: World) -> None:
+    result, resource = job.result, job.item.resource
+    result.done = [operation.describe() for operation in job.executed]
+    caveats = tuple(answer.warning for answer in job.returned if isinstance(answer, Caveat))
+    desired = resource.settled(job.item.desired)
+    try:
+        observed = resource.observe(desired, world)
+        left = planned(resource, desired, observed, world)
+        if left.operations:
+            words = "the kernel did not keep what was applied; still to do: " + "; ".join(left.actions)
+            raise NotConverged(words, result.done)
+        result.facts = {**resource.facts(desired, observed), **resource.results(job.returned)}
+        result.warnings = tuple(dict.fromkeys((*result.warnings, *caveats, *left.warnings)))
+    except BareKernelError as error:
+        result.error = error
+
+
+def _reloads(operation: Operation) -> bool:
+    """Whether systemd has to read its unit files again after it."""
+    return isinstance(operation, ReloadUnits) or (isinstance(operation, EnableUnit) and operation.reload)
+
+
+def _without_reload(operations: Iterable[Operation]) -> list[Operation]:
+    kept = [each for each in operations if not isinstance(each, ReloadUnits)]
+    return [replace(each, reload=False) if isinstance(each, EnableUnit) else each for each in kept]
+
+
+def predict(items: Sequence[Item]) -> dict[str, Result]:
+    """What a run would do: the fold alone."""
+    results: dict[str, Result] = {}
+    fold(items, World(), results)
+    return results

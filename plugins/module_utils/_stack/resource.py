@@ -1,0 +1,227 @@
+# Copyright: (c) 2026, barekernel.containers maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A whole host in one task: images first, as what a container is depends on them, then everything else together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from .._core import phases
+from .._core.converge import Interrupted, NotConverged, converge
+from .._core.errors import OptionError
+from .._core.fold import Item, Result, fold, wrong_values
+from .._core.observe_world import World
+from .._core.resource import CommandFailed, Resource
+from .._image.store.progress import Progress
+from .._kernel.errors import BareKernelError
+from .observe_record import RecordResource, read
+from .options import stack_from
+from .plan_order import ordered, others, recorded_after, selected
+from .records import KINDS, Entry, Recorded, Stack, record_path
+from .view import Answer
+
+
+@cache
+def resource_of(kind: str) -> Resource[Any, Any]:
+    """The resource behind a kind of entry; loaded when the first of its kind is declared."""
+    if kind == "image":
+        from .._images.resource import ImageResource
+
+        return ImageResource()
+    if kind == "network":
+        from .._network.resource import NetworkResource
+
+        return NetworkResource()
+    if kind == "link":
+        from .._links.resource import NetnsVeth
+
+        return NetnsVeth()
+    if kind == "overlay":
+        from .._overlay.resource import Overlay
+
+        return Overlay()
+    if kind == "cgroup":
+        from .._cgroup.resource import CgroupResource
+
+        return CgroupResource()
+    from .._container.resource import ContainerResource
+
+    return ContainerResource()
+
+
+class StackResource:
+    """What module stack runs."""
+
+    name = "stack"
+    needs_root = True
+    needs_pyroute2 = False
+
+    def prepare(self, params: Mapping[str, Any]) -> None:
+        """A host for which nothing is declared, and nothing was, need not have what networks and containers need."""
+        declared = any(params.get(kind.option) for kind in KINDS)
+        name = params.get("name")
+        self.needs_pyroute2 = declared or (isinstance(name, str) and World().files.text(record_path(name)) is not None)
+
+    def desired(self, params: Mapping[str, Any]) -> Stack:
+        """The stack, with each entry judged as its resource does. Raises OptionError."""
+        stack = stack_from(params)
+        by_key = {entry.key: entry for entry in stack.entries}
+        for key, error in wrong_values(_items(ordered(stack.entries))[1]).items():
+            option = f"{by_key[key].option}.{error.option}"
+            raise OptionError(option, error.value, error.message)
+        return stack
+
+    def locks(self, stack: Stack) -> tuple[str, ...]:
+        """All that a run over it takes, one after the other."""
+        items = _items(ordered(stack.entries))[0]
+        return tuple(sorted({lock for item in items for lock in item.resource.locks(item.desired)}))
+
+    def needs(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """What has to be brought to this host for its images first; empty for nothing.
+
+        Raises OptionError, Refused, KernelError.
+        """
+        from .._images.observe_needs import needs_of  # here: few images are handed over
+        from .._images.resource import ImageResource
+
+        stack = stack_from(params)
+        images = [entry.params for entry in stack.entries if entry.kind == "image" and stack.concerns(entry.key)]
+        present = [image for image in images if image.get("state") != "absent" and not stack.absent]
+        return needs_of(present, ImageResource())
+
+    def predict(self, params: Mapping[str, Any]) -> Answer:
+        """What converge() would do. Raises OptionError, KernelError, Refused."""
+        stack = stack_from(params)
+        world = World()
+        before = read(stack.name, world)
+        entries, left = _entries(stack, before)
+        items, results = _items(entries)
+        first, last = _records(stack, before, entries)
+        _expect_others(stack, world)
+        fold([first, *items, *([last] if last.desired != first.desired else [])], world, results)
+        return Answer(entries, results, _left(stack, left), done=False)
+
+    def converge(self, params: Mapping[str, Any]) -> Answer:
+        """Make the host agree with the stack. Raises OptionError, KernelError, Refused, before anything was changed."""
+        stack = stack_from(params)
+        before = read(stack.name, World())
+        entries, left = _entries(stack, before)
+        items, results = _items(entries)
+        if wrong_values(results):
+            return self.predict(params)
+        first, last = _records(stack, before, entries)
+        progress = Progress(stack.progress)
+        try:
+            images = [item for item in items if item.key.startswith("image/")]
+            if _changes(images) and wrong_values(self.predict(params).results):
+                return self.predict(params)
+            later = {entry.key for entry in entries if entry.absent} | {i.key for i in images if _from_container(i)}
+            _make_images([item for item in images if item.key not in later], results)
+            others = [first, *(item for item in items if not item.key.startswith("image/"))]
+            run = phases.Run(others, _teller(progress), results=results)
+            results = dict(run.converge())
+            _make_images([item for item in images if item.key in later], results)
+            gone = [entry.key for entry in entries if entry.absent and results[entry.key].error is None]
+            final = Item(last.key, last.resource, recorded_after(stack, before, gone))
+            if final.desired != first.desired and not wrong_values(results):
+                _record(final, results)
+        finally:
+            progress.close()
+        return Answer(entries, results, _left(stack, left), done=True)
+
+
+def _expect_others(stack: Stack, world: World) -> None:
+    """Have the world as the tasks before this one would leave it, in check mode, where they have made nothing."""
+    beside = ordered(others(stack))
+    for entry in beside:
+        if entry.kind == "image":
+            from .._images.plan import expect_missing  # here: few tasks are about a part of what they declare
+
+            image = resource_of("image").desired(entry.params)
+            expect_missing(world, image.reference, image.overrides)
+    items, results = _items(entry for entry in beside if entry.kind != "image")
+    fold(items, world, results)
+
+
+def _entries(stack: Stack, before: Recorded) -> tuple[list[Entry], list[str]]:
+    entries, left = selected(stack, before)
+    return ordered(entries), left
+
+
+def _items(entries: Iterable[Entry]) -> tuple[list[Item], dict[str, Result]]:
+    """The entries as items, and the results of those whose options cannot be meant."""
+    items, results = [], {}
+    for entry in entries:
+        resource = resource_of(entry.kind)
+        try:
+            desired = resource.desired({n: v for n, v in entry.params.items() if n != "depends_on"})
+        except BareKernelError as error:
+            results[entry.key] = Result(error=error)
+            continue
+        items.append(Item(entry.key, resource, desired, entry.needs))
+    return items, results
+
+
+def _records(stack: Stack, before: Recorded, entries: Iterable[Entry]) -> tuple[Item, Item]:
+    """The stack's record while it is being changed, and afterwards."""
+    gone = [entry.key for entry in entries if entry.absent]
+    resource = RecordResource()
+    key = f"stack/{stack.name}"
+    return Item(key, resource, recorded_after(stack, before, ())), Item(
+        f"{key} afterwards", resource, recorded_after(stack, before, gone)
+    )
+
+
+def _left(stack: Stack, keys: Iterable[str]) -> list[str]:
+    names = sorted(keys)
+    if not names:
+        return []
+    return [
+        f"stack {stack.name} made these before and does not name them any more; they stay: {', '.join(names)}. "
+        "Set prune to remove them"
+    ]
+
+
+def _changes(images: Sequence[Item]) -> bool:
+    """Whether any image is to be made, or cannot be told."""
+    results: dict[str, Result] = {}
+    fold(images, World(), results)
+    return any(found.plan.operations or found.error is not None for found in results.values())
+
+
+def _from_container(item: Item) -> bool:
+    return any(key.startswith("container/") for key in item.needs)
+
+
+def _make_images(items: Iterable[Item], results: dict[str, Result]) -> None:
+    """One after the other, each under the lock of the image store alone."""
+    for item in items:
+        if item.key in results and results[item.key].error is not None:
+            continue
+        try:
+            outcome = converge(item.resource, item.desired)
+            results[item.key] = Result(
+                outcome.plan, outcome.facts, outcome.plan.actions, warnings=outcome.plan.warnings
+            )
+        except Interrupted as error:
+            results[item.key] = Result(error=error, done=error.done, undone=error.undone)
+        except (NotConverged, CommandFailed) as error:
+            results[item.key] = Result(error=error, done=error.done)
+        except BareKernelError as error:
+            results[item.key] = Result(error=error)
+
+
+def _record(item: Item, results: dict[str, Result]) -> None:
+    try:
+        outcome = converge(item.resource, item.desired)
+        results[item.key] = Result(outcome.plan, done=outcome.plan.actions)
+    except BareKernelError as error:
+        results[item.key] = Result(error=error)
+
+
+def _teller(progress: Progress) -> Callable[[str], None]:
+    return lambda text: progress.update("containers", text=text)
