@@ -23,7 +23,7 @@ from tests import collection
 
 BASE = BareKernelError.__name__
 #: Raised and caught within one file, or in a pair of them: no person reads these.
-INNER = {"HelpAsked", "_NotWritten", "CannotTell", "_Obstacle", "Inexpressible"}
+INNER = {"BadTemplate", "HelpAsked", "_NotWritten", "CannotTell", "_Obstacle", "Inexpressible"}
 BUILTIN = {"Exception", "OSError", "RuntimeError", "ValueError", "LookupError"}
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...module_utils._core.errors import LONGEST_SHOWN
+from ...module_utils._kernel.errors import BareKernelError
 from ...module_utils._kernel.terminal import shown_line
 
 #: What ``compose_unsupported`` may be.
@@ -38,7 +39,7 @@ class Place:
         return Place(self.file, self.line if line is None else line, f"{self.path}[{index}]")
 
 
-class ComposeError(ValueError):
+class ComposeError(BareKernelError, ValueError):
     """A Compose file that cannot be translated; ``messages`` has everything that is wrong with it, a line each."""
 
     def __init__(self, messages: Iterable[str]) -> None:
