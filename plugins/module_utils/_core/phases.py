@@ -19,7 +19,19 @@ from typing import Any
 from .._kernel import files
 from .._kernel.errors import BareKernelError
 from .converge import Interrupted, NotConverged, planned, undo
-from .fold import COMPLETED, HEALTHY, MADE, Item, Result, Skipped, failed_need, fold, split, wrong_values
+from .fold import (
+    COMPLETED,
+    HEALTHY,
+    MADE,
+    Item,
+    Result,
+    Skipped,
+    failed_need,
+    fold,
+    plan_one,
+    split,
+    wrong_values,
+)
 from .observe_world import World
 from .operation import PROCESS, Caveat, Operation
 from .units import EnableUnit, ReloadUnits
@@ -69,8 +81,11 @@ class Job:
 
 
 class Run:
-    """One run over the items of a host. ``tell`` is called with a sentence on what is being done; ``results`` are those
-    of objects that were made before, and that some of the items need."""
+    """One run over the items of a host.
+
+    ``tell`` is called with a sentence on what is being done. ``results`` are those of objects that were made before, and
+    that some of the items need. ``opening`` makes of the plans an item that is applied before all others.
+    """
 
     def __init__(
         self,
@@ -78,13 +93,16 @@ class Run:
         tell: Callable[[str], None] = lambda text: None,
         kernel: Callable[[Item], Any] = lambda item: item.resource.kernel(),
         results: Mapping[str, Result] | None = None,
+        opening: Callable[[Mapping[str, Result]], Item | None] = lambda results: None,
     ) -> None:
         self.items = items
         self.tell = tell
         self.kernel = kernel
+        self.opening = opening
         self.jobs = {item.key: Job(item, kernel(item)) for item in items}
         self.results: dict[str, Result] = dict(results or {})
-        self.locks = sorted({lock for item in items for lock in item.resource.locks(item.desired)})
+        opened = [first] if (first := opening(self.results)) is not None else []
+        self.locks = sorted({lock for item in (*items, *opened) for lock in item.resource.locks(item.desired)})
         self.own = sorted({lock for item in items for lock in item.resource.own_locks(item.desired)})
 
     def converge(self) -> Mapping[str, Result]:
@@ -92,7 +110,7 @@ class Run:
         with files.locked(*self.own), ThreadPoolExecutor(WORKERS) as pool:
             with self._locked():
                 self._plan(self.items)
-                if wrong_values(self.results) or not any(job.result.plan.operations for job in self.jobs.values()):
+                if wrong_values(self.results) or not self._open():
                     return self.results
                 if self._end_processes(pool):
                     self._plan_ready()
@@ -121,6 +139,20 @@ class Run:
         fold(items, world, self.results)
         for item in items:
             self.jobs[item.key].result = self.results[item.key]
+
+    def _open(self) -> bool:
+        """Apply what comes before all others. Whether anything is to be done by any item."""
+        works = any(job.result.plan.operations for job in self.jobs.values())
+        item = self.opening(self.results)
+        if item is None:
+            return works
+        job = Job(item, self.kernel(item), _MADE, plan_one(item, World(), {}))
+        if job.result.error is not None:
+            raise job.result.error
+        job.execute(job.result.plan.operations)
+        if job.executed:
+            self.jobs[item.key], self.results[item.key] = job, job.result
+        return works or bool(job.executed)
 
     def _end_processes(self, pool: ThreadPoolExecutor) -> bool:
         """Whether there are any to be ended."""

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Optional
 
 from .._boot.resource import recorded
-from .._core.errors import Refused
 from .._core.files import MakeDirectory, RemoveFile, WriteFile
 from .._core.observe_world import World
 from .._core.operation import Operation, Plan
@@ -22,16 +20,8 @@ from .._kernel import files, locations
 from .records import LOCK, RECORD_VERSION, Recorded, record_path
 
 
-@dataclass(frozen=True)
-class RecordObserved:
-    """What is written of the stack, and who else names which object."""
-
-    document: Mapping[str, Any] | None
-    others: Mapping[str, str]
-
-
-class RecordResource(Resource[Recorded, RecordObserved]):
-    """One file; an object belongs to one stack, or to none."""
+class RecordResource(Resource[Recorded, Optional[Mapping[str, Any]]]):
+    """One file; what is written of the stack in it, None for nothing."""
 
     name = "stack"
     keeps = (locations.STATE,)
@@ -39,20 +29,16 @@ class RecordResource(Resource[Recorded, RecordObserved]):
     def locks(self, desired: Recorded) -> tuple[str, ...]:
         return (LOCK,)
 
-    def observe(self, desired: Recorded, world: World) -> RecordObserved:
-        others = {key: name for name in names(world) if name != desired.name for key in read(name, world).objects}
-        return RecordObserved(world.files.document(record_path(desired.name)), others)
+    def observe(self, desired: Recorded, world: World) -> Mapping[str, Any] | None:
+        return world.files.record(record_path(desired.name), RECORD_VERSION)
 
-    def plan(self, desired: Recorded, observed: RecordObserved) -> Plan:
-        for key in desired.objects:
-            if key in observed.others:
-                raise Refused(f"{key} belongs to stack {observed.others[key]}: take it out of that one first")
-        before, path = observed.document, record_path(desired.name)
+    def plan(self, desired: Recorded, observed: Mapping[str, Any] | None) -> Plan:
+        path = record_path(desired.name)
         if not desired.objects:
             gone: tuple[Operation, ...] = (RemoveFile(path), *map(RemoveIfEmpty, (locations.STACKS, locations.STATE)))
-            return Plan(gone if before is not None else ())
-        after = {**(before or {}), "version": RECORD_VERSION, "objects": _plain(desired.objects)}
-        if after == before:
+            return Plan(gone if observed is not None else ())
+        after = {**(observed or {}), "version": RECORD_VERSION, "objects": _plain(desired.objects)}
+        if after == observed:
             return Plan()
         text = json.dumps(after, indent=1, sort_keys=True) + "\n"
         return Plan((MakeDirectory(locations.STACKS, 0o700), WriteFile(path, text, why="what the stack consists of")))
@@ -77,3 +63,8 @@ def read(name: str, world: World) -> Recorded:
     if not isinstance(document.get("objects"), Mapping):
         raise files.damaged(path)
     return Recorded(name, document["objects"])
+
+
+def owners(without: str, world: World) -> dict[str, str]:
+    """The objects of all other stacks, each with the name of its stack. Raises KernelError."""
+    return {key: name for name in names(world) if name != without for key in read(name, world).objects}

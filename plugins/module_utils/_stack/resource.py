@@ -18,10 +18,10 @@ from .._core.observe_world import World
 from .._core.resource import CommandFailed, Resource
 from .._image.store.progress import Progress
 from .._kernel.errors import BareKernelError
-from .observe_record import RecordResource, read
+from .observe_record import RecordResource, owners, read
 from .options import stack_from
 from .plan_order import ordered, others, recorded_after, selected
-from .records import KINDS, Entry, Recorded, Stack, record_path
+from .records import BY_NAME, KINDS, Entry, Recorded, Stack, record_path
 from .view import Answer
 
 
@@ -99,36 +99,35 @@ class StackResource:
         world = World()
         before = read(stack.name, world)
         entries, left = _entries(stack, before)
-        items, results = _items(entries)
-        first, last = _records(stack, before, entries)
+        items, results = _items(entries, owners(stack.name, world))
         _expect_others(stack, world)
-        fold([first, *items, *([last] if last.desired != first.desired else [])], world, results)
+        fold(items, world, results)
+        if not wrong_values(results):
+            first, last = _records(stack, before, results)
+            fold([first, *([last] if last.desired != first.desired else [])], world, results)
         return Answer(entries, results, _left(stack, left), done=False)
 
     def converge(self, params: Mapping[str, Any]) -> Answer:
         """Make the host agree with the stack. Raises OptionError, KernelError, Refused, before anything was changed."""
-        stack = stack_from(params)
-        before = read(stack.name, World())
+        stack, world = stack_from(params), World()
+        before = read(stack.name, world)
         entries, left = _entries(stack, before)
-        items, results = _items(entries)
-        if wrong_values(results):
+        items, results = _items(entries, owners(stack.name, world))
+        images = [item for item in items if item.key.startswith("image/")]
+        if wrong_values(results) or (_changes(images) and wrong_values(self.predict(params).results)):
             return self.predict(params)
-        first, last = _records(stack, before, entries)
         progress = Progress(stack.progress)
         try:
-            images = [item for item in items if item.key.startswith("image/")]
-            if _changes(images) and wrong_values(self.predict(params).results):
-                return self.predict(params)
             later = {entry.key for entry in entries if entry.absent} | {i.key for i in images if _from_container(i)}
             _make_images([item for item in images if item.key not in later], results)
-            others = [first, *(item for item in items if not item.key.startswith("image/"))]
-            run = phases.Run(others, _teller(progress), results=results)
+            others_ = [item for item in items if not item.key.startswith("image/")]
+            run = phases.Run(
+                others_, _teller(progress), results=results, opening=lambda found: _records(stack, before, found)[0]
+            )
             results = dict(run.converge())
-            _make_images([item for item in images if item.key in later], results)
-            gone = [entry.key for entry in entries if entry.absent and results[entry.key].error is None]
-            final = Item(last.key, last.resource, recorded_after(stack, before, gone))
-            if final.desired != first.desired and not wrong_values(results):
-                _record(final, results)
+            if not wrong_values(results):
+                _make_images([item for item in images if item.key in later], results)
+                _record(_records(stack, before, results)[1], results)
         finally:
             progress.close()
         return Answer(entries, results, _left(stack, left), done=True)
@@ -152,12 +151,15 @@ def _entries(stack: Stack, before: Recorded) -> tuple[list[Entry], list[str]]:
     return ordered(entries), left
 
 
-def _items(entries: Iterable[Entry]) -> tuple[list[Item], dict[str, Result]]:
-    """The entries as items, and the results of those whose options cannot be meant."""
+def _items(entries: Iterable[Entry], owned: Mapping[str, str] | None = None) -> tuple[list[Item], dict[str, Result]]:
+    """The entries as items, and the results of those that cannot be meant. ``owned`` are objects of other stacks."""
     items, results = [], {}
     for entry in entries:
         resource = resource_of(entry.kind)
         try:
+            if entry.key in (owned or {}):
+                why = f"belongs to stack {(owned or {})[entry.key]}: take it out of that one first"
+                raise OptionError(BY_NAME[entry.kind].key, entry.name, why)
             desired = resource.desired({n: v for n, v in entry.params.items() if n != "depends_on"})
         except BareKernelError as error:
             results[entry.key] = Result(error=error)
@@ -166,13 +168,16 @@ def _items(entries: Iterable[Entry]) -> tuple[list[Item], dict[str, Result]]:
     return items, results
 
 
-def _records(stack: Stack, before: Recorded, entries: Iterable[Entry]) -> tuple[Item, Item]:
-    """The stack's record while it is being changed, and afterwards."""
-    gone = [entry.key for entry in entries if entry.absent]
-    resource = RecordResource()
-    key = f"stack/{stack.name}"
-    return Item(key, resource, recorded_after(stack, before, ())), Item(
-        f"{key} afterwards", resource, recorded_after(stack, before, gone)
+def _records(stack: Stack, before: Recorded, results: Mapping[str, Result]) -> tuple[Item, Item]:
+    """The stack's record while it is being changed, and afterwards. What failed before anything of it was made is not
+    part of it, unless it was before."""
+    failed = {key for key, found in results.items() if found.error is not None and not found.done}
+    unmade = failed - set(before.objects)
+    going = {entry.key for entry in selected(stack, before)[0] if entry.absent}
+    resource, key = RecordResource(), f"stack/{stack.name}"
+    during = recorded_after(stack, before, unmade)
+    return Item(key, resource, during), Item(
+        f"{key} afterwards", resource, recorded_after(stack, before, unmade | (going - failed))
     )
 
 
@@ -218,7 +223,8 @@ def _make_images(items: Iterable[Item], results: dict[str, Result]) -> None:
 def _record(item: Item, results: dict[str, Result]) -> None:
     try:
         outcome = converge(item.resource, item.desired)
-        results[item.key] = Result(outcome.plan, done=outcome.plan.actions)
+        if outcome.changed:
+            results[item.key] = Result(outcome.plan, done=outcome.plan.actions)
     except BareKernelError as error:
         results[item.key] = Result(error=error)
 
