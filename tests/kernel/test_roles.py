@@ -78,6 +78,15 @@ MISTAKES: list[tuple[Any, str]] = [
 def test_a_mistake_is_told_by_entry_and_option_in_few_words(tmp_path: Path) -> None:
     entries = [{"name": f"bktest-{number}", "image": "busybox", **each} for number, (each, _) in enumerate(MISTAKES)]
     output = played(tmp_path, "site.yml", {"one": {"container_list": entries}})
+    said = " ".join(output.replace("''", "'").split())
+    for number, (_each, told) in enumerate(MISTAKES):
+        assert f"container_list[{number}] (bktest-{number}): {told}" in said
+    assert len(output) < 5000
+    assert recap(output, "one")["failed"] == 1 and recap(output, "one")["changed"] == 0
+    # By the role of containers alone, entry by entry.
+    play = [{"hosts": "all", "gather_facts": False, "roles": [f"{NAMESPACE}.container"]}]
+    (tmp_path / "play.yml").write_text(json.dumps(play))
+    output = played(tmp_path, str(tmp_path / "play.yml"), {"one": {"container_list": entries}})
     for number, (_each, told) in enumerate(MISTAKES):
         shown = re.search(rf"^failed: \[one\] \(item=bktest-{number}\) => *\n((?: .*\n)*)", output, re.MULTILINE)
         assert shown and told in " ".join(shown[1].replace("''", "'").split())
@@ -86,6 +95,34 @@ def test_a_mistake_is_told_by_entry_and_option_in_few_words(tmp_path: Path) -> N
     # What is no list at all is told by the role, by its variable.
     output = played(tmp_path, "site.yml", {"one": {"container_list": {"web": {"image": "busybox"}}}})
     assert "argument 'container_list' is of type dict" in output and len(output) < 6000
+
+
+def test_a_mistake_in_any_list_stops_the_play_before_anything_is_made(tmp_path: Path) -> None:
+    """All are told at once, and no secret with them."""
+    copied = [{"src": "/bin/busybox", "dest": "/bin/busybox"}]
+    good = {"name": "bktest", "build": {"copy": copied}}
+    bad = {"name": "x", "registry": {"username": "me", "password": "bktest-secret", "retries": 99}}
+    site: dict[str, Any] = {
+        "image_list": [good, bad],
+        "network_list": [NETWORK, {"name": "bktest1", "addresses": ["10.99.0.300/24"]}],
+        "container_list": [
+            {"name": "bktest-a", "image": "bktest", "cap_add": ["SYSADMIN"], "env": {"KEY": "bktest-secret"}},
+            "bktest-b",
+        ],
+    }
+    before = state.take()
+    output = played(tmp_path, "site.yml", {"one": site})
+    assert state.differences(before, state.take()) == []
+    said = " ".join(output.replace("''", "'").split())
+    for told in (
+        "image_list[1] (x): retries: 99: write a number",
+        "network_list[1] (bktest1): addresses",
+        "container_list[0] (bktest-a): cap_add: 'SYSADMIN': is not a capability (capabilities(7) lists them); did you",
+        "container_list[1]: must be a dictionary of options of ns_container",
+    ):
+        assert told in said
+    assert "bktest-secret" not in output
+    assert recap(output, "one")["failed"] == 1 and recap(output, "one")["changed"] == 0
 
 
 def test_limits_that_the_host_cannot_keep_are_a_warning_a_change_and_part_of_the_diff(tmp_path: Path) -> None:
