@@ -6,13 +6,33 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import os
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from ansible_collections.barekernel.containers.plugins import module_utils
+from ansible_collections.barekernel.containers.plugins.module_utils._boot import library
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import pyroute2_parts
 
 #: What a process that was ended by a Dying kernel exits with.
 DIED = 86
+
+
+@functools.cache
+def load_all() -> None:
+    """Load what the code under test loads late, and find out its version: or every child does so for itself.
+
+    In a child that is most of the time of a short task.
+    """
+    root = Path(module_utils.__path__[0])
+    for file in root.rglob("[!_]*.py"):
+        importlib.import_module(".".join((module_utils.__name__, *file.relative_to(root).with_suffix("").parts)))
+    pyroute2_parts.iproute()
+    library.version()
 
 
 def in_child(work: Callable[[], object]) -> int:
@@ -20,6 +40,7 @@ def in_child(work: Callable[[], object]) -> int:
 
     Whatever the work raises, the child never goes on with the tests of its parent.
     """
+    load_all()
     child = os.fork()
     if child == 0:
         status = 1

@@ -11,8 +11,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from . import compiling
 from .clearing import clear
 from .leaks import Snapshot, leaked_since, take
+
+compiling.remember()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -125,6 +125,9 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    import compiling
+
+    compiling.remember()
     # This directory's other files are no part of what runs on a host.
     sys.path.pop(0)
     main()

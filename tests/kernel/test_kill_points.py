@@ -21,7 +21,7 @@ import yaml
 from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import converge, predict
 
 from tests import collection
-from tests.kernels import DIED, Dying, Recording
+from tests.kernels import DIED, Dying, Recording, load_all
 
 from . import leaks
 
@@ -64,6 +64,7 @@ class Step:
 
 def in_child(work: Callable[[], Any]) -> int:
     """Run it in a fork; 0 when it returned, 1 when it raised (shown), else what it exited with."""
+    load_all()
     child = os.fork()
     if child == 0:
         try:
