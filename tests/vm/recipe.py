@@ -37,6 +37,7 @@ PYROUTE2 = "python3-pyroute2"
 REPOSITORY = (
     "attr",
     "busybox-static",
+    "catatonit",
     "crun",
     "curl",
     "debootstrap",

@@ -85,3 +85,11 @@ def test_systemd_and_kernel_say_that_memory_ran_out(reloaded, name):
     if name == "alpha":
         assert "Failed with result" in reloaded["hog"]
         assert "tail" in reloaded["kernel"]
+
+
+def test_a_reaper_ends_at_once_with_the_stop_signal_and_that_is_no_failure(host, name):
+    """The container of side_effect.yml that was started three times and has a minute to stop."""
+    if name == "alpha":
+        starts, *unit, left, ended = host.check_output("cat /root/brief").split()
+        assert (starts, sorted(unit)) == ("3", ["ActiveState=inactive", "ExecMainStatus=143", "Result=success"])
+        assert int(ended) - int(left) < 30e6
