@@ -87,29 +87,78 @@ actions:
   sample: ["create bridge lab0 (MAC 02:1f:6a:0c:55:9e, MTU 1500)", "add address 10.88.0.1/24 to bridge lab0"]
 changes:
   description:
-    - Each option of an existing object whose value differed, with before, after and how the change is applied.
+    - Each option of an existing object whose value differed, with before, after and how it is applied.
     - Empty when the object is made or removed.
   returned: always
   type: list
   elements: dict
+  contains:
+    option:
+      description: Name of the option.
+      type: str
+    before:
+      description: The observed value.
+      type: raw
+    after:
+      description: The declared value.
+      type: raw
+    how:
+      description: V(live), V(restart) or V(recreate).
+      type: str
 network:
   description: The network as it lives after the task (in check mode before it), empty when there is none.
   returned: always
   type: dict
-  sample:
-    name: lab0
-    bridge: lab0
-    addresses: [10.88.0.1/24]
-    gateways: [10.88.0.1]
-    subnets: [10.88.0.0/24]
-    mac: "02:1f:6a:0c:55:9e"
-    mtu: 1500
-    up: true
-    nat: true
-    isolate: true
-    published: {"10.88.0.50": ["8080:80/tcp"]}
-    ports: [vethab12]
-    sysctls: {net.ipv4.ip_forward: "1"}
+  contains:
+    name:
+      description: Name of the network.
+      type: str
+    bridge:
+      description: Name of its bridge, null where there is none.
+      type: str
+    addresses:
+      description: The bridge's addresses with their prefix.
+      type: list
+      elements: str
+      sample: [10.88.0.1/24]
+    gateways:
+      description: The same addresses without their prefix, which containers use as gateways.
+      type: list
+      elements: str
+      sample: [10.88.0.1]
+    subnets:
+      description: Their subnets.
+      type: list
+      elements: str
+      sample: [10.88.0.0/24]
+    mac:
+      description: The bridge's MAC address, null where there is none.
+      type: str
+    mtu:
+      description: The bridge's MTU in bytes, null where there is none.
+      type: int
+    up:
+      description: Whether the bridge is up.
+      type: bool
+    nat:
+      description: Whether the network's traffic leaves the host under the host's address.
+      type: bool
+    isolate:
+      description: Whether other networks of this collection are kept from it.
+      type: bool
+    published:
+      description: Published ports by the address they lead to.
+      type: dict
+      sample: {"10.88.0.50": ["8080:80/tcp"]}
+    ports:
+      description: Names of the interfaces on the bridge.
+      type: list
+      elements: str
+      sample: [vethab12]
+    sysctls:
+      description: The host's kernel parameters that the network needs, as they are.
+      type: dict
+      sample: {net.ipv4.ip_forward: "1"}
 """
 
 from ..module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import

@@ -38,6 +38,56 @@ networks:
   returned: always
   type: list
   elements: dict
+  contains:
+    name:
+      description: Name of the network.
+      type: str
+    bridge:
+      description: Name of its bridge, null where there is none.
+      type: str
+    addresses:
+      description: The bridge's addresses with their prefix.
+      type: list
+      elements: str
+      sample: [10.88.0.1/24]
+    gateways:
+      description: The same addresses without their prefix, which containers use as gateways.
+      type: list
+      elements: str
+      sample: [10.88.0.1]
+    subnets:
+      description: Their subnets.
+      type: list
+      elements: str
+      sample: [10.88.0.0/24]
+    mac:
+      description: The bridge's MAC address, null where there is none.
+      type: str
+    mtu:
+      description: The bridge's MTU in bytes, null where there is none.
+      type: int
+    up:
+      description: Whether the bridge is up.
+      type: bool
+    nat:
+      description: Whether the network's traffic leaves the host under the host's address.
+      type: bool
+    isolate:
+      description: Whether other networks of this collection are kept from it.
+      type: bool
+    published:
+      description: Published ports by the address they lead to.
+      type: dict
+      sample: {"10.88.0.50": ["8080:80/tcp"]}
+    ports:
+      description: Names of the interfaces on the bridge.
+      type: list
+      elements: str
+      sample: [vethab12]
+    sysctls:
+      description: The host's kernel parameters that the network needs, as they are.
+      type: dict
+      sample: {net.ipv4.ip_forward: "1"}
 """
 
 from ..module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import

@@ -124,6 +124,19 @@ changes:
   type: list
   elements: dict
   sample: [{"option": "limits.pids.max", "before": "max", "after": "200", "how": "live"}]
+  contains:
+    option:
+      description: Name of the option.
+      type: str
+    before:
+      description: The observed value.
+      type: raw
+    after:
+      description: The declared value.
+      type: raw
+    how:
+      description: V(live), V(restart) or V(recreate).
+      type: str
 cgroup:
   description: The cgroup as it is now.
   returned: always

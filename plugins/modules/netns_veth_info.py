@@ -43,30 +43,82 @@ veths:
   returned: always
   type: list
   elements: dict
-  sample:
-    - name: probe
-      ends:
-        - netns: netns probe
-          interface: eth0
-          mac: "02:00:00:00:00:01"
-          mtu: 1500
-          up: true
-          carrier: true
-          bridge: ""
-          hairpin: false
-          isolated: false
-          addresses: [10.99.0.2/30]
-          routes: [default via 10.99.0.1]
-          impairment: {}
-          sysctls: {}
+  contains:
+    name:
+      description: Its name.
+      returned: when there is a pair
+      type: str
+    ends:
+      description: Its ends, with all that C(ends) of M(barekernel.containers.netns_veth) can declare.
+      returned: when there is a pair
+      type: list
+      elements: dict
+      contains:
+        netns:
+          description: Its network namespace, as messages name it.
+          type: str
+          sample: netns probe
+        interface:
+          description: Its name there.
+          type: str
+          sample: eth0
+        mac:
+          description: Its MAC address.
+          type: str
+          sample: "02:00:00:00:00:01"
+        mtu:
+          description: Its MTU in bytes.
+          type: int
+        up:
+          description: Whether it is up.
+          type: bool
+        bridge:
+          description: Name of the bridge it is a port of; empty where it is none.
+          type: str
+        hairpin:
+          description: Whether the bridge sends frames back through this port.
+          type: bool
+        isolated:
+          description: Whether the bridge keeps it from other isolated ports.
+          type: bool
+        addresses:
+          description: Its addresses with their prefix.
+          type: list
+          elements: str
+          sample: [10.99.0.2/30]
+        routes:
+          description: The routes through it, as C(ip route) writes them.
+          type: list
+          elements: str
+          sample: [default via 10.99.0.1]
+        impairment:
+          description: What impairs it, with the suboptions of C(impairment); empty where nothing does.
+          type: dict
+        sysctls:
+          description: The kernel parameters of its namespace that were asked for.
+          type: dict
+        carrier:
+          description: Whether the other end is up, too.
+          type: bool
 namespaces:
-  description:
-    - Every named network namespace, with its name, inode number, whether it is ours, and the owner of
-      one that a user namespace owns.
+  description: Every named network namespace.
   returned: always
   type: list
   elements: dict
-  sample: [{"name": "probe", "inode": 4026532250, "ours": true, "owner": null}]
+  contains:
+    name:
+      description: Its name.
+      type: str
+    inode:
+      description: Inode number of the namespace.
+      type: int
+      sample: 4026532250
+    ours:
+      description: Whether this collection made it.
+      type: bool
+    owner:
+      description: The first host ID and the size of the user namespace that owns it; null where the host's does.
+      type: dict
 """
 
 from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import

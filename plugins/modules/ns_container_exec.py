@@ -121,15 +121,32 @@ stderr_omitted:
   returned: when the command ran
   type: int
 actions:
-  description: The command, or nothing where it needed not run.
+  description:
+    - What was done, or in check mode would be done, in order, one sentence each.
+    - Of a task that failed, what had been done by then and stays; C(changed) says whether that is anything.
   returned: always
   type: list
   elements: str
 changes:
-  description: Always empty, as a command is no state.
+  description:
+    - Each option of an existing object whose value differed, with before, after and how it is applied.
+    - Empty when the object is made or removed.
   returned: always
   type: list
   elements: dict
+  contains:
+    option:
+      description: Name of the option.
+      type: str
+    before:
+      description: The observed value.
+      type: raw
+    after:
+      description: The declared value.
+      type: raw
+    how:
+      description: V(live), V(restart) or V(recreate).
+      type: str
 """
 
 from ansible_collections.barekernel.containers.plugins.module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import

@@ -176,11 +176,24 @@ actions:
   elements: str
 changes:
   description:
-    - Each option of an existing object whose value differed, with before, after and how containers get it.
+    - Each option of an existing object whose value differed, with before, after and how it is applied.
     - Empty when the object is made or removed.
   returned: always
   type: list
   elements: dict
+  contains:
+    option:
+      description: Name of the option.
+      type: str
+    before:
+      description: The observed value.
+      type: raw
+    after:
+      description: The declared value.
+      type: raw
+    how:
+      description: V(live), V(restart) or V(recreate).
+      type: str
 image:
   description: The image as it is in the store; empty when there is none.
   returned: always

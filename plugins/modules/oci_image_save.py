@@ -54,10 +54,25 @@ actions:
   type: list
   elements: str
 changes:
-  description: Each value that differed; empty here, as there is nothing but done or not done.
+  description:
+    - Each option of an existing object whose value differed, with before, after and how it is applied.
+    - Empty when the object is made or removed.
   returned: always
   type: list
   elements: dict
+  contains:
+    option:
+      description: Name of the option.
+      type: str
+    before:
+      description: The observed value.
+      type: raw
+    after:
+      description: The declared value.
+      type: raw
+    how:
+      description: V(live), V(restart) or V(recreate).
+      type: str
 """
 
 from ..module_utils._boot import compiled  # noqa: F401  # pylint: disable=unused-import

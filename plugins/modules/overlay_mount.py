@@ -75,7 +75,7 @@ actions:
   description:
     - What was done, or in check mode would be done, in order, one sentence each.
     - Of a task that failed, what had been done by then and stays; C(changed) says whether that is anything.
-  returned: success
+  returned: always
   type: list
   elements: str
   sample: [mount writable overlay of 1 lower layer on /srv/build]
@@ -88,9 +88,22 @@ changes:
   description:
     - Each option of an existing object whose value differed, with before, after and how it is applied.
     - Empty when the object is made or removed.
-  returned: success
+  returned: always
   type: list
   elements: dict
+  contains:
+    option:
+      description: Name of the option.
+      type: str
+    before:
+      description: The observed value.
+      type: raw
+    after:
+      description: The declared value.
+      type: raw
+    how:
+      description: V(live), V(restart) or V(recreate).
+      type: str
 overlay:
   description:
     - The overlay as the kernel shows it after the task. In check mode, as it is now.
@@ -111,13 +124,13 @@ overlay:
       type: list
       elements: str
     upperdir:
-      description: The upper layer.
+      description: The upper layer, null for a read-only overlay.
       type: str
     workdir:
-      description: Overlayfs's own directory.
+      description: Overlayfs's own directory, null for a read-only overlay.
       type: str
     idmap:
-      description: The mapping of the layers' owners.
+      description: The mapping of the layers' owners, null where there is none.
       type: dict
     flags:
       description: Which of the mount flags that this module knows are set.

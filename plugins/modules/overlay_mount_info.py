@@ -81,10 +81,10 @@ overlays:
       description: The upper layer, null for a read-only overlay.
       type: str
     workdir:
-      description: Overlayfs's own directory.
+      description: Overlayfs's own directory, null for a read-only overlay.
       type: str
     idmap:
-      description: The mapping of the layers' owners, known for overlays of ours.
+      description: The mapping of the layers' owners, known for overlays of ours; null where there is none.
       type: dict
     options:
       description: Overlay options by name, those at the kernel's default too (C(xino) only where the kernel shows it).

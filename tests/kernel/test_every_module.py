@@ -156,9 +156,48 @@ def info_as_documented(module: str, params: Result) -> None:
 
 
 def undocumented(module: str, result: Result) -> list[str]:
-    """The keys of a result, at any depth that RETURN describes, that RETURN does not name."""
+    """What RETURN does not name of a result, at any depth that it describes, or names with another type or shape."""
     own = {key: value for key, value in result.items() if key not in ANSIBLES}
-    return sorted(_unknown(own, yaml.safe_load(collection.module_strings(module)["RETURN"]), ""))
+    documented = yaml.safe_load(collection.module_strings(module)["RETURN"])
+    return sorted([*_unknown(own, documented, ""), *_unlike(own, documented, "")])
+
+
+TYPES: dict[str, Any] = {"str": str, "int": int, "bool": bool, "float": (int, float), "list": list, "dict": dict}
+
+
+def _unlike(value: Result, documented: Result, path: str) -> Iterator[str]:
+    """What is of another type than documented, null where that is not said, or not what the sample shows."""
+    for key, inner in value.items():
+        entry = documented.get(key) or {"type": "raw"}
+        if inner is None:
+            if "null" not in str(entry["description"]):
+                yield f"{path}{key} is null"
+        elif entry["type"] != "raw":
+            yield from _of_type(inner, entry, path + key)
+            if "sample" in entry:
+                yield from _sampled(entry["sample"], inner, path + key)
+
+
+def _of_type(value: Any, entry: Result, path: str) -> Iterator[str]:
+    if not isinstance(value, TYPES[entry["type"]]) or isinstance(value, bool) is not (entry["type"] == "bool"):
+        yield f"{path} is {value!r}, not {entry['type']}"
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(value, list) and entry["elements"] != "raw" and not isinstance(item, TYPES[entry["elements"]]):
+            yield f"{path} has {item!r}, not {entry['elements']}"
+        if isinstance(item, dict):
+            yield from _unlike(item, entry.get("contains") or {}, path + ".")
+
+
+def _sampled(sample: Any, value: Any, path: str) -> Iterator[str]:
+    """Where both have a value, it is of one kind: what is in lists, and under the same keys."""
+    if isinstance(sample, dict) and isinstance(value, dict):
+        for key in {*sample} & {*value}:
+            yield from _sampled(sample[key], value[key], f"{path}.{key}")
+    elif isinstance(sample, list) and isinstance(value, list):
+        for one, other in zip(sample, value):
+            yield from _sampled(one, other, path)
+    elif value is not None and sample is not None and {type(value), type(sample)} not in ({int, float}, {type(value)}):
+        yield f"{path} is {value!r}, and the sample {sample!r}"
 
 
 def _unknown(value: Any, documented: Result, path: str) -> Iterator[str]:

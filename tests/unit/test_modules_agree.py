@@ -14,7 +14,7 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from tests import collection
+from tests import collection, returns
 
 pytestmark = pytest.mark.once
 
@@ -135,3 +135,15 @@ def test_return_values_are_documented(name: str) -> None:
         assert entry.get("description") and entry.get("type") and entry.get("returned"), f"{name}: {key}"
     if not name.endswith("_info"):
         assert {"actions", "changes"} <= set(returned), f"{name}: actions and changes are what every module returns"
+
+
+def test_what_modules_return_alike_is_described_once() -> None:
+    assert {path: path.read_text() for path in returns.texts()} == returns.texts(), "run tools/returns"
+
+
+def test_blocks_of_return_texts() -> None:
+    source = returns.Block(["a:", "  type: str", "c: 1", "e:", "  contains:", "    x: 1"])
+    own = returns.Block(["a:", "  type: int", "b:", "  type: dict", "e:", "  contains:", "    y: 2", "f: 3"])
+    own.take(source)
+    expected = ["a:", "  type: str", "b:", "  type: dict", "c: 1", "e:", "  contains:", "    x: 1", "    y: 2", "f: 3"]
+    assert own.lines() == expected
