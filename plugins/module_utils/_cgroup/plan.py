@@ -35,11 +35,29 @@ _OF_CONTAINERS = ("barekernel", "barekernel.slice")
 
 
 @dataclass(frozen=True)
+class Declared:
+    """A cgroup as declared, before anything of a host is looked at: its path and ``limits`` as they were given.
+
+    ``kept`` are the options that are kept for the next boot, None where nothing is. ``applied`` is set for the second
+    look: of ``pids`` some may be over by then.
+    """
+
+    path: str
+    present: bool = True
+    limits: Mapping[str, Any] | None = None
+    pids: tuple[int, ...] = ()
+    freeze: bool | None = None
+    kill: bool = False
+    recursive: bool = False
+    kept: Mapping[str, Any] | None = None
+    applied: bool = False
+
+
+@dataclass(frozen=True)
 class Cgroup:
-    """The desired state of one cgroup (absolute path below the cgroup2 mount).
+    """The same on this host (absolute path below the cgroup2 mount).
 
     ``files`` are limits_to_files(); ``processes`` maps PIDs to their start times; ``freeze`` None leaves it as it is.
-    ``kept`` are the options that are kept for the next boot, None where nothing is.
     """
 
     path: str
@@ -49,7 +67,6 @@ class Cgroup:
     freeze: bool | None = None
     kill: bool = False
     recursive: bool = False
-    kept: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -58,12 +75,14 @@ class CgroupObserved:
 
     ``own`` is the cgroup of this process: what holds it is neither frozen nor killed. ``lineage`` maps this process and
     its ancestors to the cgroup of each: none of them is frozen, as this process would then be waited for in vain.
+    ``wanted`` is what is declared, as it is meant on this host.
     """
 
     state: CgroupState
     where: Mapping[int, str] = field(default_factory=dict)
     own: str = ""
     lineage: Mapping[int, str] = field(default_factory=dict)
+    wanted: Cgroup = Cgroup("")
 
 
 def plan_cgroup(desired: Cgroup, observed: CgroupObserved) -> Plan:

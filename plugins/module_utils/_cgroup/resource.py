@@ -7,8 +7,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from .._boot.kept import KeptResource, record_name
@@ -21,27 +21,32 @@ from .._kernel import cgroup, process
 from .._kernel.cgroup_state import Hierarchy, find_hierarchy, observe_cgroup
 from .._kernel.cgroup_usage import observe_usage
 from .observe import limit_files
-from .plan import Cgroup, CgroupObserved, plan_cgroup
+from .plan import Cgroup, CgroupObserved, Declared, plan_cgroup
 
 #: PF_KTHREAD in the flags of proc_pid_stat(5): a kernel thread cannot change its cgroup.
 _KERNEL_THREAD = 0x00200000
+
+
+def parts_of(path: str) -> list[str]:
+    """The components of an option's path. Raises OptionError for what no cgroup can be called."""
+    if "\0" in path or "\n" in path:
+        raise OptionError("path", path, "the name of a cgroup cannot hold NUL or a line end")
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise OptionError("path", path, "must not contain '..'")
+    if any(len(os.fsencode(part)) > 255 for part in parts):
+        raise OptionError("path", path, "has a name longer than 255 bytes")
+    return parts
 
 
 def absolute_path(path: str, hierarchy: Hierarchy) -> str:
     """An option's path as an absolute one below the cgroup2 mount. Raises OptionError, Refused."""
     if hierarchy.mount is None:
         raise Refused("path: " + hierarchy.why_missing(""))
-    if "\0" in path or "\n" in path:
-        raise OptionError("path", path, "the name of a cgroup cannot hold NUL or a line end")
-    absolute = os.path.isabs(path)
-    parts = [part for part in path.split("/") if part not in ("", ".")]
-    if ".." in parts:
-        raise OptionError("path", path, "must not contain '..'")
-    joined = "/" + "/".join(parts) if absolute else "/".join([hierarchy.mount, *parts])
+    parts = parts_of(path)
+    joined = "/" + "/".join(parts) if os.path.isabs(path) else "/".join([hierarchy.mount, *parts])
     if joined != hierarchy.mount and not joined.startswith(hierarchy.mount + "/"):
         raise OptionError("path", path, f"is not below the cgroup2 mount {hierarchy.mount}")
-    if any(len(os.fsencode(part)) > 255 for part in parts):
-        raise OptionError("path", path, "has a name longer than 255 bytes")
     if os.path.lexists(joined) and os.path.realpath(joined) != joined:
         raise OptionError("path", path, "leads through a symbolic link")
     if os.path.lexists(joined) and not os.path.isdir(joined):
@@ -49,7 +54,7 @@ def absolute_path(path: str, hierarchy: Hierarchy) -> str:
     return joined
 
 
-class CgroupResource(KeptResource[Cgroup, CgroupObserved]):
+class CgroupResource(KeptResource[Declared, CgroupObserved]):
     """One cgroup: made, limited, filled, frozen, removed."""
 
     name = "cgroup_v2"
@@ -57,41 +62,44 @@ class CgroupResource(KeptResource[Cgroup, CgroupObserved]):
     # One lock for all: enabling controllers and tidying up reach into the cgroups above.
     lock_names = ("cgroup",)
 
-    def desired(self, params: Mapping[str, Any]) -> Cgroup:
-        hierarchy = find_hierarchy()
-        path = absolute_path(params["path"], hierarchy)
-        if path == hierarchy.mount:
-            raise OptionError("path", params["path"], "is the root of the hierarchy, which has no limits")
+    def desired(self, params: Mapping[str, Any]) -> Declared:
+        path = params["path"]
+        parts_of(path)
         if params["state"] == "absent":
-            return Cgroup(path, False, kill=params["kill"], recursive=params["recursive"])
-        return Cgroup(
+            return Declared(path, False, kill=params["kill"], recursive=params["recursive"])
+        return Declared(
             path=path,
-            files=limit_files(params["limits"]),
-            processes=_processes(params["pids"] or []),
+            limits=params["limits"],
+            pids=tuple(params["pids"] or ()),
             freeze=params["freeze"],
             # Processes do not outlive a boot.
             kept={**params, "pids": None} if params.get("systemd") else None,
         )
 
-    def boot(self, desired: Cgroup) -> Boot:
-        return Boot(record_name("path", desired.path), desired.kept is not None, desired.kept)
+    def settled(self, desired: Declared) -> Declared:
+        return replace(desired, applied=True)
 
-    def observe(self, desired: Cgroup, world: World) -> CgroupObserved:
-        state = observe_cgroup(desired.path, desired.files)
+    def boot(self, desired: Declared) -> Boot:
+        path = absolute_path(desired.path, find_hierarchy())
+        return Boot(record_name("path", path), desired.kept is not None, desired.kept)
+
+    def observe(self, desired: Declared, world: World) -> CgroupObserved:
+        wanted = on_host(desired, find_hierarchy())
+        state = observe_cgroup(wanted.path, wanted.files)
         where = {}
-        for pid, started in desired.processes.items():
+        for pid, started in wanted.processes.items():
             now = cgroup.cgroup_of(pid, state.hierarchy.mount or "")
             if now is not None and process.alive(pid, started):  # asked afterwards: so it was that one's
                 where[pid] = now
         mount = state.hierarchy.mount or ""
         own = cgroup.cgroup_of(os.getpid(), mount) or ""
         lineage = process.lineage(os.getpid()) if desired.freeze or state.frozen else ()
-        return CgroupObserved(state, where, own, {pid: cgroup.cgroup_of(pid, mount) or "" for pid in lineage})
+        return CgroupObserved(state, where, own, {pid: cgroup.cgroup_of(pid, mount) or "" for pid in lineage}, wanted)
 
-    def plan(self, desired: Cgroup, observed: CgroupObserved) -> Plan:
-        return plan_cgroup(desired, observed)
+    def plan(self, desired: Declared, observed: CgroupObserved) -> Plan:
+        return plan_cgroup(observed.wanted, observed)
 
-    def facts(self, desired: Cgroup, observed: CgroupObserved) -> dict[str, Any]:
+    def facts(self, desired: Declared, observed: CgroupObserved) -> dict[str, Any]:
         state = observed.state
         return {
             "cgroup": {
@@ -106,7 +114,23 @@ class CgroupResource(KeptResource[Cgroup, CgroupObserved]):
         }
 
 
-def _processes(pids: list[int]) -> dict[int, int]:
+def on_host(declared: Declared, hierarchy: Hierarchy) -> Cgroup:
+    """What is declared as it is meant on this host. Raises OptionError, Refused."""
+    path = absolute_path(declared.path, hierarchy)
+    if path == hierarchy.mount:
+        raise OptionError("path", declared.path, "is the root of the hierarchy, which has no limits")
+    return Cgroup(
+        path=path,
+        present=declared.present,
+        files=limit_files(declared.limits),
+        processes=_processes(declared.pids, may_be_over=declared.applied),
+        freeze=declared.freeze,
+        kill=declared.kill,
+        recursive=declared.recursive,
+    )
+
+
+def _processes(pids: Sequence[int], may_be_over: bool) -> dict[int, int]:
     """The processes by PID with their start times, which tell them from later ones of the same PID. OptionError."""
     found: dict[int, int] = {}
     gone = []
@@ -118,7 +142,7 @@ def _processes(pids: list[int]) -> dict[int, int]:
             raise OptionError("pids", pid, f"is a kernel thread ({process.command(pid)}), which cannot be moved")
         else:
             found[pid] = int(fields[19])
-    if gone:
+    if gone and not may_be_over:
         raise OptionError("pids", gone if len(gone) > 1 else gone[0], "no such process runs")
     return found
 

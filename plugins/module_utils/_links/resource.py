@@ -55,6 +55,8 @@ class Observed:
     veth: VethObserved
     granted_ids: tuple[Granted, ...] = ()
     before: SetBefore = SetBefore("")
+    #: Goes into derived MAC addresses, so that they differ from host to host.
+    nodename: str = ""
 
 
 class NetnsVeth(KeptResource[Desired, Observed]):
@@ -89,7 +91,7 @@ class NetnsVeth(KeptResource[Desired, Observed]):
                 raise OptionError(
                     "ends[1].interface", ends[1].interface, "is the name of the other end in the same place"
                 )
-            veth = VethDesired(name, (ends[0], ends[1]), params.get("exclusive") is not False, os.uname().nodename)
+            veth = VethDesired(name, (ends[0], ends[1]), params.get("exclusive") is not False)
         remove = params.get("remove_namespaces") or UNUSED
         return Desired(name, not absent, tuple(declared), veth, remove, _boot(name, params))
 
@@ -109,10 +111,13 @@ class NetnsVeth(KeptResource[Desired, Observed]):
         before = _set_before(desired, world)
         if desired.present:
             granted = world.read(subids.granted) if any(ns.idmap for ns in wanted.values()) else ()
-            return Observed(tuple((ns, observe_netns(ns, world)) for ns in wanted.values()), veth, granted, before)
+            spaces = tuple((ns, observe_netns(ns, world)) for ns in wanted.values())
+            return Observed(spaces, veth, granted, before, os.uname().nodename)
         return Observed(tuple((ns, _observe_to_remove(ns, world)) for ns in wanted.values()), veth, before=before)
 
     def plan(self, desired: Desired, observed: Observed) -> Plan:
+        if desired.veth is not None:
+            desired = replace(desired, veth=replace(desired.veth, seed=observed.nodename))
         return _plan_present(desired, observed) if desired.present else _plan_absent(desired, observed)
 
     def facts(self, desired: Desired, observed: Observed) -> dict[str, Any]:

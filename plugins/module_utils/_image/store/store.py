@@ -50,9 +50,9 @@ class Image:
     """An image that is in the store.
 
     ``layers`` are the unpacked layers' absolute paths, the topmost first; ``lowerdirs`` those of them that are seen, as
-    overlayfs wants them. ``diff_ids`` and ``chain_ids`` are the bottommost first, as the configuration lists them.
-    ``document`` is the whole OCI image configuration, ``source`` what the image was made from (as the module recorded
-    it).
+    overlayfs wants them; ``missing`` those that someone had removed when the image was read. ``diff_ids`` and
+    ``chain_ids`` are the bottommost first, as the configuration lists them. ``document`` is the whole OCI image
+    configuration, ``source`` what the image was made from (as the module recorded it).
     """
 
     reference: str
@@ -62,6 +62,7 @@ class Image:
     layers: tuple[str, ...]
     source: Mapping[str, Any]
     lowerdirs: tuple[str, ...]
+    missing: tuple[str, ...] = ()
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -81,11 +82,6 @@ class Image:
     def size(self) -> int:
         """Bytes of the blobs: configuration and layers as transported."""
         return int(self.manifest["config"]["size"]) + sum(int(layer["size"]) for layer in self.manifest["layers"])
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """Unpacked layers that should be there and are not (someone removed them)."""
-        return tuple(path for path in self.layers if not os.path.isdir(path))
 
 
 def diff_ids_of(document: Mapping[str, Any]) -> tuple[str, ...]:
@@ -214,11 +210,14 @@ class Store:
         document = parse_document(self.read_blob(str(manifest["config"]["digest"])), "image configuration")
         shapes.check_config(document, "the image configuration")
         diff_ids = diff_ids_of(document)
-        layers = []
-        for diff_id, chain_id in zip(diff_ids, digests.chain_ids(diff_ids)):
-            layers.append(self.layer_home(self.layer_key(diff_id, chain_id) or diff_id) + "/fs")
-        layers.reverse()
-        return Image(reference, digest, manifest, document, tuple(layers), source or {}, _seen(layers))
+        layers: list[str] = []
+        missing: list[str] = []
+        for diff_id, chain_id in reversed(tuple(zip(diff_ids, digests.chain_ids(diff_ids)))):
+            key = self.layer_key(diff_id, chain_id)
+            layers.append(self.layer_home(key or diff_id) + "/fs")
+            missing += [] if key else layers[-1:]
+        seen = _seen(layers)
+        return Image(reference, digest, manifest, document, tuple(layers), source or {}, seen, tuple(missing))
 
     def users(self, digest: str) -> tuple[str, ...]:
         """Containers made from that image: read from what they declare, never counted."""
