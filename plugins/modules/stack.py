@@ -152,12 +152,25 @@ actions:
   sample: ["create bridge lab0 (MAC 02:1f:6a:0c:55:9e, MTU 1500)", "start container web"]
 changes:
   description:
-    - Each option of an existing object whose value differed, with the object, before, after and how it is applied.
-    - Empty when objects are only made or removed.
+    - Each option of an existing object whose value differed, with before, after and how it is applied.
+    - Empty when the object is made or removed.
   returned: always
   type: list
   elements: dict
   sample: [{"object": "container/web", "option": "env.A", "before": null, "after": "(not shown)", "how": "restart"}]
+  contains:
+    option:
+      description: Name of the option.
+      type: str
+    before:
+      description: The observed value.
+      type: raw
+    after:
+      description: The declared value.
+      type: raw
+    how:
+      description: V(live), V(restart) or V(recreate).
+      type: str
 objects:
   description:
     - Each object of the task by KIND/NAME, with C(changed), C(actions) and C(changes), and what its own module returns

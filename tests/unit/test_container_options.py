@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._container.exec import ExecResource
-from ansible_collections.barekernel.containers.plugins.module_utils._container.options import container_from
+from ansible_collections.barekernel.containers.plugins.module_utils._container.options import (
+    container_from,
+    container_of,
+)
 from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError
 from ansible_collections.barekernel.containers.plugins.module_utils._images.options_config import overrides
 from ansible_collections.barekernel.containers.plugins.module_utils._links.sysctls import parse_sysctls
@@ -234,3 +237,10 @@ def test_an_error_says_what_to_write(given: dict[str, Any], says: str) -> None:
 @pytest.mark.parametrize("given", ["10M", "10485760", 10485760, "10 MiB", None])
 def test_a_size_of_logs_is_written_as_any_size(given: Any) -> None:
     assert container_from(params(log_max_size=given)).log_max_size == 10 << 20
+
+
+def test_what_another_version_has_recorded_is_said_of_that_container() -> None:
+    recorded = params(name="db", init="of-tomorrow")
+    with pytest.raises(OptionError, match="container db: init: 'of-tomorrow': .*recorded by another version"):
+        container_of({"params": recorded})
+    assert container_of({"params": {**params(name="db"), "of_tomorrow": 1}}).name == "db"

@@ -103,8 +103,16 @@ def container_from(params: Mapping[str, Any]) -> Container:
 
 
 def container_of(record: Mapping[str, Any]) -> Container:
-    """A container as its record declares it; nothing is asked of its process. Raises OptionError."""
-    return container_from({**record["params"], "state": "present"})
+    """A container as its record declares it; nothing is asked of its process.
+
+    Raises OptionError, which names the container, for what another version has recorded and this one cannot mean.
+    """
+    params = record["params"]
+    try:
+        return container_from({**params, "state": "present"})
+    except OptionError as error:
+        words = f"{error.message} (recorded by another version of this collection: declare that container again)"
+        raise OptionError(f"container {params.get('name')}: {error.option}", error.value, words) from None
 
 
 def _argv(params: Mapping[str, Any], option: str) -> tuple[str, ...] | None:
