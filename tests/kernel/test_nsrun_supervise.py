@@ -136,6 +136,8 @@ def foreign(declared: Declared) -> None:
 def test_its_whole_life(declared: Declared, user: bool) -> None:
     if user:
         declared.user_namespace()
+    # The launcher has set the limits before anything runs; they are not written once more.
+    declared.bundle.spec["linux"]["resources"] = {"unified": {"cgroup.max.depth": "5"}}
     seen = declared.start("echo out; echo err >&2; echo > /new; echo again > /dev/stdout; exec /bin/sleep 1000")
     assert (seen.status, seen.running, seen.error, seen.restarts) == ("running", True, "", 0)
     assert seen.pid and seen.start_time == process.start_time(seen.pid)

@@ -9,9 +9,8 @@ from __future__ import annotations
 import time
 
 from .._core.errors import Refused
-from .._kernel import files
+from .._kernel import container_records
 from .._runtime.supervise import control
-from .documents import directory
 from .health import health
 
 #: Seconds between two looks; and most between two health checks, as others wait for the first that is good.
@@ -23,7 +22,7 @@ def await_healthy(name: str) -> None:
 
     A check is made as Docker does: each interval, and a failure within the start period does not count.
     """
-    launch = files.read_json(f"{directory(name)}/launch.json") or {}
+    launch = container_records.read_launch(name) or {}
     check = launch.get("healthcheck")
     if not check:
         raise Refused(f"container {name} has no health check: its image declares none; wait for started instead")

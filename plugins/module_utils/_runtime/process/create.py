@@ -29,7 +29,8 @@ class Request(NamedTuple):
 
     stdio: descriptors for 0, 1 and 2 instead of the runtime's own. clone_parent: the init becomes a child of the
     runtime's parent (systemd). die_with_parent: init gets SIGKILL when the thread that created it ends.
-    cgroup: the absolute path of the container's cgroup, instead of linux.cgroupsPath.
+    cgroup: the absolute path of the container's cgroup, instead of linux.cgroupsPath. limited: it is there, and has
+    the limits of linux.resources.
     preserve_fds: further descriptors that the container gets. spec: the bundle's config.json where it was read already.
     """
 
@@ -43,6 +44,7 @@ class Request(NamedTuple):
     preserve_fds: tuple[int, ...] = ()
     cgroup: str | None = None
     spec: Spec | None = None
+    limited: bool = False
 
 
 def create(request: Request) -> Container:
@@ -63,7 +65,7 @@ def create(request: Request) -> Container:
     directory = state.reserve(request.root, request.id)
     made: str | None = None
     try:
-        if cgroup_path is not None and _make_cgroup(directory, cgroup_path, written):
+        if cgroup_path is not None and _make_cgroup(directory, cgroup_path, {} if request.limited else written):
             made = cgroup_path
         files.write_atomically(f"{directory}/config.json", files.read_text(f"{bundle}/config.json") or "", 0o600)
         return _launch(request, bundle, wanted, cgroup_path, program)

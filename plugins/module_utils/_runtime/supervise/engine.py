@@ -101,6 +101,7 @@ def _start_embedded(
         clone_parent=clone_parent,
         die_with_parent=die_with_parent,
         cgroup=launch.cgroup,
+        limited=True,  # make_cgroup()
     )
     container = create.create(request)
     try:
