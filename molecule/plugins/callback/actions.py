@@ -25,6 +25,8 @@ description:
 class CallbackModule(CallbackBase):
     """A list of {host, task, item, actions, changes}, in order, of every result that has actions.
 
+    The items of a stack are its objects, by their names.
+
     And two of {host, task, msg}, of what was told and of what was warned of.
     """
 
@@ -53,8 +55,10 @@ class CallbackModule(CallbackBase):
             self.told.append({**entry, "msg": answer["msg"]})
         self.warned += [{**entry, "msg": str(warning)} for warning in answer.get("warnings") or ()]
         if "actions" in answer:
-            entry = {**entry, "changed": answer["changed"], "item": str(answer.get("_ansible_item_label", ""))}
-            self.seen.append({**entry, "actions": answer["actions"], "changes": answer.get("changes", [])})
+            alone = {str(answer.get("_ansible_item_label", "")): answer}
+            for item, one in answer.get("objects", alone).items():
+                did = {"changed": one["changed"], "actions": one["actions"], "changes": one.get("changes", [])}
+                self.seen.append({**entry, "item": item.rpartition("/")[2], **did})
 
     def v2_playbook_on_stats(self, stats):
         directory = os.environ.get("MOLECULE_EPHEMERAL_DIRECTORY")
