@@ -15,7 +15,6 @@ from .._core.neighbours import plan_neighbours
 from .._core.operation import Operation
 from .._kernel.namespaces import HOST, NetnsRef
 from .._kernel.netlink_ip import PROTOCOL, Route
-from .._kernel.nft import Element
 from .._links.addresses import RemoveAddress
 from .._links.netns import ALWAYS, DeleteNetns, NetnsDesired, NetnsObserved, plan_netns, plan_netns_absent
 from .._links.operations import CreateVeth, DeleteLink, SetLink
@@ -239,16 +238,6 @@ def published_of(container: Container, resolved: Resolved) -> tuple[Published, .
         Published(tuple(address.partition("/")[0] for address in addresses), attachment.ports)
         for attachment, addresses in zip(container.networks, resolved.addresses)
     )
-
-
-def recorded_elements(container: Container, record: Mapping[str, Any]) -> tuple[Element, ...]:
-    """What the table holds of another container, by its options and what was resolved for it."""
-    addresses = record.get("addresses", {})
-    published = tuple(
-        Published(tuple(address.partition("/")[0] for address in addresses.get(a.network, ())), a.ports)
-        for a in container.networks
-    )
-    return publish_elements(owner(container.name), published)
 
 
 def plan_network_removal(name: str, observed: ContainerObserved) -> list[Operation]:

@@ -149,11 +149,6 @@ def end_with(pidfd: int) -> None:
         os._exit(1)
 
 
-def end_with_nobody() -> None:
-    """Take end_with() back. Raises KernelError."""
-    libc.call("prctl", _PR_SET_PDEATHSIG, 0, 0, 0, 0)
-
-
 def wait_ended(pidfd: int, timeout: float | None = None) -> bool:
     """Wait until the process of a pidfd is over, at most ``timeout`` seconds; whether it is."""
     poll = select.poll()
