@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests import collection
 
 PLUGINS = collection.CHECKOUT / "plugins"
@@ -45,6 +47,7 @@ def defined_in(tree: ast.Module) -> Iterator[tuple[str, str]]:
                 yield inner.name, f"{node.name}.{inner.name}"
 
 
+@pytest.mark.once
 def test_everything_is_used() -> None:
     files = [path for path in PLUGINS.rglob("*.py") if path.name not in ("closure.py", "shipped.py")]
     trees = {path: ast.parse(path.read_text()) for path in files}
