@@ -2,16 +2,23 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs the module, hands over what the host lacks of its images, and shows what it is doing meanwhile."""
+"""Translates a Compose file, hands over what the host lacks of its images, and shows what the module is doing."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
 
+from ..module_utils._image.errors import ImageError
+from ..module_utils._image.store.store import full_name
+from ..module_utils._kernel.terminal import shown
 from ..plugin_utils.sources import is_handed_over
 from .oci_image import ActionModule as ImageAction
+
+#: Options that are read here and are nothing to the host.
+COMPOSE = ("compose", "compose_profiles", "compose_unsupported", "compose_directory")
 
 
 class ActionModule(ImageAction):
@@ -20,7 +27,7 @@ class ActionModule(ImageAction):
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         result: dict[str, Any] = super(ImageAction, self).run(tmp, task_vars)
         task_vars = task_vars or {}
-        arguments = dict(self._task.args)
+        arguments, warnings = self._translated(dict(self._task.args))
         handing = self._handing_images(arguments, task_vars)
         if handing is not None:
             # So the module knows that it may answer what it needs.
@@ -32,7 +39,40 @@ class ActionModule(ImageAction):
             if "needs" in answer:
                 raise AnsibleActionFail("an image was changed by someone else meanwhile; run the task again")
         result.update(answer)
+        if warnings:
+            result["warnings"] = [*result.get("warnings", ()), *warnings]
         return result
+
+    def _translated(self, arguments: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """The arguments with what a Compose file declares, after what is declared beside it."""
+        given = {name: arguments.pop(name, None) for name in COMPOSE}
+        if given["compose"] is None:
+            for name in COMPOSE[1:]:
+                if given[name] is not None:
+                    raise AnsibleActionFail(f"{name}: {given[name]!r}: goes with compose: give that, or leave it out")
+            return arguments, ()
+        from ..plugin_utils._compose import ComposeError, translated  # late: most stacks are no Compose file
+
+        source = given["compose"]
+        if isinstance(source, str):
+            source = self._find_needle("files", os.path.expanduser(source))
+        try:
+            found = translated(
+                source,
+                base=self._loader.get_basedir(),
+                environment=dict(os.environ),
+                profiles=given["compose_profiles"] or (),
+                unsupported=given["compose_unsupported"] or "error",
+                host_directory=given["compose_directory"],
+            )
+        except ComposeError as error:
+            raise AnsibleActionFail(shown(f"compose: {error}")) from error
+        # An image that is declared beside it says where it comes from.
+        own = {name_of(entry) for entry in arguments.get("images") or ()}
+        images = [entry for entry in found.images if name_of(entry) not in own]
+        for name, more in (("images", images), ("networks", found.networks), ("containers", found.containers)):
+            arguments[name] = [*(arguments.get(name) or ()), *more]
+        return {**arguments, "files": list(found.files)}, found.warnings
 
     def _handing_images(self, arguments: dict[str, Any], task_vars: dict[str, Any]) -> Any:
         """A HandingOver where there may be something to hand over."""
@@ -58,3 +98,11 @@ class ActionModule(ImageAction):
     @staticmethod
     def _title(arguments: dict[str, Any], task_vars: dict[str, Any]) -> str:
         return f"{task_vars.get('inventory_hostname', '')}: stack {arguments.get('name') or 'default'}"
+
+
+def name_of(image: Any) -> str:
+    """An image's name in full; what is none is for the module to refuse."""
+    try:
+        return full_name(str(image["name"]))
+    except (ImageError, KeyError, TypeError):
+        return ""

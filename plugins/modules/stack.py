@@ -70,6 +70,30 @@ options:
     type: list
     elements: dict
     default: []
+  compose:
+    description:
+      - A Compose file, as the path of a file or directory on the controller, or as a dictionary. Its services, networks
+        and volumes become entries of O(images), O(networks) and O(containers), after those declared there. An image
+        that is declared in O(images) takes the place of the one that the file would pull.
+      - What it uses that has no counterpart is an error that lists every such key with its line.
+      - Secrets and configs are read on the controller and written below C(/var/lib/barekernel/secrets) on the host.
+      - The page C(docs/compose.md) of the collection says what is read and what differs.
+    type: raw
+  compose_profiles:
+    description: Profiles whose services take part. Without it, services that have profiles do not.
+    type: list
+    elements: str
+  compose_unsupported:
+    description:
+      - What a key of the Compose specification without a counterpart is, V(error) or V(warn).
+      - Unset means V(error).
+    type: str
+    choices: [error, warn]
+  compose_directory:
+    description:
+      - The directory on the host to which paths like C(./data) in binds are relative.
+      - Unset means that such a path is an error.
+    type: path
   prune:
     description:
       - Removes what the stack made before and does not declare any more.
@@ -134,6 +158,13 @@ EXAMPLES = r"""
         networks:
           - name: lab0
             ports: ["8080:80"]
+    prune: true
+
+- name: What a Compose file declares
+  barekernel.containers.stack:
+    name: shop
+    compose: files/shop/compose.yaml
+    compose_directory: /srv/shop
     prune: true
 
 - name: Remove all of it

@@ -83,8 +83,8 @@ TOLD = """
     9: services.web.imgae: is no key of a service in the Compose Specification; is image meant?
     11: services.app.image: 'Upper/Case': the repository 'Case' must be lower case
     12: services.app.restart: 'sometimes': must be no, on-failure
-    13: services.app.cap_add[1]: 'NO_SUCH': is no capability
-    13: services.app.cap_add[2]: 'NOR_THIS': is no capability
+    13: services.app.cap_add[1]: 'NO_SUCH': is not a capability
+    13: services.app.cap_add[2]: 'NOR_THIS': is not a capability
     15: services.app.ports[0]: '3000': names no port of the host
     16: services.app.ports[1]: '8000-8001:80': is a range
     17: services.app.ports[2]: 70000: a port is a number from 1 to 65535

@@ -70,7 +70,7 @@ def test_there_are_such_parameters() -> None:
     found = {name: sorted(spec) for name in MODULES if (spec := collection.module_internal(name))}
     assert found == {
         "oci_image": ["hand_out", "handed_over", "progress_file"],
-        "stack": ["handed_over", "progress_file"],
+        "stack": ["files", "handed_over", "progress_file"],
     }
 
 

@@ -65,7 +65,7 @@ def observe(container: Container, world: World) -> ContainerObserved:
     layers = _layers(image, home, (record or {}).get("image_digest"))
     spent = spent_mount_points(container, image, layers, documents["config"]) if container.state != "absent" else ()
     starts = not supervised.running or launch.get("runtime") != container.runtime
-    reapers, no_reaper = _reapers(container)
+    reapers, no_reaper, coming = *_reapers(container), _coming(container, world)
     written, directories = _files(container.name, host.systemd, world), frozenset(_directories(home, world))
     return ContainerObserved(
         host=host,
@@ -84,7 +84,7 @@ def observe(container: Container, world: World) -> ContainerObserved:
         empty=frozenset(path for path in SHARED if world.files.is_empty_directory(path)),
         unusable=(
             *((Unusable("init", container.init, no_reaper),) if no_reaper else ()),
-            *unusable(container, image, layers, host.no_idmap, documents["config"], spent, starts),
+            *unusable(container, image, layers, host.no_idmap, documents["config"], spent, starts, coming),
         )
         if container.state != "absent"
         else (),
@@ -96,6 +96,16 @@ def observe(container: Container, world: World) -> ContainerObserved:
         no_reaper=no_reaper,
         spent=spent,
     )
+
+
+def _coming(container: Container, world: World) -> dict[str, bool]:
+    """Sources of binds that are not there and will be, as plans before this one make them; whether each is a file."""
+    sources = [mount.source for mount in container.mounts if mount.kind == "bind" and mount.source]
+    found = {}
+    for source in sources:
+        if not os.path.lexists(source) and world.files.will_exist(source):
+            found[source] = world.files.text(source) is not None
+    return found
 
 
 def _reapers(container: Container) -> tuple[tuple[str, ...], str]:

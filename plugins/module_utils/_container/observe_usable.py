@@ -42,15 +42,18 @@ def unusable(
     config: Mapping[str, Any] | None,
     spent: Sequence[str] = (),
     starts: bool = True,
+    coming: Mapping[str, bool] | None = None,
 ) -> tuple[Unusable, ...]:
     """All of them.
 
     ``layers`` are what the container's root shows, the topmost first, where that is known; ``no_idmap`` why it cannot
     have a user namespace; ``config`` its config.json of now, whose parameters the kernel has taken once; ``spent`` the
-    paths of mount points that will be made anew; ``starts`` is False where its runtime runs it already.
+    paths of mount points that will be made anew; ``starts`` is False where its runtime runs it already; ``coming`` are
+    sources of mounts that will be there by then, and whether each is a file.
     """
+    coming = coming or {}
     own_ids = container.namespaces.get("user", "host" if no_idmap else "private") != "host"
-    found = [*_sources(container), *_tmpfs(container), *_rlimits(container)]
+    found = [*_sources(container, coming), *_tmpfs(container), *_rlimits(container)]
     found += _runtime(container, starts)
     found += _sysctls(container)
     if not found and container.sysctls != ((config or {}).get("linux") or {}).get("sysctl", {}):
@@ -62,15 +65,15 @@ def unusable(
     if image is not None and image.layers:
         try:
             with Stack(layers) as root:
-                found += _inside(container, image, root, spent)
+                found += _inside(container, image, root, spent, coming)
         except (CannotTell, Refused):  # the planner says what it refuses
             pass
     return tuple(found)
 
 
-def _sources(container: Container) -> Iterator[Unusable]:
+def _sources(container: Container, coming: Mapping[str, bool]) -> Iterator[Unusable]:
     for index, mount in enumerate(container.mounts):
-        if mount.kind == "bind":
+        if mount.kind == "bind" and mount.source not in coming:
             try:
                 os.stat(mount.source or "")
             except OSError as error:
@@ -238,7 +241,9 @@ def _below(container: Container, root: Stack, cwd: str) -> Iterator[Unusable]:
             yield Unusable(option, path, f"{parent.path} is no directory in the image")
 
 
-def _inside(container: Container, image: Image, root: Stack, spent: Sequence[str]) -> Iterator[Unusable]:
+def _inside(
+    container: Container, image: Image, root: Stack, spent: Sequence[str], coming: Mapping[str, bool]
+) -> Iterator[Unusable]:
     """What is looked for in the root file system: places of mounts, the working directory, the program."""
     cwd = container.cwd or image.config.get("WorkingDir") or "/"
     yield from _below(container, root, cwd)
@@ -256,7 +261,7 @@ def _inside(container: Container, image: Image, root: Stack, spent: Sequence[str
             why = f"leads to {root.find(mount.target).path} in the image and hides the program of init, {PLACE}"
             yield Unusable(f"mounts[{index}].target", mount.target, why)
         there = root.find(mount.target, covered - {root.find(mount.target).path})
-        file = is_of_file(mount)
+        file = coming.get(mount.source or "", is_of_file(mount))
         if there.status is None or stat.S_ISDIR(there.status.st_mode) != file or there.path.lstrip("/") in spent:
             continue
         kinds = ("directory", "file") if file else ("file", "directory")

@@ -38,6 +38,7 @@ class Files:
         self._expected: dict[str, _Entry | None] = {}
         #: The names expected in a directory: name -> whether it is there.
         self._names: dict[str, dict[str, bool]] = {}
+        self._mounted: set[str] = set()
 
     def text(self, path: str) -> str | None:
         """A file's text, None where there is none. Raises KernelError."""
@@ -96,6 +97,15 @@ class Files:
             return stat.S_IMODE(os.stat(path, follow_symlinks=False).st_mode)
         except OSError:
             return None
+
+    def will_exist(self, path: str) -> bool:
+        """Whether something is expected there, or may be in what is mounted there or above."""
+        known, entry = self._look(path)
+        return (known and entry is not None) or any(path == m or path.startswith(m + "/") for m in self._mounted)
+
+    def expect_mount(self, path: str) -> None:
+        """Something is mounted there, of which nothing is known."""
+        self._mounted.add(path)
 
     def expect_file(self, path: str, content: str, mode: int) -> None:
         self._put(path, _Entry(content, mode))

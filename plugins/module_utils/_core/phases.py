@@ -83,8 +83,8 @@ class Job:
 class Run:
     """One run over the items of a host.
 
-    ``tell`` is called with a sentence on what is being done. ``results`` are those of objects that were made before, and
-    that some of the items need. ``opening`` makes of the plans an item that is applied before all others.
+    ``tell`` is called with a sentence on what is being done. ``results`` are those of objects made before that some of
+    the items need. ``opening`` makes of the plans an item that is applied before all others.
     """
 
     def __init__(

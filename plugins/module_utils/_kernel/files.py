@@ -79,6 +79,19 @@ def set_mode(path: str, mode: int) -> None:
         raise KernelError.wrap(error, "chmod", path) from error
 
 
+def set_owner(path: str, uid: int, gid: int, mode: int) -> None:
+    """fchown(2), then fchmod(2) of a file of ours: changing the owner takes some bits away. Raises KernelError."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            os.fchown(fd, uid, gid)
+            os.fchmod(fd, mode)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        raise KernelError.wrap(error, "chown", path) from error
+
+
 def set_directory(path: str, mode: int, uid: int = 0, gid: int = 0) -> None:
     """fchmod(2), fchown(2) of a directory of ours that somebody changed. Raises KernelError."""
     try:

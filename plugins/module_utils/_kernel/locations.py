@@ -24,6 +24,7 @@ CONTAINERS = STATE + "/containers"
 VOLUMES = STATE + "/volumes"
 NETWORKS = STATE + "/networks"
 STACKS = STATE + "/stacks"
+SECRETS = STATE + "/secrets"
 #: Options of what has no record of its own and is to come back at boot, one directory a module.
 BOOT = STATE + "/boot"
 #: The collection's own code on the host (nsrun and what restores things at boot), one directory a version.
@@ -50,7 +51,7 @@ CONTAINER_NETNS = "bk-"
 #: images and containers leave keeps its owners and bits (a setuid program, a device node), so nobody may get to it.
 #: The controller asks for a task's progress as the user it logged in as, by a name that nobody can guess: hence 0711.
 MODES = {
-    **dict.fromkeys((STATE, IMAGES, CONTAINERS, VOLUMES, NETWORKS, STACKS, BOOT, LIBRARY, RESTORE), 0o700),
+    **dict.fromkeys((STATE, IMAGES, CONTAINERS, VOLUMES, NETWORKS, STACKS, SECRETS, BOOT, LIBRARY, RESTORE), 0o700),
     **dict.fromkeys((LOCKS, CACHE, NETNS_MARKS, USERNS, CONTAINERS_RUN, NSRUN), 0o700),
     **dict.fromkeys((RUN, PROGRESS), 0o711),
 }

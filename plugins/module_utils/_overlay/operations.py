@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._core.operation import Operation
 from .._core.paths import show_path
 from .._kernel.overlay_state import Layers
 from .._kernel.record_file import FIRST, VERSION
+
+if TYPE_CHECKING:
+    from .._core.observe_world import World
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,9 @@ class MountOverlay(Operation):
             source=self.layers.source(),
             idmap=self.layers.idmap,
         )
+
+    def expect(self, world: World) -> None:
+        world.files.expect_mount(os.fsdecode(self.path))
 
 
 @dataclass(frozen=True)

@@ -121,6 +121,7 @@ def _of_container(entry: Entry, entries: Mapping[str, Entry]) -> Iterator[tuple[
         if isinstance(source, str) and source.startswith("container:"):
             yield f"container/{source.partition(':')[2]}", STARTED
     sources = [mount.get("source") for mount in params.get("mounts") or () if isinstance(mount, Mapping)]
+    yield from ((f"file/{source}", MADE) for source in sources if f"file/{source}" in entries)
     yield from _overlays_at(sources, entry, entries)
     for name, condition in dependencies(params.get("depends_on"), f"{entry.option}.depends_on").items():
         if f"container/{name}" not in entries:

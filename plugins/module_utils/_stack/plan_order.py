@@ -79,6 +79,8 @@ def _to_remove(entry: Entry) -> Mapping[str, Any]:
     """The options of an entry with which it is removed: of a container, nothing but its name and what goes with it."""
     if entry.kind in ("link", "overlay", "cgroup"):
         return {name: value for name, value in entry.params.items() if name != "depends_on"}
+    if entry.kind == "file":
+        return {"path": entry.params["path"]}
     also = {"purge_volumes": entry.params["purge_volumes"]} if entry.params.get("purge_volumes") else {}
     return {BY_NAME[entry.kind].key: entry.params[BY_NAME[entry.kind].key], **also}
 

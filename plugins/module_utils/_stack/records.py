@@ -30,6 +30,7 @@ class Kind(NamedTuple):
 
 #: In the order in which they are made where nothing says otherwise.
 KINDS = (
+    Kind("file", "files", "", "path"),
     Kind("image", "images", "oci_image"),
     Kind("cgroup", "cgroups", "cgroup_v2", "path"),
     Kind("overlay", "overlays", "overlay_mount", "path"),

@@ -48,6 +48,10 @@ def resource_of(kind: str) -> Resource[Any, Any]:
         from .._cgroup.resource import CgroupResource
 
         return CgroupResource()
+    if kind == "file":
+        from .observe_secrets import SecretFiles
+
+        return SecretFiles()
     from .._container.resource import ContainerResource
 
     return ContainerResource()

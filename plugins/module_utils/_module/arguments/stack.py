@@ -33,6 +33,10 @@ def stack() -> dict[str, Any]:
         "name": {"type": "str", "default": "default"},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         **{name: {"type": "list", "elements": "dict", "default": []} for name in MODULES},
+        "compose": {"type": "raw"},
+        "compose_profiles": {"type": "list", "elements": "str"},
+        "compose_unsupported": {"type": "str", "choices": ["error", "warn"]},
+        "compose_directory": {"type": "path"},
         "prune": {"type": "bool", "default": False},
         "only": {"type": "list", "elements": "str", "default": []},
     }
@@ -52,4 +56,9 @@ def entries() -> dict[str, dict[str, Any]]:
 
 def stack_internal() -> dict[str, Any]:
     """What the action plugin alone gives."""
-    return {"progress_file": {"type": "str"}, "handed_over": {"type": "dict"}}
+    return {
+        "progress_file": {"type": "str"},
+        "handed_over": {"type": "dict"},
+        # What a Compose file calls secrets and configs; path, content (Base64), mode, uid, gid.
+        "files": {"type": "list", "elements": "dict", "no_log": True},
+    }
