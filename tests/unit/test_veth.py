@@ -191,6 +191,11 @@ REFUSALS = [
     ({"bridge": LINK}, {"bridge": "br1"}, "bridge: 'br1': is no bridge in netns a but dummy"),
     ({}, {"hairpin": True}, "hairpin: True: .*name the bridge"),
     ({}, {"mtu": 1000, "addresses": ("fd00::1/64", "10.0.0.2/24")}, "mtu: 1000: IPv6 needs at least 1280"),
+    (
+        {},
+        {"addresses": ("2001:db8::1/64",), "routes": (Route("2001:db8:2::/64", "2001:db8::1"),)},
+        r"routes\[0\].via: '2001:db8::1': is the interface's own address",
+    ),
     ({}, {"routes": (Route("10.1.0.0/16", "10.2.0.1"),)}, r"routes\[0\].via: '10.2.0.1': .* say onlink"),
     ({}, {"routes": (Route("10.1.0.0/16", source="10.2.0.1"),)}, r"routes\[0\].source: '10.2.0.1': is no address"),
     ({}, {"impaired": True, "qdisc": Qdisc("netem", (("delay", 1),))}, "impairment: .*no netem"),
@@ -458,6 +463,10 @@ BAD = [
     (options(route(metric=-1)), "ends[0].routes[0].metric"),
     (options(route(table=255)), "ends[0].routes[0].table"),
     (options(route(onlink=True)), "ends[0].routes[0].onlink"),
+    *(
+        (options(route(via=via, onlink=True, to="::/0" if ":" in via else "default")), "ends[0].routes[0].via")
+        for via in ("127.0.0.1", "224.0.0.1", "0.0.0.0", "255.255.255.255", "ff02::1", "::1", "::")
+    ),
     (options({"routes": [{"to": "default"}, {"to": "0.0.0.0/0"}]}), "ends[0].routes[1].to"),
     (options(None, {"routes": [{"to": "default"}]}), "ends[1].routes[0].to"),
     (options(None, {"routes": [{"to": "::/0"}]}), "ends[1].routes[0].to"),

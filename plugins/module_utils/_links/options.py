@@ -22,6 +22,7 @@ from .records import VethEnd
 from .sysctls import parse_sysctls
 
 #: What the kernel gives lo when it is set up.
+_BROADCAST = "255.255.255.255"
 _OF_LOOPBACK = (ip_address("127.0.0.1"), ip_address("::1"))
 #: What the name of a container's namespace begins with.
 #: PID_MAX_LIMIT of the kernel, proc_sys_kernel(5).
@@ -162,6 +163,8 @@ def _route(option: str, entry: Mapping[str, Any]) -> Route:
     for name, ip in (("via", via), ("source", source)):
         if ip is not None and ip.version != version:
             raise OptionError(f"{option}.{name}", entry[name], f"is IPv{ip.version}, the destination is IPv{version}")
+    if via is not None and (via.is_multicast or via.is_loopback or via.is_unspecified or str(via) == _BROADCAST):
+        raise OptionError(f"{option}.via", entry["via"], "is no host's address, so it can be no gateway")
     if entry.get("onlink") and via is None:
         raise OptionError(f"{option}.onlink", True, "goes with a gateway (via)")
     table = entry.get("table") or RT_TABLE_MAIN

@@ -98,7 +98,12 @@ def _check_ip(option: str, end: VethEnd, wanted: EndState) -> None:
         if route.source is not None and route.source not in {str(i.ip) for i in interfaces}:
             words = f"is no address of {end.interface}: declare it, or leave the source out"
             raise OptionError(f"{option}.routes[{number}].source", route.source, words)
-        if route.via is None or route.onlink:
+        if route.via is None:
+            continue
+        if route.version == 6 and route.via in {str(i.ip) for i in interfaces}:
+            words = "is the interface's own address: name the gateway's"  # IPv4 takes it (ip-route(8))
+            raise OptionError(f"{option}.routes[{number}].via", route.via, words)
+        if route.onlink:
             continue
         if ipaddress.ip_address(route.via) in broadcasts:
             words = "is the broadcast address of the interface's network: name a host of it"
