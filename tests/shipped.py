@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent / "plugins/module_utils"
@@ -20,6 +21,14 @@ ROOTS = [
     "_container.restore",
     *sorted(".".join(path.relative_to(ROOT).with_suffix("").parts) for path in (ROOT / "_runtime").rglob("[!_]*.py")),
 ]
+#: Resources whose boot needs no library of containers, and the list of what each of them needs.
+KEPT = {"cgroup_v2": "_cgroup.resource", "netns_veth": "_links.resource"}
+KEPT_LIST = ROOT / "_boot/shipped_kept.py"
+KEPT_HEAD = '''"""Every file that brings back a primitive at boot, by the name of its unit. Written by tools/shipped."""
+
+from __future__ import annotations
+
+'''
 LIST_HEAD = '''"""Every file that nsrun and restore need on a host. Written by tools/shipped."""
 
 from __future__ import annotations
@@ -55,9 +64,9 @@ def file_of(name: str) -> Path:
     return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
 
 
-def needed() -> list[str]:
+def needed(roots: Sequence[str] = tuple(ROOTS)) -> list[str]:
     """The closure of the roots, with the packages they are in."""
-    todo, done = list(ROOTS), set[str]()
+    todo, done = list(roots), set[str]()
     while todo:
         name = todo.pop()
         if name not in done:
@@ -73,7 +82,7 @@ def packages(name: str) -> list[str]:
 
 
 def texts() -> dict[Path, str]:
-    """The two files as they should be."""
+    """The files as they should be."""
     names = needed()
     license_lines = "".join((ROOT / "_module/runner.py").read_text().partition('"""')[0])
     listed = ["SHIPPED = (\n", *(f'    "{name}",\n' for name in names), ")\n"]
@@ -87,7 +96,15 @@ def texts() -> dict[Path, str]:
                 *(f"        {member},\n" for member in members),
                 "    )\n",
             ]
+    kept = ["KEPT = {\n"]
+    for service, root in KEPT.items():
+        kept += [
+            f'    "{service}": (\n',
+            *(f'        "{name}",\n' for name in needed([root, "_boot.restoring"])),
+            "    ),\n",
+        ]
     return {
+        KEPT_LIST: license_lines + KEPT_HEAD + "".join([*kept, "}\n"]),
         LIST: license_lines + LIST_HEAD + "".join(listed),
         CLOSURE: license_lines + CLOSURE_HEAD + "".join(closure),
     }

@@ -11,16 +11,19 @@ has loaded it keeps.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
+import importlib.util
 import json
 import os
 import sys
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from .._kernel import files
+from .._kernel.errors import KernelError
 
 #: The package's name on hosts.
 PACKAGE = "barekernel"
@@ -97,6 +100,24 @@ class HostCode:
             py_compile.compile(file, doraise=True)
             index[path] = (len(content), zlib.crc32(content))
         files.write_atomically(f"{os.path.dirname(directory)}/{INDEX}", json.dumps(index))
+
+
+def files_of(names: Iterable[str]) -> dict[str, bytes]:
+    """Files of ours by their paths below the package, wherever this code itself was loaded from: a checkout, an
+    installed collection, or the zip that Ansible sends. ``names`` are dotted, below module_utils.
+
+    Raises KernelError for a collection that is not whole.
+    """
+    base = __name__.rpartition("._boot.")[0]
+    found = {"__init__.py": b""}
+    for name in names:
+        spec = importlib.util.find_spec(f"{base}.{name}")
+        loader = spec.loader if spec is not None else None
+        if spec is None or spec.origin is None or loader is None or not hasattr(loader, "get_data"):
+            raise KernelError(errno.ENOENT, "import", f"{base}.{name}", "Install the collection again")
+        end = "/__init__.py" if spec.submodule_search_locations is not None else ".py"
+        found[name.replace(".", "/") + end] = loader.get_data(spec.origin)
+    return found
 
 
 def in_use(directory: str) -> bool:

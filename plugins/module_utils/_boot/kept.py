@@ -4,17 +4,14 @@
 
 """Primitives that come back at boot when their option ``systemd`` says so.
 
-Each module has a unit of its own, and brings the code for it along: what Ansible sends with the module is what is
-installed. So a task with a primitive carries no more than it needs, and no host needs the whole collection for it.
+Each has a unit of its own, and the code for it (shipped_kept.py) comes with the module. So a task with a primitive
+carries no more than it needs, and no host needs the whole collection for it.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-import zipfile
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, partial
 from typing import Any
 from urllib.parse import quote
 
@@ -25,12 +22,11 @@ from .._core.resource import Desired, Observed
 from .._kernel import locations, state_directory, systemd
 from .._kernel.kernel import Kernel
 from . import restoring  # shipped with the module, as the installed program runs it
-from .host_code import PACKAGE, HostCode, Program
+from .host_code import PACKAGE, HostCode, Program, files_of
 from .plan import check_systemd, record_path
 from .resource import BootableResource
+from .shipped_kept import KEPT
 
-#: The one folder that a host has no use for without Ansible.
-_NOT_INSTALLED = "_module"
 _NAME_MAX = 240
 
 
@@ -51,7 +47,9 @@ class KeptResource(BootableResource[Desired, Observed]):
             f"from {PACKAGE}._boot.{restoring.__name__.rpartition('.')[2]} import restore\n"
             f"status = restore([{name}])\n"
         )
-        return HostCode(self.service.root, {"restore": Program("-IXutf8", statements)}, sources)
+        return HostCode(
+            self.service.root, {"restore": Program("-IXutf8", statements)}, partial(sources, self.service.name)
+        )
 
     def complete(self, desired: Desired, plan: Plan, world: World) -> Plan:
         boot = self.boot(desired)
@@ -77,39 +75,7 @@ def record_name(option: str, name: str) -> str:
     return quoted
 
 
-@lru_cache(maxsize=1)
-def sources() -> Mapping[str, bytes]:
-    """Every file of ours that came with this module, by its path below the package.
-
-    Ansible sends a module as a zip of exactly what it imports; a checkout or an installed copy has all there is.
-    """
-    # The package, as what is in it may have been loaded from the host's own copy (compiled.py).
-    package = sys.modules[__name__.rpartition("._boot.")[0]]
-    base = package.__path__[0]
-    archive = getattr(package.__loader__, "archive", None)
-    found = _in_archive(archive, os.path.relpath(base, archive)) if archive else _in_directory(base)
-    return {"__init__.py": b"", **found}
-
-
-def _in_archive(archive: str, base: str) -> dict[str, bytes]:
-    with zipfile.ZipFile(archive) as zipped:
-        return {
-            name[len(base) + 1 :]: zipped.read(name)
-            for name in zipped.namelist()
-            if name.startswith(base + "/") and _belongs(name[len(base) + 1 :])
-        }
-
-
-def _in_directory(base: str) -> dict[str, bytes]:
-    found = {}
-    for directory, _subdirectories, names in os.walk(base):
-        for name in names:
-            path = os.path.join(directory, name)
-            if _belongs(os.path.relpath(path, base)):
-                with open(path, "rb") as handle:
-                    found[os.path.relpath(path, base)] = handle.read()
-    return found
-
-
-def _belongs(path: str) -> bool:
-    return path.startswith("_") and path.partition("/")[0] != _NOT_INSTALLED and path.endswith(".py")
+@cache
+def sources(service: str) -> Mapping[str, bytes]:
+    """Every file that brings back that service's primitive: the same, whichever module they came with."""
+    return files_of(KEPT[service])

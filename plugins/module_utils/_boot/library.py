@@ -6,13 +6,10 @@
 
 from __future__ import annotations
 
-import errno
-import importlib.util
 from functools import lru_cache
 
 from .._kernel import files, locations
-from .._kernel.errors import KernelError
-from .host_code import PACKAGE, HostCode, Program
+from .host_code import PACKAGE, HostCode, Program, files_of
 from .shipped import SHIPPED
 
 #: Without -S for what needs the distribution's pyroute2. Names are UTF-8 (-X utf8) whatever locale the caller has.
@@ -28,18 +25,7 @@ def sources() -> dict[str, bytes]:
 
     Raises KernelError for a collection that is not whole.
     """
-    base = __name__.rpartition("._boot.")[0]
-    found = {"__init__.py": b""}
-    for name in SHIPPED:
-        spec = importlib.util.find_spec(f"{base}.{name}")
-        loader = spec.loader if spec is not None else None
-        if spec is None or spec.origin is None or loader is None or not hasattr(loader, "get_data"):
-            raise KernelError(errno.ENOENT, "import", f"{base}.{name}", "Install the collection again")
-        path = name.replace(".", "/")
-        found[path + ("/__init__.py" if spec.submodule_search_locations is not None else ".py")] = loader.get_data(
-            spec.origin
-        )
-    return found
+    return files_of(SHIPPED)
 
 
 @lru_cache(maxsize=1)
