@@ -113,6 +113,9 @@ def test_namespaces_alone_and_their_owner():
     task(ends=[], namespaces=[{"name": "bktest-b", "owner": {"host_id": 200000, "size": 1000}}])
     found = netns.observe("bktest-b")
     assert found.ours and found.idmap == (200000, 1000)
+    mark = Path(f"{locations.NETNS_MARKS}/bktest-b")
+    mark.write_text(mark.read_text().splitlines()[0] + "\n")
+    assert netns.observe("bktest-b") == found, "the kernel says the same as the mark did"
     assert namespaces.identity("/run/barekernel/userns/bktest-b") is not None
     assert link("lo", "bktest-b")["flags"] == ["LOOPBACK", "UP", "LOWER_UP"]
     task(ends=[], namespaces=[{"name": "bktest-b", "sysctls": {"net.ipv4.ip_forward": 1}}])

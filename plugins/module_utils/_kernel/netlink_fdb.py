@@ -13,6 +13,8 @@ from . import netlink
 from .errors import KernelError
 from .namespaces import HOST, NetnsRef
 
+_AF_BRIDGE = 7
+_REQUEST, _DUMP = 0x1, 0x300
 _NTF_SELF, _NTF_MASTER = 0x02, 0x04
 _NUD_REACHABLE, _NUD_NOARP, _NUD_PERMANENT = 0x02, 0x40, 0x80
 
@@ -46,7 +48,18 @@ def pin(port: str, mac: str, netns: NetnsRef = HOST) -> None:
 
 
 def _entries(port: int, netns: NetnsRef) -> Iterator[tuple[str, int]]:
-    found = netlink.request(netlink.handle(netns).fdb, "dump", subject=str(port), what="RTM_GETNEIGH", ifindex=port)
+    # Asked in the older of its two forms, by which the kernel answers for that port alone; in the other, which
+    # pyroute2 uses, it answers for all ports of all bridges (net/core/rtnetlink.c, valid_fdb_dump_legacy).
+    from pyroute2.netlink import rtnl
+    from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
+
+    request = ifinfmsg()
+    request["family"], request["index"] = _AF_BRIDGE, port
+    handle = netlink.handle(netns)
+    netlink.settle(handle)
+    found = netlink.request(
+        handle.nlm_request, request, rtnl.RTM_GETNEIGH, _REQUEST | _DUMP, subject=str(port), what="RTM_GETNEIGH"
+    )
     for message in found:
         own = message["state"] & _NUD_PERMANENT
         if message["ifindex"] == port and not own and not message["flags"] & _NTF_SELF:

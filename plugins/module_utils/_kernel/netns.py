@@ -21,6 +21,8 @@ _MS_BIND, _MS_REC, _MS_SHARED, _MNT_DETACH = 0x1000, 0x4000, 0x100000, 0x2
 
 #: Says that the mount point /run/netns is of our making, so that the last namespace takes it along.
 _DIRECTORY_MARK = locations.RUN + "/netns.directory"
+#: The word before the IDs of the owner in a mark: (host ID, size) as in NamedNetns.idmap.
+_OWNER = "idmap"
 
 
 @dataclass(frozen=True)
@@ -52,11 +54,19 @@ def observe(name: str) -> NamedNetns | None:
         return NamedNetns(name, None, mark is not None)
     try:
         known = namespaces.identity_of(fd)
-        ours = mark is not None and mark.strip() == namespaces.mark_of_netns(fd)
-        idmap = namespaces.owner_of(fd).idmap
-        return NamedNetns(name, known, ours, idmap)
+        first, *others = (mark or "").splitlines() or [""]
+        ours = first == namespaces.mark_of_netns(fd)
+        idmap = _told(others) if ours else None
+        return NamedNetns(name, known, ours, idmap or namespaces.owner_of(fd).idmap)
     finally:
         os.close(fd)
+
+
+def _told(lines: list[str]) -> tuple[int, int] | None:
+    """What our mark says of the owner, None where it says nothing: then the kernel has to be asked, by a process that
+    enters the user namespace. Neither the owner of a namespace nor the map of a user namespace ever changes."""
+    words = lines[0].split() if lines else []
+    return (int(words[1]), int(words[2])) if words[:1] == [_OWNER] and len(words) == 3 else None
 
 
 def names() -> list[str]:
@@ -83,7 +93,7 @@ def create_named_netns(name: str, idmap: tuple[int, int] | None = None) -> None:
         try:
             with _locked_directory():
                 _forget(name)
-                _mark_and_keep(name, fd, userns)
+                _mark_and_keep(name, fd, userns, idmap)
         finally:
             os.close(fd)
     finally:
@@ -91,10 +101,13 @@ def create_named_netns(name: str, idmap: tuple[int, int] | None = None) -> None:
             os.close(userns)
 
 
-def _mark_and_keep(name: str, fd: int, userns: int | None) -> None:
+def _mark_and_keep(name: str, fd: int, userns: int | None, idmap: tuple[int, int] | None) -> None:
     # The mark comes first: a run killed after this leaves something that the next one knows as ours.
     files.make_directory(locations.NETNS_MARKS)
-    files.write_atomically(f"{locations.NETNS_MARKS}/{name}", f"{namespaces.mark_of_netns(fd)}\n")
+    mark = namespaces.mark_of_netns(fd)
+    # A number may become that of another namespace, with another owner.
+    owner = f"{_OWNER} {idmap[0]} {idmap[1]}\n" if idmap is not None and mark.startswith("cookie") else ""
+    files.write_atomically(f"{locations.NETNS_MARKS}/{name}", f"{mark}\n{owner}")
     if userns is not None:
         files.make_directory(locations.USERNS, 0o700)
         _keep(userns, f"{locations.USERNS}/{name}")
