@@ -77,7 +77,7 @@ def observe(container: Container, world: World) -> ContainerObserved:
         files=written,
         documents=documents,
         directories=directories,
-        cgroup=cgroup_state.observe_cgroup(path, _limit_files(container, launch, host.resources)),
+        cgroup=cgroup_state.observe_cgroup(path, _limit_files(container, launch, host.resources), hierarchy),
         network=network,
         unit_enabled=host.systemd and world.read(systemd.starts_at_boot, unit.unit_name(container.name)),
         leftovers=_leftovers(container.name, path),

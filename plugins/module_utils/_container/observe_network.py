@@ -47,7 +47,11 @@ def observe(
     absent = container.state == "absent"
     if not absent and not has_own_network(container):
         return None
-    netns = observe_netns(NetnsDesired(netns_name(container.name)), world, contents=absent)
+    wanted = NetnsDesired(netns_name(container.name))
+    known = netns_identity(world, wanted.ref)
+    if known is not None:
+        links_of(world, known, wanted.ref)  # one question for all that is asked of its interfaces below
+    netns = observe_netns(wanted, world, contents=absent)
     veths = {
         attachment.network: observe_veth(
             veth_desired(

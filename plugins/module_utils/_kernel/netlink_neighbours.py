@@ -28,12 +28,12 @@ def permanent(link: str, netns: NetnsRef = HOST) -> dict[str, str]:
         if error.errno == errno.ENODEV:
             return {}
         raise
-    handle, found = netlink.handle(netns), {}
-    for family in (_AF_INET, _AF_INET6):
-        for entry in netlink.request(handle.get_neighbours, subject=link, what="RTM_GETNEIGH", family=family):
-            mac = entry.get_attr("NDA_LLADDR")
-            if entry["ifindex"] == index and entry["state"] & _NUD_PERMANENT and mac:
-                found[str(entry.get_attr("NDA_DST"))] = str(mac)
+    found = {}
+    for entry in netlink.request(netlink.handle(netns).get_neighbours, subject=link, what="RTM_GETNEIGH"):
+        mac = entry.get_attr("NDA_LLADDR")
+        ip = entry["family"] in (_AF_INET, _AF_INET6)
+        if ip and entry["ifindex"] == index and entry["state"] & _NUD_PERMANENT and mac:
+            found[str(entry.get_attr("NDA_DST"))] = str(mac)
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 
 from .._core.errors import OptionError, Refused
 from .._core.ip_text import Address, ip_interface
@@ -107,5 +108,6 @@ def _assignable(address: Address, subnet: Subnet) -> bool:
     return subnet.version == 6 or address != subnet.broadcast_address
 
 
+@lru_cache(maxsize=4096)
 def _address(text: str) -> Address:
     return ipaddress.ip_interface(text).ip
