@@ -140,6 +140,13 @@ def test_routes_of_a_family_whose_addresses_go(left, declared):
     assert len(outcome.plan.after["ends[0]"]["routes"]) == len(kept) + (0 if declared else 2)
 
 
+def test_ipv6_addresses_that_hold_ipv4_are_compared_by_what_they_are():
+    """The kernel's spelling of them is not Python's."""
+    routes_ = [{"to": "::5.0.0.0/104", "via": "::1.2.3.1"}]
+    task({"addresses": ["::1.2.3.4/96"], "routes": routes_}, BASE[1])
+    assert not task({"addresses": ["::1.2.3.4/96"], "routes": routes_}, BASE[1]).changed
+
+
 def test_a_link_local_address_that_is_declared():
     assert task({"addresses": ["fe80::1234/64", "10.99.0.2/24"]}).changed
     assert "fe80::1234" in json.dumps(ip("addr", where="bktest-a"))

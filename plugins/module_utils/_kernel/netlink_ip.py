@@ -91,9 +91,14 @@ def addresses(netns: NetnsRef = HOST, index: int | None = None) -> tuple[Address
     return tuple(_address(m) for m in found if index in (None, m["index"]))
 
 
+def _as_python_writes(address: str | None) -> Any:
+    """inet_ntop(3) writes ``::1.2.3.4`` where the ipaddress module of a Python may write ``::102:304``."""
+    return str(ipaddress.IPv6Address(address)) if address and ":" in address and "." in address else address
+
+
 def _address(message: Any) -> Address:
     # On a point-to-point address IFA_ADDRESS is the other side's; ours is IFA_LOCAL where there is one.
-    own = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")
+    own = _as_python_writes(message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS"))
     flags = message.get_attr("IFA_FLAGS")
     link_local = message["family"] == 10 and ipaddress.IPv6Address(own).is_link_local
     flags = message["flags"] if flags is None else flags
@@ -206,10 +211,10 @@ def _route(message: Any) -> Route:
     if via is None and isinstance(message.get_attr("RTA_VIA"), dict):
         via = message.get_attr("RTA_VIA").get("addr")
     return Route(
-        to=f"{message.get_attr('RTA_DST') or anywhere}/{message['dst_len']}",
-        via=via,
+        to=f"{_as_python_writes(message.get_attr('RTA_DST')) or anywhere}/{message['dst_len']}",
+        via=_as_python_writes(via),
         metric=message.get_attr("RTA_PRIORITY") or 0,
-        source=message.get_attr("RTA_PREFSRC"),
+        source=_as_python_writes(message.get_attr("RTA_PREFSRC")),
         table=message.get_attr("RTA_TABLE") or message["table"],
         onlink=bool(message["flags"] & _RTNH_F_ONLINK),
         index=message.get_attr("RTA_OIF") or 0,

@@ -172,6 +172,8 @@ def _address(option: str, text: str, given: str | None, six: bool) -> str | None
         raise OptionError(
             option, text, "the kernel cannot translate ::1; publish on 127.0.0.1, where localhost finds it"
         )
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        raise OptionError(option, text, f"no packet has that address: write {address.ipv4_mapped}")
     if "%" in given or address.is_multicast:
         raise OptionError(option, text, "the address must be one that the host itself can have, without a zone")
     return str(address)
