@@ -28,6 +28,10 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("tests/integration makes networks and installs packages: run it as `make integration`")
 
 
+#: Module -> what stack calls an object of it.
+KINDS = {"oci_image": "image", "bridge_network": "network", "netns_veth": "link", "ns_container": "container"}
+
+
 @dataclass
 class Run:
     """What one command said and did."""
@@ -46,17 +50,21 @@ class Run:
         assert found, self.output
         return int(found.group(2))
 
-    def came(self, start: str) -> float:
-        """When the first line came that begins like that."""
-        return next(when for when, line in self.lines if line.startswith(start))
+    def came(self, start: str, after: float = 0) -> float:
+        """When the first line came that begins like that (after that moment)."""
+        return next(when for when, line in self.lines if when >= after and line.startswith(start))
 
     def of(self, module: str, name: str | None = None) -> list[dict[str, Any]]:
-        """The results of a module (for the object of that name)."""
-        return [
-            r["result"]
-            for r in self.records
-            if r["module"] == module and (name is None or (r["params"] or {}).get("name") == name)
-        ]
+        """The results of a module (for the object of that name), or of stack for an object of that kind."""
+        found = []
+        for record in self.records:
+            if record["module"] == module and name in (None, (record["params"] or {}).get("name")):
+                found.append(record["result"])
+            for key, result in (record["result"].get("objects") or {}).items():
+                kind, _slash, named = key.partition("/")
+                if kind == KINDS.get(module) and name in (None, named):
+                    found.append(result)
+        return found
 
     @property
     def actions(self) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from .._core.operation import PROCESS, Operation
+from .._core.operation import ENDING, STARTING, Operation
 from .._runtime.errors import RuntimeFailure
 from .._runtime.supervise import control
 from .._runtime.supervise.control import Supervised
@@ -31,7 +31,7 @@ class StartContainer(Operation):
     #: What runs now is what was declared.
     commits: ClassVar[bool] = True
 
-    phase: ClassVar[str] = PROCESS
+    phase: ClassVar[str] = STARTING
 
     def describe(self) -> str:
         return f"start container {self.name}"
@@ -53,7 +53,7 @@ class StopContainer(Operation):
     name: str
     why: str = ""
 
-    phase: ClassVar[str] = PROCESS
+    phase: ClassVar[str] = ENDING
 
     def describe(self) -> str:
         return f"stop container {self.name}" + (f" ({self.why})" if self.why else "")
@@ -101,7 +101,7 @@ class ClearRuntime(Operation):
 
     name: str
 
-    phase: ClassVar[str] = PROCESS
+    phase: ClassVar[str] = ENDING
 
     def describe(self) -> str:
         return f"remove the processes, cgroup and runtime state of container {self.name}"

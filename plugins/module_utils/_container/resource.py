@@ -72,6 +72,10 @@ class ContainerResource(DeclaredResource[Container, ContainerObserved]):
         if desired.state != "absent":
             control.wait_first_moments(desired.name)
 
+    def runs_on(self, desired: Container) -> bool:
+        control.wait_first_moments(desired.name)
+        return not control.observe(desired.name).failed
+
     def await_condition(self, desired: Container, condition: str) -> None:
         from .observe_conditions import await_completed, await_healthy  # here: only a stack asks
 
@@ -132,7 +136,7 @@ class HostsFiles(Resource[None, HostsObserved]):
 def _check_survived(desired: Container, observed: ContainerObserved) -> None:
     """A container that failed as soon as it was started is an error with its own last words."""
     supervised = observed.supervised
-    if supervised.status != "exited" or supervised.completed:
+    if not supervised.failed:
         return
     from .logs import last_lines, without_values
 

@@ -14,7 +14,7 @@ from .._kernel.errors import BareKernelError
 from .converge import check_state_directory, expect, planned
 from .errors import CommandFailed, OptionError
 from .observe_world import World
-from .operation import PROCESS, Operation, Plan
+from .operation import ENDING, STRUCTURE, Operation, Plan
 from .resource import Resource
 
 #: What of another object must be done before: its kernel objects, its start, or what comes of its process.
@@ -96,6 +96,6 @@ def wrong_values(results: Mapping[str, Result]) -> dict[str, OptionError]:
 def split(plan: Plan) -> tuple[tuple[Operation, ...], tuple[Operation, ...], tuple[Operation, ...]]:
     """A plan's operations: what ends its process, what changes the host, and from the start of its process on."""
     operations = plan.operations
-    first = next((i for i, each in enumerate(operations) if each.phase != PROCESS), len(operations))
-    start = next((i for i, each in enumerate(operations) if each.phase == PROCESS and i >= first), len(operations))
+    first = next((i for i, each in enumerate(operations) if each.phase != ENDING), len(operations))
+    start = next((i for i, each in enumerate(operations) if each.phase != STRUCTURE and i >= first), len(operations))
     return operations[:first], operations[first:start], operations[start:]

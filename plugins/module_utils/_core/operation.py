@@ -19,7 +19,8 @@ RESTART = "restart"
 RECREATE = "recreate"
 #: What an operation is about.
 STRUCTURE = "structure"
-PROCESS = "process"
+ENDING = "ending"
+STARTING = "starting"
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Operation:
 
     #: Once this is done, what came before it is not undone any more: the next run goes on from here.
     commits: ClassVar[bool] = False
-    #: PROCESS where it ends or starts one, which may take long: no lock that other objects need is held meanwhile.
+    #: ENDING or STARTING where it ends or starts a process, which may take long: no lock that others need is held then.
     phase: ClassVar[str] = STRUCTURE
 
     def describe(self) -> str:

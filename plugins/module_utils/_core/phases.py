@@ -23,6 +23,7 @@ from .fold import (
     COMPLETED,
     HEALTHY,
     MADE,
+    STARTED,
     Item,
     Result,
     Skipped,
@@ -33,7 +34,7 @@ from .fold import (
     wrong_values,
 )
 from .observe_world import World
-from .operation import PROCESS, Caveat, Operation
+from .operation import STRUCTURE, Caveat, Operation, Plan
 from .units import EnableUnit, ReloadUnits
 
 #: Processes that are ended or started at a time: they wait more than they work.
@@ -138,7 +139,10 @@ class Run:
                 job.before = item.resource.before(item.desired, world)
         fold(items, world, self.results)
         for item in items:
-            self.jobs[item.key].result = self.results[item.key]
+            job = self.jobs[item.key]
+            if job.executed:
+                _start_again(self.results[item.key], job.result.plan)
+            job.result = self.results[item.key]
 
     def _open(self) -> bool:
         """Apply what comes before all others. Whether anything is to be done by any item."""
@@ -249,6 +253,12 @@ class Run:
                 continue
             if other.failed or (other.work is not None and other.work.exception() is not None):
                 raise Skipped(f"not started, as {key} failed")
+            if (
+                condition == STARTED
+                and split(other.result.plan)[2]
+                and not other.item.resource.runs_on(other.item.desired)
+            ):
+                raise Skipped(f"not started, as {key} failed")
             if condition in (HEALTHY, COMPLETED):
                 self.tell(f"{job.item.key} waits for {key}: {condition}")
                 other.item.resource.await_condition(other.item.desired, condition)
@@ -257,7 +267,7 @@ class Run:
 
     def _tell(self, operations: Iterable[Operation]) -> None:
         for operation in operations:
-            if operation.phase == PROCESS:
+            if operation.phase != STRUCTURE:
                 self.tell(operation.describe())
 
     def _await(self, job: Job) -> None:
@@ -293,6 +303,13 @@ def _check(job: Job, world: World) -> None:
         result.warnings = tuple(dict.fromkeys((*result.warnings, *caveats, *left.warnings)))
     except BareKernelError as error:
         result.error = error
+
+
+def _start_again(found: Result, earlier: Plan) -> None:
+    """Whose process was ended to be started again is started, also where only that process showed why."""
+    ends, _structure, starts = split(earlier)
+    if found.error is None and starts and not split(found.plan)[2]:
+        found.plan = replace(earlier, operations=(*ends, *split(found.plan)[1], *starts))
 
 
 def _reloads(operation: Operation) -> bool:

@@ -91,6 +91,10 @@ class Resource(Generic[Desired, Observed]):
     def settle(self, desired: Desired) -> None:
         """Wait until a second look can tell whether what was started runs on."""
 
+    def runs_on(self, desired: Desired) -> bool:
+        """Whether what was just started has not failed at once; waits until that can be told."""
+        return True
+
     def await_condition(self, desired: Desired, condition: str) -> None:
         """Wait until its process is ``healthy`` or has ``completed`` (fold.py). Raises CommandFailed, Refused."""
 

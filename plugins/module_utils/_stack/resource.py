@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -119,7 +120,7 @@ class StackResource:
         items, results = _items(entries, owners(stack.name, world))
         images = [item for item in items if item.key.startswith("image/")]
         if wrong_values(results) or (_changes(images) and wrong_values(self.predict(params).results)):
-            return self.predict(params)
+            return replace(self.predict(params), done=True)  # nothing was
         progress = Progress(stack.progress)
         try:
             later = {entry.key for entry in entries if entry.absent} | {i.key for i in images if _from_container(i)}

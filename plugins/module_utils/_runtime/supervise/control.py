@@ -71,6 +71,11 @@ class Supervised:
         return self.status == "exited" and self.exit_code == 0 and not (self.error or self.unwatched)
 
     @property
+    def failed(self) -> bool:
+        """Whether it ended in another way, and is not started again."""
+        return self.status == "exited" and not self.completed
+
+    @property
     def running(self) -> bool:
         return self.status == "running"
 
