@@ -231,6 +231,7 @@ CASES: tuple[Case, ...] = (
 
 #: Modules that keep no state but do something, with the file that tests them.
 EVENTS = {
+    "stack": "tests/kernel/test_stack.py",
     "oci_image_prune": "tests/kernel/test_image_pull.py",
     "oci_image_push": "tests/kernel/test_image_pull.py",
     "oci_image_save": "tests/kernel/test_image_pull.py",

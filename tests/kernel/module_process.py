@@ -77,7 +77,8 @@ def check_promises(result: dict[str, Any]) -> None:
     """Of every module's every run: who reads the diff knows of each change, and a change is what was done."""
     assert bool(result.get("changed")) == bool(result.get("actions")), result
     if "diff" in result:
-        assert result["changed"] == (result["diff"]["before"] != result["diff"]["after"]), result["diff"]
+        sections = result["diff"] if isinstance(result["diff"], list) else [result["diff"]]
+        assert result["changed"] == any(each["before"] != each["after"] for each in sections), result["diff"]
 
 
 #: The network namespace of the host's, by which a child knows that what it writes below /proc/sys is not the host's.

@@ -27,6 +27,7 @@ NETWORK = {"name": "bktest0", "addresses": ["10.99.0.1/24"]}
 @pytest.fixture(autouse=True)
 def cleared() -> Iterator[None]:
     yield
+    run_module("stack", {"state": "absent"})
     for name in ("bktest-a", "bktest-b"):
         run_module("ns_container", {"name": name, "state": "absent"})
     run_module("bridge_network", {"name": NETWORK["name"], "state": "absent"})

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.kernel import images
+from tests.kernel.module_process import run_module
 from tests.kernel.test_container import apply
 
 SECRET = "pl4nted-s3cret"
@@ -99,6 +100,7 @@ def image() -> Iterator[None]:
     build = {"directories": [{"path": "/etc"}], "copy": copied, "run": ["/bin/busybox --install -s /bin"]}
     apply("oci_image", name="bktest", build=build)
     yield
+    run_module("stack", {"state": "absent"})
     apply("ns_container", name=NAME, state="absent")
     images.remove_all()
 

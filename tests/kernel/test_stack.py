@@ -7,12 +7,17 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
+import threading
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError
+from ansible_collections.barekernel.containers.plugins.module_utils._core.resource import Resource
 from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.stack import entries
 from ansible_collections.barekernel.containers.plugins.module_utils._module.entries import judged
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import diff
@@ -21,8 +26,11 @@ from ansible_collections.barekernel.containers.plugins.module_utils._stack.resou
 from ansible_collections.barekernel.containers.plugins.module_utils._stack.view import Answer
 
 from tests import collection
-from tests.kernel import images, state
+from tests.kernel import images, leaks, state
+from tests.kernel.module_process import run_module
 from tests.kernel.test_container import run
+from tests.kernels import DIED, in_child
+from tests.waiting import until
 
 BUILD = {
     "directories": [{"path": path} for path in ("/etc", "/tmp", "/root", "/srv")],
@@ -67,11 +75,15 @@ def apply(**given: Any) -> dict[str, Any]:
     assert promised.failures == []
     answer = converge(**given)
     assert answer.failures == []
-    assert actions(answer) == actions(promised)
+    assert sorted(actions(answer)) == sorted(actions(promised))
     assert actions(converge(**given)) == actions(predict(**given)) == []
     values = answer.values(diff)
     assert all(section["before"] != section["after"] for section in values["diff"])
     return {**values, "warnings": answer.warnings}
+
+
+def hows(values: dict[str, Any]) -> dict[str, str]:
+    return {f"{change['object']} {change['option']}": change["how"] for change in values["changes"]}
 
 
 def pid(name: str) -> int:
@@ -100,6 +112,70 @@ def removed() -> Iterator[None]:
         images.remove("bktest:checked")
 
 
+def test_a_life(tmp_path: Path) -> None:
+    before = leaks.take()
+    web = container("web", {"name": "bktest0", "addresses": ["10.88.7.20"], "ports": ["8080:80"]})
+    whole: dict[str, Any] = {
+        "images": [{"name": "bktest:2", "image": "bktest", "config": {"env": {"X": "1"}}}],
+        "networks": [NETWORK],
+        "containers": [web, container("a", "bktest0", image="bktest:2"), container("b", "bktest0")],
+    }
+    made = apply(**whole)
+    assert set(made["objects"]) == {
+        *("image/bktest:2", "network/bktest0", "container/bktest-web", "container/bktest-a", "container/bktest-b")
+    }
+    assert made["objects"]["container/bktest-a"]["container"]["status"] == "running"
+    assert made["changes"] == []  # objects that are made
+    assert {section["before_header"].partition(",")[0] for section in made["diff"]} >= set(made["objects"])
+    # Each finds all others, whoever was made first.
+    for name in ("web", "a", "b"):
+        hosts = Path(f"/var/lib/barekernel/containers/bktest-{name}/hosts").read_text()
+        assert all(f"bktest-{other}" in hosts for other in ("web", "a", "b"))
+
+    pids = {name: pid(name) for name in ("web", "a", "b")}
+    live = {**web, "networks": [{"name": "bktest0", "addresses": ["10.88.7.21"], "ports": ["8081:80"]}]}
+    changed = apply(**{**whole, "containers": [live, *whole["containers"][1:]]})
+    assert hows(changed) == {
+        "container/bktest-web networks.bktest0": "live",
+        "container/bktest-web ports": "live",
+        **{f"container/bktest-{name} hosts": "live" for name in ("web", "a", "b")},
+    }
+    assert {name: pid(name) for name in pids} == pids
+    whole["containers"] = [live, {**whole["containers"][1], "env": {"A": "b"}}, whole["containers"][2]]
+    changed = apply(**whole)
+    assert hows(changed) == {"container/bktest-a env.A": "restart"}
+    assert changed["objects"]["container/bktest-b"] == {**changed["objects"]["container/bktest-b"], "changed": False}
+    assert pid("a") != pids["a"] and (pid("web"), pid("b")) == (pids["web"], pids["b"])
+
+    # A part of it: what is declared beside it is not touched, nor is it missed.
+    partly = {
+        **whole,
+        "containers": [live, {**whole["containers"][1], "env": {}}, {**whole["containers"][2], "env": {"C": "d"}}],
+    }
+    changed = apply(**partly, only=["container/bktest-b"])
+    assert set(changed["objects"]) == {"container/bktest-b"} and hows(changed) == {
+        "container/bktest-b env.C": "restart"
+    }
+    apply(**partly)
+
+    # What is taken out of a list is named, and removed where that is asked for.
+    less = {**partly, "containers": [live], "images": []}
+    kept = apply(**less)
+    assert kept["actions"] == [] and "container/bktest-a, container/bktest-b, image/bktest:2" in kept["warnings"][0]
+    assert status("a") == "running"
+    pruned = apply(**less, prune=True)
+    assert set(pruned["objects"]) == {
+        *("container/bktest-web", "network/bktest0"),
+        *("container/bktest-a", "container/bktest-b", "image/bktest:2"),
+    }
+    assert not pruned["warnings"] and "bktest:2" not in images.Store().names()
+    hosts = Path("/var/lib/barekernel/containers/bktest-web/hosts").read_text()
+    assert "bktest-a" not in hosts
+
+    apply(state="absent")
+    assert leaks.leaked_since(before) == []
+
+
 def test_order_is_that_of_needs_and_a_circle_is_shown() -> None:
     names = [entry["name"] for entry in (container("a"), container("b"), container("c"))]
     backwards = [
@@ -118,6 +194,34 @@ def test_order_is_that_of_needs_and_a_circle_is_shown() -> None:
         ):
             go(networks=[NETWORK], containers=circle)
     assert state.differences(before, state.take()) == []
+
+
+def test_conditions_of_depends_on() -> None:
+    """The second is started when the first has done what it is needed for, and not at all where it never does."""
+    check = {"test": ["CMD", "test", "-e", "/ready"], "interval": "100ms", "start_period": "30s", "retries": 1}
+    images.apply(name="bktest:checked", image="bktest", config={"healthcheck": check})
+    ready = {"image": "bktest:checked", "command": ["sh", "-c", "sleep 1; touch /ready; exec sleep 100000"]}
+    ends = {"command": ["sh", "-c", "sleep 1"], "restart_policy": "no"}
+
+    def pair(of: dict[str, Any], condition: str) -> list[dict[str, Any]]:
+        return [container("later", depends_on={"bktest-first": {"condition": condition}}), container("first", **of)]
+
+    for of, condition in ((ready, "healthy"), (ends, "completed")):
+        answer = converge(containers=pair(of, condition))
+        assert answer.failures == []
+        first, later = control.observe("bktest-first"), control.observe("bktest-later")
+        began = [datetime.fromisoformat(str(each.started_at)) for each in (first, later)]
+        assert (began[1] - began[0]).total_seconds() >= 0.9
+        assert actions(converge(containers=pair(of, condition))) == []
+        assert converge(state="absent").failures == []
+    for of, condition, why in (
+        ({"command": ["sh", "-c", "sleep 1; exit 3"], "restart_policy": "no"}, "completed", "ended with code 3"),
+        ({}, "healthy", "has no health check"),
+    ):
+        answer = converge(containers=[*pair(of, condition), container("other")])
+        assert any(why in failure for failure in answer.failures), answer.failures
+        assert status("later") != "running" and status("other") == "running"
+        assert converge(state="absent").failures == []
 
 
 def test_a_failure_stops_what_needs_it_and_nothing_else() -> None:
@@ -181,6 +285,63 @@ def test_a_network_goes_while_its_container_moves_to_another() -> None:
     assert not Path("/sys/class/net/bktest0").exists()
 
 
+def test_links_overlays_and_cgroups_go_with_what_uses_them(tmp_path: Path) -> None:
+    apply(**everything(tmp_path))
+    assert run("bktest-a", "cat", "/view/word")["stdout"] == "of the overlay"
+    assert "10.77.0.2" in run("bktest-a", "ip", "addr", "show", "eth7")["stdout"]
+    assert "eth7" in run("bktest-b", "ip", "addr")["stdout"]
+    # The overlay is mounted anew below a container that binds it.
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more/word").write_text("of another")
+    given = everything(tmp_path)
+    given["overlays"][0]["lowerdirs"].insert(0, f"{tmp_path}/more")
+    apply(**given)
+
+
+def everything(tmp: Path) -> dict[str, Any]:
+    """An object of each kind, each of which uses others."""
+    (tmp / "lower/inside").mkdir(parents=True, exist_ok=True)
+    (tmp / "lower/inside/word").write_text("of the overlay")
+    (tmp / "lower/word").write_text("of the overlay")
+    view = {"type": "bind", "source": f"{tmp}/new/view", "target": "/view", "read_only": True}
+    ends = [
+        {"container": "bktest-a", "interface": "eth7", "addresses": ["10.77.0.2/24"]},
+        {"interface": "bktestl0", "bridge": "bktest0"},
+    ]
+    return {
+        "images": [{"name": "bktest:4", "image": "bktest"}],
+        "cgroups": [{"path": "bktest-stack/part", "limits": {"raw": {"cgroup.max.depth": 3}}}],
+        "overlays": [{"path": f"{tmp}/new/view", "lowerdirs": [f"{tmp}/lower"]}],
+        "networks": [NETWORK],
+        "links": [{"name": "bktestl", "ends": ends}],
+        "containers": [
+            container("a", {"name": "bktest0", "ports": ["8080:80"]}, image="bktest:4", mounts=[view]),
+            container("b", namespaces={"network": "container:bktest-a"}),
+        ],
+    }
+
+
+def test_stacks_leave_each_other_alone() -> None:
+    apply(networks=[NETWORK], containers=[container("a", "bktest0")])
+    apply(name="bktest-other", containers=[container("b", "bktest0")], prune=True)
+    before, running = state.take(), pid("a")
+    for given in (
+        {"containers": [container("a", "bktest0", env={"A": "b"})]},
+        {"containers": [container("b", "bktest0"), container("c")], "networks": [{**NETWORK, "mtu": 1400}]},
+        {"images": [{"name": "bktest:5", "image": "bktest"}], "containers": [container("a")]},
+        {"containers": [{"name": "bktest-a", "state": "absent"}]},
+    ):
+        for go in (predict, converge):
+            answer = go(name="bktest-other", **given)
+            assert [f for f in answer.failures if re.search("(bktest-a|bktest0)'?: belongs to stack bktest:", f)], (
+                answer.failures
+            )
+            assert go is predict or actions(answer) == []
+    assert state.differences(before, state.take()) == [] and pid("a") == running
+    apply(name="bktest-other", state="absent")
+    assert pid("a") == running and status("b") != "running"
+
+
 def test_who_joins_anothers_namespaces_is_restarted_with_it() -> None:
     def pair(**more: Any) -> dict[str, Any]:
         joined = {"network": "container:bktest-a", "ipc": "container:bktest-a"}
@@ -196,6 +357,72 @@ def test_who_joins_anothers_namespaces_is_restarted_with_it() -> None:
     assert os.readlink(f"/proc/{pid('a')}/ns/ipc") == os.readlink(f"/proc/{pid('b')}/ns/ipc")
     assert run("bktest-b", "cat", "/proc/net/dev")["stdout"].count("eth0") == 1
     apply(networks=[NETWORK], containers=[container("b", "bktest0")], prune=True)
+
+
+class Counted:
+    """What every operation of a run is executed with, whichever its resource: the process ends after the call with this
+    number, of all of them together."""
+
+    def __init__(self, die_after: int = 0) -> None:
+        self.seen, self.die_after, self.lock = 0, die_after, threading.Lock()
+
+    def __enter__(self) -> Counted:
+        kinds = [Resource, *_below(Resource)]
+        self.real = {kind: vars(kind)["kernel"] for kind in kinds if "kernel" in vars(kind)}
+        for kind, real in self.real.items():
+            kind.kernel = lambda resource, real=real: _Seen(self, real(resource))  # type: ignore[method-assign]
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for kind, real in self.real.items():
+            kind.kernel = real
+
+    def after(self) -> None:
+        with self.lock:
+            self.seen += 1
+            if self.seen == self.die_after:
+                os._exit(DIED)
+
+
+def _below(kind: type) -> Iterator[type]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _below(each)
+
+
+class _Seen:
+    def __init__(self, counted: Counted, real: Any) -> None:
+        self._counted, self._real = counted, real
+
+    def __getattr__(self, interface: str) -> Any:
+        return _SeenInterface(self._counted, getattr(self._real, interface))
+
+
+class _SeenInterface:
+    def __init__(self, counted: Counted, real: Any) -> None:
+        self._counted, self._real = counted, real
+
+    def __getattr__(self, function: str) -> Any:
+        real = getattr(self._real, function)
+        if not callable(real) or isinstance(real, type):
+            return real
+
+        def called(*arguments: Any, **more: Any) -> Any:
+            answer = real(*arguments, **more)
+            self._counted.after()
+            return answer
+
+        return called
+
+
+def done(**given: Any) -> None:
+    """In a child, as the next task is: nothing is remembered."""
+
+    def work() -> None:
+        assert converge(**given).failures == []
+        assert actions(predict(**given)) == []
+
+    assert in_child(work) == 0
 
 
 def test_two_runs_at_once() -> None:
@@ -223,3 +450,41 @@ def subprocess_of(given: dict[str, Any]) -> int:
         finally:
             os._exit(failed)
     return child
+
+
+def test_one_that_takes_its_time_to_stop_keeps_nobody_waiting() -> None:
+    """Neither the others of its run nor other tasks on the host."""
+    ignores = "trap '' TERM; while :; do sleep 0.1; done"
+    deaf = container("deaf", "bktest0", command=["sh", "-c", ignores], stop_timeout=40)
+    others = [container(f"o{n}", "bktest0") for n in range(3)]
+    apply(networks=[NETWORK], containers=[deaf, *others])
+    old = {name: pid(name) for name in ("deaf", "o0", "o2")}
+    blocked = Path(f"/proc/{old['deaf']}/status")
+    until("it does not listen", lambda: re.search(r"^SigIgn:.*4...$", blocked.read_text(), re.MULTILINE))
+    changed = [{**each, "env": {"A": "b"}} for each in (deaf, *others)]
+    child = subprocess_of({"networks": [NETWORK], "containers": changed})
+    try:
+        for name in ("o0", "o2"):
+            until("the others are started anew", lambda name=name: status(name) == "running" and pid(name) != old[name])
+        for params in (container("alone", "bktest0"), {"name": "bktest-alone", "state": "absent"}):
+            done = run_module("ns_container", params)
+            assert not done.get("failed") and done["changed"], done
+        assert pid("deaf") == old["deaf"]
+    finally:
+        os.kill(old["deaf"], signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert status("deaf") == "running" and b"A=b" in Path(f"/proc/{pid('deaf')}/environ").read_bytes()
+    # It would take its time to remove.
+    os.kill(pid("deaf"), signal.SIGKILL)
+
+
+def test_a_start_that_fails_goes_back_to_what_ran() -> None:
+    good = [container("a", "bktest0"), container("b", "bktest0")]
+    apply(networks=[NETWORK], containers=good)
+    # What only the start shows: the program is there, and its user may not execute it.
+    broken = {**good[0], "command": ["/bin/roots"], "user": "7", "env": {"A": "b"}}
+    answer = converge(networks=[NETWORK], containers=[broken, {**good[1], "env": {"A": "b"}}])
+    assert len(answer.failures) == 1 and "again as it was" in answer.message, answer.message
+    assert status("a") == "running" and b"A=b" not in Path(f"/proc/{pid('a')}/environ").read_bytes()
+    assert b"A=b" in Path(f"/proc/{pid('b')}/environ").read_bytes()
+    apply(networks=[NETWORK], containers=[good[0], {**good[1], "env": {"A": "b"}}])

@@ -52,13 +52,20 @@ def expect_changed(world: World, name: str, ref: NetnsRef, **changed: Any) -> No
     """The interface of that name has other properties."""
     found = next((each for each in links(world, ref) if each.name == name), None)
     if found is not None:
-        expect_gone(world, name, ref)
         expect_link(world, replace(found, **changed), ref)
 
 
 def expect_gone(world: World, name: str, ref: NetnsRef = HOST) -> None:
-    """The interface of that name is there no more."""
-    world.expect(tuple(found for found in links(world, ref) if found.name != name), netlink_links.links, ref)
+    """The interface of that name is there no more, and of a pair of ours the other end neither."""
+    gone = next((found for found in links(world, ref) if found.name == name), None)
+    world.expect(tuple(found for found in links(world, ref) if found is not gone), netlink_links.links, ref)
+    if gone is None or gone.kind != "veth" or not gone.ours:
+        return
+    pair, _slash, end = gone.alias.rpartition("/")
+    other = f"{pair}/{1 - int(end)}"
+    links(world)  # the host's are read now, or they would be found there later
+    for (place,), there in world.known(netlink_links.links):
+        world.expect(tuple(found for found in there if found.alias != other), netlink_links.links, place)
 
 
 def expect_netns(world: World, name: str, idmap: tuple[int, int] | None) -> None:

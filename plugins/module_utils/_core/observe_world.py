@@ -48,6 +48,10 @@ class World:
         """Whether that has been read, or is expected."""
         return (reader, *arguments) in self._parts
 
+    def known(self, reader: Callable[..., Part]) -> list[tuple[tuple[Any, ...], Part]]:
+        """Everything that was read by that function or is expected of it: its arguments, and what it returns."""
+        return [(key[1:], value) for key, value in self._parts.items() if key[0] == reader]
+
     def expect(self, value: Any, reader: Callable[..., Any], *arguments: Any) -> None:
         """From now on ``value`` is what that reader returns."""
         self.expect_part(value, (reader, *arguments))

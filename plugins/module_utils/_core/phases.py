@@ -153,10 +153,13 @@ class Run:
         job = Job(item, self.kernel(item), _MADE, plan_one(item, World(), {}))
         if job.result.error is not None:
             raise job.result.error
-        job.execute(job.result.plan.operations)
-        if job.executed:
+        try:
+            job.execute(job.result.plan.operations)
+        except Interrupted as error:
+            job.fail(error)
+        if job.executed or job.failed:
             self.jobs[item.key], self.results[item.key] = job, job.result
-        return works or bool(job.executed)
+        return not job.failed and (works or bool(job.executed))
 
     def _end_processes(self, pool: ThreadPoolExecutor) -> bool:
         """Whether there are any to be ended."""

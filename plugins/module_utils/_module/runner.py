@@ -207,6 +207,8 @@ def run_many(stack: Any, **module_arguments: Any) -> None:
         answer = stack.predict(params) if module.check_mode else stack.converge(params)
     except OptionError as error:
         module.refuse(error, **_done([]))
+    except Interrupted as error:
+        module.fail_json(msg=str(error), **_done(error.done))
     except BareKernelError as error:
         module.fail_json(msg=str(error), **_done([]))
     for warning in answer.warnings:

@@ -15,7 +15,7 @@ from .records import BY_NAME, KINDS, Entry, Recorded, Stack
 #: Removed in the opposite order of what they are made in.
 _LAST = {kind.name: -index for index, kind in enumerate(KINDS)}
 #: Removed before anything is made, as what they hold (addresses, ports, names) may be wanted by others.
-_FIRST = ("container", "link")
+_FIRST = ("link", "container")
 
 
 def ordered(entries: Iterable[Entry]) -> list[Entry]:
@@ -26,7 +26,7 @@ def ordered(entries: Iterable[Entry]) -> list[Entry]:
     entries = list(entries)
     going = sorted((entry for entry in entries if entry.absent), key=lambda entry: _LAST[entry.kind])
     first = [entry for entry in reversed(going) if entry.kind in _FIRST]
-    first.sort(key=lambda entry: _LAST[entry.kind])
+    first.sort(key=lambda entry: _FIRST.index(entry.kind))
     made = _by_needs([entry for entry in entries if not entry.absent])
     return [*first, *made, *(entry for entry in going if entry.kind not in _FIRST)]
 
