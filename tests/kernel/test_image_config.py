@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._container.info import ContainerInfo
 from ansible_collections.barekernel.containers.plugins.module_utils._container.resource import ContainerResource
-from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import converge, predict
+from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import Interrupted, converge, predict
 from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError, Refused
 
 from tests.kernel import images
@@ -278,7 +278,7 @@ def test_a_volume_where_the_image_has_no_directory(tmp_path: Path, members: Any,
     images.apply(name="bkconf", archive={"path": str(layout.path)})
     desired = ContainerResource().desired(parameters("ns_container", {"name": NAME, "image": "bkconf"}))
     try:
-        with pytest.raises(RuntimeError, match=f"the image has no directory at {volume}"):
+        with pytest.raises(Interrupted, match=f"the image has no directory at {volume}"):
             converge(ContainerResource(), desired)
         assert list(HOME.glob("volumes/*")) == []
     finally:

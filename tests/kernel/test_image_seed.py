@@ -89,7 +89,8 @@ def test_one_pull_for_all_hosts(server: registry.Registry, hosts: dict[str, Host
     assert done.status == 0 and done.actions() == predicted.actions() and done.changed() == predicted.changed()
     assert pulled(server.requests()[begin:]) == each_once(layout, "host/app")
     assert done.brought == files(layout, "beta", "gamma")
-    records = {record["host"]: record["result"]["image"] for record in done.records}
+    results = {record["host"]: record["result"]["objects"] for record in done.records if record["result"]["objects"]}
+    records = {host: next(iter(objects.values()))["image"] for host, objects in results.items()}
     assert len({image["digest"] for image in records.values()}) == 1
     assert [image["source"] for image in records.values()] == 3 * [records["alpha"]["source"]]
     from_where = f"docker://{image['registry']['reference']}"

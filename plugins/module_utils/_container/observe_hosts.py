@@ -13,7 +13,7 @@ from .._core.observe_world import World
 from .documents import directory
 from .observe_host import known
 from .plan_hosts import HostsObserved
-from .plan_identity import Inhabitants
+from .plan_identity import Inhabitants, in_order
 
 
 def observe_hosts(world: World) -> HostsObserved:
@@ -21,8 +21,7 @@ def observe_hosts(world: World) -> HostsObserved:
     records = dict(declared(world))
     everyone = {}
     for name, record in records.items():
-        container, addresses = known(name, record, world), record.get("addresses") or {}
-        # In the order of the networks as declared: a record has them by name.
-        everyone[name] = container, {a.network: addresses.get(a.network, ()) for a in container.networks}
+        container = known(name, record, world)
+        everyone[name] = container, in_order(container, record)
     texts = {name: world.files.text(f"{directory(name)}/hosts") for name in records}
     return HostsObserved(Inhabitants(everyone, os.uname().nodename), texts)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -173,8 +174,18 @@ def _writes(docs: Documents, observed: ContainerObserved, goes_back: bool) -> li
     return [
         _write(document, observed, goes_back)
         for document in docs.files
-        if observed.files.get(document.path) != document.content
+        if not _same(observed.files.get(document.path), document)
     ]
+
+
+def _same(text: str | None, document: Document) -> bool:
+    """A JSON document is the same however it is laid out, as another version of the collection may have written it."""
+    if text == document.content or text is None or not document.path.endswith(".json"):
+        return text == document.content
+    try:
+        return bool(json.loads(text) == json.loads(document.content))
+    except ValueError:
+        return False
 
 
 def _write(document: Document, observed: ContainerObserved, goes_back: bool) -> WriteFile:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from .documents_bundle import hostname
 from .documents_identity import LONELY, Neighbour, Resolver, hosts, resolv_conf
@@ -27,7 +28,7 @@ class Inhabitants:
 def inhabitants(container: Container, resolved: Resolved, host: Host) -> Inhabitants:
     """All others, and the container as it is to be."""
     found: dict[str, tuple[Container, Mapping[str, Iterable[str]]]] = {
-        n.container.name: (n.container, n.record.get("addresses", {})) for n in host.neighbours
+        n.container.name: (n.container, in_order(n.container, n.record)) for n in host.neighbours
     }
     found[container.name] = (container, addresses_of(container, resolved))
     return Inhabitants(found, host.nodename)
@@ -102,6 +103,12 @@ def known_as(container: Container, addresses: Mapping[str, Iterable[str]]) -> Ne
     }
     bare = {network: [a.partition("/")[0] for a in found] for network, found in addresses.items()}
     return Neighbour(container.name, bare, names)
+
+
+def in_order(container: Container, record: Mapping[str, Any]) -> dict[str, Any]:
+    """The addresses that a container's record has, in the order of its networks as declared."""
+    addresses = record.get("addresses") or {}
+    return {attachment.network: addresses.get(attachment.network, ()) for attachment in container.networks}
 
 
 def addresses_of(container: Container, resolved: Resolved) -> dict[str, list[str]]:

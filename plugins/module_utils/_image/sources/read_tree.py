@@ -87,7 +87,7 @@ def refuse_no_tar(path: str) -> None:
             finally:
                 stream.close()
     except ImageError as error:
-        raise ImageError(f"this is no tar, plain or compressed, or a damaged one: {error}") from error
+        raise ImageError(f"this is no tar, plain or compressed, or a damaged one: {error}") from None
     except OSError as error:
         raise KernelError.wrap(error, "open", path) from error
 

@@ -47,7 +47,7 @@ def ids_of(wanted: Spec) -> Ids | None:
     return Ids(*(tuple((m.host_id, m.size) for m in maps) for maps in (wanted.uid_mappings, wanted.gid_mappings)))
 
 
-def ensure_for(ids: Ids | None, environment: Mapping[str, str] = os.environ) -> None:
+def ensure_for(ids: Ids | None, environment: Mapping[str, str] | None = None) -> None:
     """ensure() where one of these IDs may write to our interpreter; None: the IDs are all, or not known."""
     if needed(ids):
         ensure(environment)
@@ -112,7 +112,7 @@ def _enter_and_wait(path: str, entered: int, hold: int) -> None:
         os._exit(0)
 
 
-def ensure(environment: Mapping[str, str] = os.environ) -> None:
+def ensure(environment: Mapping[str, str] | None = None) -> None:
     """Return if this process runs from a copy that cannot be written to; else become one (execve) and begin again.
 
     To be called before anything was changed. environment: what it has from then on. Raises RuntimeFailure, KernelError.
@@ -127,7 +127,8 @@ def ensure(environment: Mapping[str, str] = os.environ) -> None:
     except KernelError:
         fd = _in_memory(interpreter)
     # argv[0] is the real path: by it Python finds its library.
-    os.execve(fd, [sys.executable, "-ISXutf8", *sys.argv], {**environment, _ALREADY: "1"})
+    kept = os.environ if environment is None else environment
+    os.execve(fd, [sys.executable, "-ISXutf8", *sys.argv], {**kept, _ALREADY: "1"})
 
 
 def _is_sealed() -> bool:
