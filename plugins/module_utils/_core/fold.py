@@ -33,10 +33,7 @@ class Item:
 
 @dataclass
 class Result:
-    """What becomes of an item: its plan, what was done of it, and why it failed (``skipped``: as another one did).
-
-    ``values`` are what a failure returns beside its message.
-    """
+    """What becomes of an item: its plan, what was done of it, and why it failed (``skipped``: as another one did)."""
 
     plan: Plan = Plan()
     facts: dict[str, Any] = field(default_factory=dict)

@@ -11,6 +11,7 @@ its time to stop. Each container has a lock of its own meanwhile.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
@@ -108,22 +109,26 @@ class Run:
 
     def converge(self) -> Mapping[str, Result]:
         """Make the host agree with all items. Every failure is in the results."""
-        with files.locked(*self.own), ThreadPoolExecutor(WORKERS) as pool:
-            with self._locked():
-                self._plan(self.items)
-                if wrong_values(self.results) or not self._open():
-                    return self.results
-                if self._end_processes(pool):
-                    self._plan_ready()
-                self._make(pool)
-            while ending := [job for job in self.jobs.values() if job.stage == _ENDING]:
-                wait([job.work for job in ending if job.work is not None], return_when=FIRST_COMPLETED)
-                with self._locked():
-                    self._go_on(ending, pool)
-            for job in self.jobs.values():
-                self._await(job)
-        self._look_again()
+        with files.locked(*self.own):
+            with ThreadPoolExecutor(WORKERS) as pool:
+                self._apply(pool)
+            self._look_again()
         return self.results
+
+    def _apply(self, pool: ThreadPoolExecutor) -> None:
+        with self._locked():
+            self._plan(self.items)
+            if wrong_values(self.results) or not self._open():
+                return
+            if self._end_processes(pool):
+                self._plan_ready()
+            self._make(pool)
+        while ending := [job for job in self.jobs.values() if job.stage == _ENDING]:
+            wait([job.work for job in ending if job.work is not None], return_when=FIRST_COMPLETED)
+            with self._locked():
+                self._go_on(ending, pool)
+        for job in self.jobs.values():
+            self._await(job)
 
     def _locked(self) -> Any:
         return files.locked(*self.locks, when_busy=lambda: self.tell("waiting for another task on this host"))
@@ -285,7 +290,7 @@ class Run:
         applied = [job for job in self.jobs.values() if job.executed and not job.failed]
         for job in applied:
             job.item.resource.settle(job.item.desired)
-        with self._locked():
+        with self._locked() if applied else contextlib.nullcontext():
             world = World()
             for job in applied:
                 _check(job, world)

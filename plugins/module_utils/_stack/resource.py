@@ -178,11 +178,12 @@ def _records(stack: Stack, before: Recorded, results: Mapping[str, Result]) -> t
     part of it, unless it was before."""
     failed = {key for key, found in results.items() if found.error is not None and not found.done}
     unmade = failed - set(before.objects)
+    stay = {key for key, found in results.items() if found.error is not None}
     going = {entry.key for entry in selected(stack, before)[0] if entry.absent}
     resource, key = RecordResource(), f"stack/{stack.name}"
     during = recorded_after(stack, before, unmade)
     return Item(key, resource, during), Item(
-        f"{key} afterwards", resource, recorded_after(stack, before, unmade | (going - failed))
+        f"{key} afterwards", resource, recorded_after(stack, before, unmade | (going - stay))
     )
 
 
