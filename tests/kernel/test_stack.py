@@ -321,6 +321,56 @@ def everything(tmp: Path) -> dict[str, Any]:
     }
 
 
+def test_objects_with_parents_in_common_are_made_and_removed_together(tmp_path: Path) -> None:
+    """The first makes what lies above both, the last one that goes takes it along: also in a check."""
+    (tmp_path / "lower/inside").mkdir(parents=True)
+    (tmp_path / "other").mkdir()
+    new, lower = f"{tmp_path}/new/deep", f"{tmp_path}/lower"
+    limits = {"raw": {"cgroup.max.depth": 3}}
+    before = leaks.take()
+    whole: dict[str, Any] = {
+        "cgroups": [
+            *({"path": f"bktest-parts/of/{name}", "limits": limits} for name in ("one", "two")),
+            {"path": "bktest-parts/of", "limits": limits},  # made for its children, then asked for itself
+            {"path": "bktest-parts/of/two/deeper"},
+        ],
+        "overlays": [
+            {
+                "path": f"{new}/view",
+                "lowerdirs": [f"{tmp_path}/other"],
+                "upperdir": f"{new}/up",
+                "workdir": f"{new}/wk",
+            },
+            {"path": f"{new}/read", "lowerdirs": [lower, f"{tmp_path}/other"]},
+            {"path": f"{new}/read/inside", "lowerdirs": [f"{tmp_path}/other", lower]},  # in the mount before
+            {"path": f"{tmp_path}/copy", "lowerdirs": [f"{new}/read/inside", f"{tmp_path}/other"]},
+        ],
+    }
+    made = apply(**whole)
+    assert len(made["actions"]) == len(set(made["actions"]))  # nothing is made twice
+    one, two, above, _deeper = whole["cgroups"]
+    less = {"cgroups": [one, above], "overlays": whole["overlays"][:1]}
+    apply(**less, prune=True)
+    assert os.path.isdir(f"{new}/view") and not os.path.exists(f"{new}/read")
+    apply(cgroups=[two, above], overlays=[whole["overlays"][1]], prune=True)
+    apply(**whole)
+    apply(state="absent")
+    apply(cgroups=[one, two])
+    apply(state="absent")
+    assert leaks.leaked_since(before) == [] and not os.path.exists(f"{tmp_path}/new")
+
+
+def test_two_overlays_of_one_run_do_not_share_an_upper_layer(tmp_path: Path) -> None:
+    (tmp_path / "lower").mkdir()
+    layers = {"lowerdirs": [f"{tmp_path}/lower"], "upperdir": f"{tmp_path}/up", "workdir": f"{tmp_path}/work"}
+    given = {"overlays": [{"path": f"{tmp_path}/{name}", **layers} for name in ("first", "second")]}
+    promised, answer = predict(**given), converge(**given)
+    for found in (promised, answer):
+        (failure,) = found.failures
+        assert "upperdir" in found.message and "first" in found.message, failure
+    assert os.path.ismount(tmp_path / "first") and not (tmp_path / "second").exists()
+
+
 def test_stacks_leave_each_other_alone() -> None:
     apply(networks=[NETWORK], containers=[container("a", "bktest0")])
     apply(name="bktest-other", containers=[container("b", "bktest0")], prune=True)

@@ -74,6 +74,7 @@ SHIPPED = (
     "_core.mac",
     "_core.names",
     "_core.neighbours",
+    "_core.observe_cgroups",
     "_core.observe_containers",
     "_core.observe_files",
     "_core.observe_links",

@@ -26,6 +26,7 @@ KEPT = {
         "_core.converge",
         "_core.errors",
         "_core.files",
+        "_core.observe_cgroups",
         "_core.observe_files",
         "_core.observe_world",
         "_core.operation",

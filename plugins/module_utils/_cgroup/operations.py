@@ -7,9 +7,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from .._core import observe_cgroups
 from .._core.operation import Operation
+
+if TYPE_CHECKING:
+    from .._core.observe_world import World
 
 DECLARED = "declared"
 IMPLIED = "implied"
@@ -28,6 +32,9 @@ class MakeCgroup(Operation):
     def execute(self, kernel: Any) -> None:
         kernel.cgroup.make(self.path, self.mark)
 
+    def expect(self, world: World) -> None:
+        observe_cgroups.expect_made(world, self.path, self.mark)
+
     def undo(self, kernel: Any) -> None:
         kernel.cgroup.remove(self.path)
 
@@ -44,6 +51,9 @@ class AdoptCgroup(Operation):
     def execute(self, kernel: Any) -> None:
         kernel.cgroup.make(self.path, DECLARED)
 
+    def expect(self, world: World) -> None:
+        observe_cgroups.expect_made(world, self.path, DECLARED)
+
 
 @dataclass(frozen=True)
 class EnableControllers(Operation):
@@ -57,6 +67,9 @@ class EnableControllers(Operation):
 
     def execute(self, kernel: Any) -> None:
         kernel.cgroup.enable_controllers(self.path, self.controllers)
+
+    def expect(self, world: World) -> None:
+        observe_cgroups.expect_enabled(world, self.path, self.controllers)
 
     def undo(self, kernel: Any) -> None:
         kernel.cgroup.disable_controllers(self.path, self.controllers)
@@ -75,6 +88,9 @@ class DisableControllers(Operation):
     def execute(self, kernel: Any) -> None:
         kernel.cgroup.disable_controllers(self.path, self.controllers)
 
+    def expect(self, world: World) -> None:
+        observe_cgroups.expect_disabled(world, self.path, self.controllers)
+
 
 @dataclass(frozen=True)
 class WriteCgroupFile(Operation):
@@ -91,6 +107,9 @@ class WriteCgroupFile(Operation):
 
     def execute(self, kernel: Any) -> None:
         kernel.cgroup.write(self.path, self.file, self.value)
+
+    def expect(self, world: World) -> None:
+        observe_cgroups.expect_setting(world, self.path, self.file, self.value)
 
     def undo(self, kernel: Any) -> None:
         if self.before is not None:
@@ -151,3 +170,6 @@ class RemoveCgroup(Operation):
 
     def execute(self, kernel: Any) -> None:
         kernel.cgroup.remove(self.path, self.recursive)
+
+    def expect(self, world: World) -> None:
+        observe_cgroups.expect_gone(world, self.path)

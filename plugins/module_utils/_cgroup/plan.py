@@ -233,7 +233,12 @@ def _writes(state: CgroupState, files: Mapping[str, str]) -> list[Operation]:
     operations: list[Operation] = []
     for name, value in files.items():
         current = state.files.get(name)
-        if current is None and name.partition(".")[0] in (*state.controllers, "cgroup") and state.exists:
+        if (
+            current is None
+            and name.partition(".")[0] in (*state.controllers, "cgroup")
+            and state.exists
+            and not state.new
+        ):
             words = f"this kernel has no {name} (cgroup {state.path} does not offer it)"
             raise OptionError(option_of(name), value, words)
         if state.exists and current is not None:

@@ -14,6 +14,7 @@ from typing import Any
 from .._boot.kept import KeptResource, record_name
 from .._boot.plan import CGROUPS
 from .._boot.resource import Boot
+from .._core import observe_cgroups
 from .._core.observe_world import World
 from .._core.operation import Plan
 from .._core.resource import OptionError, Refused
@@ -84,8 +85,8 @@ class CgroupResource(KeptResource[Declared, CgroupObserved]):
         return Boot(record_name("path", path), desired.kept is not None, desired.kept)
 
     def observe(self, desired: Declared, world: World) -> CgroupObserved:
-        wanted = on_host(desired, find_hierarchy())
-        state = observe_cgroup(wanted.path, wanted.files)
+        wanted = on_host(desired, observe_cgroups.hierarchy(world))
+        state = observe_cgroups.observe(world, wanted.path, wanted.files)
         where = {}
         for pid, started in wanted.processes.items():
             now = cgroup.cgroup_of(pid, state.hierarchy.mount or "")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .._cgroup.limits import limits_to_files
-from .._core import observe_containers
+from .._core import observe_cgroups, observe_containers
 from .._core.errors import OptionError, Refused
 from .._core.observe_world import World
 from .._image.errors import ImageError
@@ -19,7 +19,7 @@ from .._image.format.user import NoSuchUser, parse_user
 from .._image.layers.find import CannotTell
 from .._image.layers.lookup import read_file
 from .._image.store.store import Image, full_name, on_host
-from .._kernel import cgroup_state, locations, systemd
+from .._kernel import locations, systemd
 from .._kernel.host_resources import HostResources
 from .._runtime.supervise import control, unit
 from . import observe_network
@@ -50,7 +50,7 @@ def observe(container: Container, world: World) -> ContainerObserved:
         "config": world.files.document(f"{home}/bundle/config.json"),
         "launch": observe_containers.read_launch(container.name, world),
     }
-    hierarchy = world.read(cgroup_state.find_hierarchy)
+    hierarchy = observe_cgroups.hierarchy(world)
     launch = documents["launch"] or {}
     path = cgroup_path(container.name, host.systemd, hierarchy.mount) if hierarchy.mount else "/"
     supervised = world.read(control.observe, container.name)
@@ -77,7 +77,7 @@ def observe(container: Container, world: World) -> ContainerObserved:
         files=written,
         documents=documents,
         directories=directories,
-        cgroup=cgroup_state.observe_cgroup(path, _limit_files(container, launch, host.resources), hierarchy),
+        cgroup=observe_cgroups.observe(world, path, _limit_files(container, launch, host.resources)),
         network=network,
         unit_enabled=host.systemd and world.read(systemd.starts_at_boot, unit.unit_name(container.name)),
         leftovers=_leftovers(container.name, path),

@@ -101,7 +101,20 @@ class Files:
     def will_exist(self, path: str) -> bool:
         """Whether something is expected there, or may be in what is mounted there or above."""
         known, entry = self._look(path)
-        return (known and entry is not None) or any(path == m or path.startswith(m + "/") for m in self._mounted)
+        return (known and entry is not None) or self.will_be_mounted(path)
+
+    def will_be_gone(self, path: str) -> bool:
+        """Whether it is expected that nothing is there, whatever is on the disk."""
+        known, entry = self._look(path)
+        return known and entry is None
+
+    def will_be_mounted(self, path: str) -> bool:
+        """Whether it is, or lies in, something that is yet to be mounted."""
+        return any(path == mounted or path.startswith(mounted + "/") for mounted in self._mounted)
+
+    def changed_names(self, path: str) -> dict[str, bool]:
+        """The names that are expected to come to a directory (True) or to go from it (False)."""
+        return dict(self._names.get(path, {}))
 
     def expect_mount(self, path: str) -> None:
         """Something is mounted there, of which nothing is known."""

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from . import cgroup
@@ -54,7 +54,7 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class Level:
-    """One cgroup on the way from the mount down to (not including) the one in question.
+    """One cgroup with its place in the hierarchy: the one in question, or one on the way down to it.
 
     ``neighbours`` are its children in detail, read only where we have enabled controllers for them.
     """
@@ -75,6 +75,7 @@ class CgroupState:
     """One cgroup as it is now. ``processes`` are "PID command"; ``files`` holds the control files that were asked for.
 
     ``ours`` says that it or a cgroup above it bears our mark. ``frozen`` is what was asked of it (cgroup.freeze).
+    ``levels`` are the cgroups above it, from the mount down. ``new``: it is yet to be made, and has no control files.
     """
 
     path: str
@@ -91,6 +92,7 @@ class CgroupState:
     pids: tuple[int, ...] = ()
     processes: tuple[str, ...] = ()
     children: tuple[str, ...] = ()
+    new: bool = False
 
 
 def hierarchy_of(mounts: Iterable[Mount], proc_cgroups: str, root_controllers: Mapping[str, str]) -> Hierarchy:
@@ -150,42 +152,8 @@ def find_hierarchy() -> Hierarchy:
     return hierarchy_of(mounts, cgroup.read("/proc", "cgroups") or "", controllers)
 
 
-def observe_cgroup(path: str, names: Iterable[str] = (), hierarchy: Hierarchy | None = None) -> CgroupState:
-    """One cgroup (absolute path below the cgroup2 mount) and the way down to it. Raises KernelError.
-
-    names: the control files to read; those that do not exist are left out.
-    """
-    hierarchy = hierarchy if hierarchy is not None else find_hierarchy()
-    levels = tuple(_level(above) for above in _way_down(hierarchy.mount or "/", path))
-    if not os.path.isdir(path):
-        return CgroupState(path, False, hierarchy, levels)
-    mark = cgroup.mark_of(path)
-    files = {name: cgroup.read(path, name) for name in names}
-    return CgroupState(
-        path=path,
-        exists=True,
-        hierarchy=hierarchy,
-        levels=levels,
-        mark=mark,
-        ours=mark is not None or any(level.mark is not None for level in levels),
-        controllers=_words(path, "cgroup.controllers"),
-        enabled=_words(path, "cgroup.subtree_control"),
-        files={name: value for name, value in files.items() if value is not None},
-        frozen=cgroup.read(path, "cgroup.freeze") == "1",
-        populated=cgroup.populated(path),
-        pids=cgroup.processes(path),
-        processes=cgroup.holders(path),
-        children=_children(path),
-    )
-
-
-def _way_down(mount: str, path: str) -> list[str]:
-    """The mount and every cgroup between it and path, from the top."""
-    parts = os.path.relpath(path, mount).split("/")
-    return [os.path.normpath("/".join([mount, *parts[:depth]])) for depth in range(len(parts))]
-
-
-def _level(path: str) -> Level:
+def level(path: str) -> Level:
+    """One cgroup (absolute path), without its control files. Raises KernelError."""
     if not os.path.isdir(path):
         return Level(path, False)
     children, ours = _children(path), cgroup.enabled_by_us(path)
@@ -199,13 +167,55 @@ def _level(path: str) -> Level:
         processes=cgroup.named(own),
         children=children,
         enabled_by_us=ours,
-        neighbours=tuple(_neighbour(path, child) for child in children) if ours else (),
+        neighbours=tuple(neighbour(path, child) for child in children) if ours else (),
     )
 
 
-def _neighbour(parent: str, name: str) -> Neighbour:
+def neighbour(parent: str, name: str) -> Neighbour:
+    """A child of a cgroup in detail. Raises KernelError."""
     path = f"{parent}/{name}"
     return Neighbour(name, _words(path, "cgroup.subtree_control"), settings(path))
+
+
+def observe_cgroup(
+    path: str,
+    names: Iterable[str] = (),
+    hierarchy: Hierarchy | None = None,
+    look: Callable[[str], Level] = level,
+) -> CgroupState:
+    """One cgroup (absolute path below the cgroup2 mount) and the way down to it. Raises KernelError.
+
+    names: the control files to read; those that do not exist are left out. look: what reads a level.
+    """
+    hierarchy = hierarchy if hierarchy is not None else find_hierarchy()
+    levels = tuple(look(above) for above in _way_down(hierarchy.mount or "/", path))
+    own = look(path)
+    if not own.exists:
+        return CgroupState(path, False, hierarchy, levels)
+    files = {name: cgroup.read(path, name) for name in names}
+    return CgroupState(
+        path=path,
+        exists=True,
+        hierarchy=hierarchy,
+        levels=levels,
+        mark=own.mark,
+        ours=any(each.mark is not None for each in (*levels, own)),
+        controllers=own.controllers,
+        enabled=own.enabled,
+        files={name: value for name, value in files.items() if value is not None},
+        frozen=cgroup.read(path, "cgroup.freeze") == "1",
+        populated=cgroup.populated(path),
+        pids=cgroup.processes(path),
+        processes=cgroup.holders(path),
+        children=own.children,
+        new=not os.path.isdir(path),
+    )
+
+
+def _way_down(mount: str, path: str) -> list[str]:
+    """The mount and every cgroup between it and path, from the top."""
+    parts = os.path.relpath(path, mount).split("/")
+    return [os.path.normpath("/".join([mount, *parts[:depth]])) for depth in range(len(parts))]
 
 
 def _words(path: str, name: str) -> tuple[str, ...]:

@@ -39,6 +39,11 @@ class Layers:
     workdir: bytes | None = None
     idmap: tuple[int, int] | None = None
 
+    @property
+    def written(self) -> tuple[bytes, ...]:
+        """upperdir and workdir, where there are any: no two overlays may share them."""
+        return tuple(path for path in (self.upperdir, self.workdir) if path is not None)
+
     def source(self) -> str:
         """The mount source that marks an overlay of these layers as ours."""
         return SOURCE_PREFIX + hashlib.sha256(json.dumps(self.plain(), sort_keys=True).encode()).hexdigest()[:20]
@@ -172,7 +177,7 @@ def _writable(overlay: LiveOverlay) -> Iterator[bytes]:
         for path in overlay_options.readings(value) if value is not None else ():
             if path.startswith(b"/") and not path.startswith(b"/proc/self/fd/"):
                 yield path
-    yield from (path for path in (overlay.layers.upperdir, overlay.layers.workdir) if path is not None)
+    yield from overlay.layers.written
 
 
 def identity_of(path: bytes) -> tuple[int, int] | None:

@@ -91,6 +91,7 @@ def core() -> None:
         mac,
         names,
         neighbours,
+        observe_cgroups,
         observe_containers,
         observe_files,
         observe_links,

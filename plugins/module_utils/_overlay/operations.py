@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from .._core.observe_world import World
 
 
+def coming(world: World) -> dict[bytes, Layers]:
+    """The overlays that plans before this one mount, by mount point: no two may write to the same layer."""
+    return world.part(("overlays to come",), dict)
+
+
 @dataclass(frozen=True)
 class MountOverlay(Operation):
     """Mount an overlay; all layers are real paths."""
@@ -53,6 +58,7 @@ class MountOverlay(Operation):
 
     def expect(self, world: World) -> None:
         world.files.expect_mount(os.fsdecode(self.path))
+        coming(world)[self.path] = self.layers
 
 
 @dataclass(frozen=True)

@@ -109,8 +109,7 @@ def _shares_upper_layer(observed: Observed) -> bool:
     """Whether the new overlay writes where the running one does, which must be gone then and not only out of sight."""
 
     def written(layers: Layers) -> set[tuple[int, int] | None]:
-        paths = (path for path in (layers.upperdir, layers.workdir) if path is not None)
-        return {observed.directory(path).identity for path in paths} - {None}
+        return {observed.directory(path).identity for path in layers.written} - {None}
 
     return observed.live is not None and bool(written(observed.live.layers) & written(observed.layers))
 

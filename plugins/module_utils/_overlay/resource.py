@@ -17,7 +17,7 @@ from .._core.errors import OptionError
 from .._core.modes import parse_mode
 from .._core.observe_world import World
 from .._core.operation import Plan
-from .._core.paths import ancestors, parse_path
+from .._core.paths import ancestors, parse_path, show_path
 from .._core.resource import Resource
 from .._core.user_ids import taken_by_users
 from .._kernel import files, mount, mountinfo, overlay_state, subids, systemd
@@ -28,6 +28,7 @@ from .._kernel.mountinfo import Mount
 from .._kernel.overlay_state import Layers, LiveOverlay
 from . import plan as planner
 from .mount_unit import Inexpressible, MountUnit, mount_unit, unit_name
+from .operations import coming
 from .records import MISSING, Desired, Directory, Observed, Ownership, live_state
 
 #: Names that tell whether a directory will be empty: more than these never matter.
@@ -81,7 +82,7 @@ class Overlay(Resource[Desired, Observed]):
         recorded = record.layers if record is not None else None
         record_path = overlay_state.record_path(path)
         unit, refusal = _unit(desired, path, layers)
-        directories = _directories(path, stack, [layers, live.layers if live else None, recorded])
+        directories = _directories(path, stack, [layers, live.layers if live else None, recorded], world)
         return Observed(
             path=path,
             layers=layers,
@@ -95,7 +96,7 @@ class Overlay(Resource[Desired, Observed]):
             record_exists=os.path.lexists(record_path),
             directories=directories,
             one_file_system=_on_one_file_system(live.layers if live else layers, directories, mounts),
-            users=_users(layers, stack) if desired.present else (),
+            users=_users(path, layers, stack, world) if desired.present else (),
             volatile_leftover=_volatile_leftover(layers, live),
             defaults=overlay_state.module_defaults(),
             unit=unit,
@@ -233,13 +234,16 @@ def _above(ours: tuple[Mount, ...], mounts: tuple[Mount, ...]) -> Mount | None:
     return next((each for each in mounts if each.mount_id == parent), None)
 
 
-def _users(layers: Layers, stack: tuple[Mount, ...]) -> tuple[str, ...]:
+def _users(path: bytes, layers: Layers, stack: tuple[Mount, ...], world: World) -> tuple[str, ...]:
     """Other overlays on the same upper layer; the ones that this plan replaces do not count."""
-    paths = [path for path in (layers.upperdir, layers.workdir) if path is not None]
-    identities = {identity for identity in map(overlay_state.identity_of, paths) if identity is not None}
-    if not identities:
-        return ()
-    return overlay_state.users_of(identities, frozenset(m.device for m in _overlays_of_ours(stack)))
+    others = {mount_point: other for mount_point, other in coming(world).items() if mount_point != path}
+    users = [
+        show_path(mount_point) for mount_point, other in others.items() if set(other.written) & set(layers.written)
+    ]
+    identities = {identity for identity in map(overlay_state.identity_of, layers.written) if identity is not None}
+    if identities:
+        users += overlay_state.users_of(identities, frozenset(m.device for m in _overlays_of_ours(stack)))
+    return tuple(users)
 
 
 def _volatile_leftover(layers: Layers, live: LiveOverlay | None) -> bool:
@@ -262,19 +266,45 @@ def _unit(desired: Desired, path: bytes, layers: Layers) -> tuple[MountUnit | No
     return unit, refusal
 
 
-def _directories(path: bytes, stack: tuple[Mount, ...], layers: list[Layers | None]) -> dict[bytes, Directory]:
+def _directories(
+    path: bytes, stack: tuple[Mount, ...], layers: list[Layers | None], world: World
+) -> dict[bytes, Directory]:
     """Every directory that the plan may look at: the layers, the mount point (below the mount) and those above."""
     found: dict[bytes, Directory] = {}
-    writable = [p for each in layers if each for p in (each.upperdir, each.workdir) if p is not None]
+    writable = [p for each in layers if each for p in each.written]
     lower = [p for each in layers if each for p in each.lowerdirs]
-    for each in [*lower, *writable]:
-        found[each] = _directory(each)
-    found[path] = _covered_directory(path) if stack else _directory(path)
+    for each in lower:
+        found[each] = _lower_layer(each, world)
+    for each in writable:
+        found[each] = _expected(each, world)
+    found[path] = _covered_directory(path) if stack else _expected(path, world)
     for each in [path, *writable]:
         for parent in ancestors(each):
-            found.setdefault(parent, _directory(parent))
+            found.setdefault(parent, _expected(parent, world))
     found.setdefault(b"/", _directory(b"/"))
     return found
+
+
+def _lower_layer(path: bytes, world: World) -> Directory:
+    """One that lies in what is yet to be mounted is taken to be there: nobody can look at it yet."""
+    found = _expected(path, world)
+    return found if found.exists or not world.files.will_be_mounted(os.fsdecode(path)) else Directory(True, True)
+
+
+def _expected(path: bytes, world: World) -> Directory:
+    """A directory as the plans before this one leave it."""
+    name = os.fsdecode(path)
+    if world.files.will_be_gone(name):
+        return MISSING
+    found = _directory(path)
+    if not found.exists and world.files.is_directory(name):
+        # It will be in the mount of the nearest directory that is there.
+        above = next((each for each in map(_directory, ancestors(path)) if each.exists), _directory(b"/"))
+        found = Directory(exists=True, is_directory=True, mount_id=above.mount_id)
+    changed = world.files.changed_names(name)
+    gone = {os.fsencode(each) for each, there in changed.items() if not there}
+    come = {os.fsencode(each) for each, there in changed.items() if there}
+    return dataclasses.replace(found, entries=(found.entries - gone) | come) if changed and found.marked else found
 
 
 def _covered_directory(path: bytes) -> Directory:

@@ -24,8 +24,9 @@ def ordered(entries: Iterable[Entry]) -> list[Entry]:
     Raises OptionError for a circle.
     """
     entries = list(entries)
-    going = sorted((entry for entry in entries if entry.absent), key=lambda entry: _LAST[entry.kind])
-    first = [entry for entry in reversed(going) if entry.kind in _FIRST]
+    # Of one kind the last first: what lies in another (a cgroup, a mount) goes before it.
+    going = sorted((entry for entry in reversed(entries) if entry.absent), key=lambda entry: _LAST[entry.kind])
+    first = [entry for entry in going if entry.kind in _FIRST]
     first.sort(key=lambda entry: _FIRST.index(entry.kind))
     made = _by_needs([entry for entry in entries if not entry.absent])
     return [*first, *made, *(entry for entry in going if entry.kind not in _FIRST)]
