@@ -8,7 +8,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Says the same as module_utils/_module/arguments/container.py; a test compares them."""
+    """Says the same as the fields of module_utils/_container/records.py; tests compare them."""
 
     DOCUMENTATION = r"""
 options:

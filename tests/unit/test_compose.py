@@ -572,7 +572,7 @@ def test_it_needs_ansible_for_the_last_check_alone_and_the_host_for_nothing() ->
         assert "ansible" not in {name.partition(".")[0] for name in named} or file.name == "check.py", file.name
         ours = {name.removeprefix("...module_utils.") for name in named if name.startswith("...")}
         pure = {"_core.errors", "_core.ip_text", "_core.command_line", "_kernel.errors", "_kernel.terminal", "_kernel"}
-        pure |= {"_image.format"}
+        pure |= {"_image.format", "_container.records"}
         assert ours <= pure or file.name == "check.py", file.name
         calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
         assert "open" not in calls or file.name == "project.py", file.name

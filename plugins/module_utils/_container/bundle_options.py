@@ -9,23 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .records import Container
+from .records import OPTIONS, Container
 
-#: OCI property -> option. Of two that begin alike the longer one comes first.
-_OPTIONS = (
-    ("process.args", "command"),
-    ("process.cwd", "cwd"),
-    ("process.env", "env"),
-    ("process.user", "user"),
-    ("process.capabilities", "cap_add"),
-    ("hostname", "hostname"),
-    ("linux.sysctl", "sysctls"),
-    ("linux.seccomp", "seccomp"),
-    ("linux.resources", "limits"),
-    ("linux.namespaces", "namespaces"),
-    ("linux.uidMappings", "namespaces.user"),
-    ("linux.gidMappings", "namespaces.user"),
-)
+_CONFIG = "config."
+#: OCI property -> option, of those that come of several options.
+_OF_SEVERAL = {
+    "process.capabilities": "cap_add",
+    "linux.seccomp": "seccomp",
+    "linux.uidMappings": "namespaces.user",
+    "linux.gidMappings": "namespaces.user",
+}
 
 
 def option_names(container: Container, config: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
@@ -38,7 +31,9 @@ def option_names(container: Container, config: Mapping[str, Any]) -> tuple[tuple
             names.append((f"mounts[{place}].destination", f"mounts[{number}].target"))
             names.append((f"mounts[{place}]", f"mounts[{number}]"))
     names += [(f"process.rlimits[{i}]", f"rlimits.{name}") for i, name in enumerate(sorted(container.rlimits))]
-    return (*names, *_OPTIONS)
+    known = {each.place[len(_CONFIG) :]: name for name, each in OPTIONS.items() if each.place.startswith(_CONFIG)}
+    # Of two that begin alike the longer one comes first.
+    return (*names, *sorted({**known, **_OF_SEVERAL}.items(), key=lambda pair: len(pair[0]), reverse=True))
 
 
 def in_words_of_options(message: str, names: tuple[tuple[str, str], ...]) -> str:

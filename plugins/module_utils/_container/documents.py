@@ -22,12 +22,13 @@ from .._runtime.supervise import unit
 from . import documents_health
 from .documents_bundle import Places, config_json, hostname
 from .observed import ContainerObserved, Host
+from .option import write_as_is
 from .plan_declared import declares_the_same
 from .plan_identity import addresses_of, hosts_file, inhabitants, resolver
 from .plan_namespaces import kept_files, living, name_of
 from .plan_resolve import image_of
 from .plan_volumes import directory_of, volumes_of
-from .records import Container, Resolved
+from .records import OPTIONS, Container, Resolved
 
 DEFAULT_STOP_SIGNAL = "SIGTERM"
 _FIELDS = ("params", "image_digest", "idmap", "addresses", "reaper")
@@ -121,12 +122,11 @@ def _launch(container: Container, resolved: Resolved, observed: ContainerObserve
     image = image_of(container, observed)
     home = directory(container.name)
     idmap = {"host_id": resolved.idmap[0], "size": resolved.idmap[1]} if resolved.idmap else None
-    return {
+    launch = {
         record_file.VERSION: container_records.LAUNCH_VERSION,
         "id": container.name,
         "image": f"{image.reference}@{image.digest}",
         "bundle": f"{home}/bundle",
-        "runtime": container.runtime,
         "rootfs": {
             # An image that is yet to be made has no layers to name.
             "lowerdirs": list(image.lowerdirs) or _unknown(image),
@@ -139,14 +139,12 @@ def _launch(container: Container, resolved: Resolved, observed: ContainerObserve
         "files": dict(resolved.files),
         **({"namespaces": joined} if (joined := living(resolved.namespaces, observed.host)) else {}),
         "restart": {"policy": container.restart_policy, "max_retries": container.restart_retries},
-        "stop": {"signal": _stop_signal(container, image), "timeout": container.stop_timeout},
-        "log": {
-            "path": f"{home}/log/container.log",
-            "max_size": container.log_max_size,
-            "max_files": container.log_max_files,
-        },
+        "stop": {"signal": _stop_signal(container, image)},
+        "log": {"path": f"{home}/log/container.log"},
         **({"healthcheck": check} if (check := documents_health.check_of(image.config)) else {}),
     }
+    write_as_is(launch, "launch", container, OPTIONS)
+    return launch
 
 
 def _stop_signal(container: Container, image: Image) -> str:

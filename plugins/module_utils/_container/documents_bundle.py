@@ -13,8 +13,9 @@ from typing import Any
 from .._image.format.variables import variables_of
 from .._runtime.bundle import defaults
 from . import plan_init
+from .option import write_as_is
 from .plan_volumes import volumes_of
-from .records import Container, ContainerMount, Resolved
+from .records import OPTIONS, Container, ContainerMount, Resolved
 
 #: Inside the container, the files that the container's own directory holds for it.
 IDENTITY_FILES = ("hosts", "hostname", "resolv.conf")
@@ -75,7 +76,7 @@ def config_json(
     document: dict[str, Any] = {
         "ociVersion": defaults.OCI_VERSION if container.runtime == "nsrun" else _OTHERS_OCI_VERSION,
         "process": _process(container, resolved, image_config),
-        "root": {"path": "rootfs", "readonly": container.read_only},
+        "root": {"path": "rootfs"},
         "mounts": [
             *_default_mounts(container),
             *plan_init.mounts_of(resolved.reaper),
@@ -88,6 +89,7 @@ def config_json(
     }
     if container.namespaces.get("uts", "private") == "private":
         document["hostname"] = hostname(container)
+    write_as_is(document, "config", container, OPTIONS)
     return document
 
 
@@ -217,7 +219,6 @@ def _linux(container: Container, resolved: Resolved, places: Places) -> dict[str
         "maskedPaths": [*defaults.MASKED_PATHS, *_masked_too(container)],
         "readonlyPaths": list(defaults.READONLY_PATHS),
         "rootfsPropagation": "rprivate",
-        "sysctl": dict(container.sysctls),
     }
     if resolved.files:
         linux["resources"] = {"unified": dict(resolved.files)}

@@ -22,9 +22,9 @@ from .._core.user_ids import outside_of
 from .._image.format.user import NoSuchUser, parse_user
 from .._kernel import container_records, files, locations, process_root
 from .._kernel.errors import KernelError
+from .._kernel.process import LONGEST_WAIT
 from .._runtime.supervise import control
 from .plan_exec import Exec, ExecObserved, plan_exec
-from .records import LONGEST
 
 
 class ExecResource(Resource[Exec, ExecObserved]):
@@ -42,8 +42,8 @@ class ExecResource(Resource[Exec, ExecObserved]):
             if value is not None and not value.startswith("/"):
                 raise OptionError(option, value, "must be an absolute path inside the container")
         timeout = params.get("timeout")
-        if timeout is not None and not 0 < timeout <= LONGEST:
-            raise OptionError("timeout", timeout, f"must be more than 0 and at most {LONGEST} seconds")
+        if timeout is not None and not 0 < timeout <= LONGEST_WAIT:
+            raise OptionError("timeout", timeout, f"must be more than 0 and at most {LONGEST_WAIT} seconds")
         stdin = params.get("stdin")
         if stdin is not None and params.get("stdin_add_newline", True):
             stdin += "\n"

@@ -31,9 +31,9 @@ from .observe_replaced import replaced
 from .observe_usable import unusable
 from .observed import ContainerObserved, Unusable
 from .options import container_of
+from .options_values import NONE
 from .plan import SHARED
 from .plan_declared import meant
-from .plan_init import NONE
 from .plan_volumes import own_volumes
 from .records import Container
 

@@ -25,7 +25,8 @@ from .documents_bundle import capabilities
 from .observe_mount_points import is_of_file
 from .observe_program import program, sizes, too_long
 from .observed import Unusable
-from .plan_init import HIDDEN_BY, NONE, PLACE
+from .options_values import NONE
+from .plan_init import HIDDEN_BY, PLACE
 from .plan_volumes import may_hold_volume, volumes_of
 from .records import FIRST_ID, ID_RANGE, Container, ContainerMount, netns_name
 

@@ -18,15 +18,14 @@ from .._core.errors import OptionError, Refused
 from .._core.operation import LIVE, Change
 from .._image.errors import ImageError
 from .._image.format.reference import parse
-from .records import Container
+from .records import OPTIONS, UNDECLARED, Container
 
 #: Fields of a Container that say what to do with it now, or how: none of them declares what it is.
-_OF_THE_TASK = ("state", "purge_volumes", "just_started", "params")
+_OF_THE_TASK = (*(name for name, each in OPTIONS.items() if each.of_task), "just_started", "params")
 #: Fields that a task may set and still want nothing but another state.
 _NO_OPTIONS = frozenset({*_OF_THE_TASK, "name", "image", "limits_required"})
 #: States that a task may want of a container without declaring it again, although it names its image.
 _STATES_ALONE = ("restarted", "stopped")
-_UNDECLARED = Container("", "present")
 
 
 def options_of(container: Container) -> dict[str, Any]:
@@ -34,7 +33,7 @@ def options_of(container: Container) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for each in fields(Container):
         value = getattr(container, each.name)
-        if each.name in _NO_OPTIONS or value == getattr(_UNDECLARED, each.name):
+        if each.name in _NO_OPTIONS or value == getattr(UNDECLARED, each.name):
             continue
         option = "restart_policy" if each.name == "restart_retries" else each.name
         found[option] = sorted(value) if option == "env" else _plain(value)
@@ -105,7 +104,7 @@ def dropped(container: Container, recorded: Container | None) -> tuple[str, ...]
 
 def declares_the_same(container: Container, recorded: Container | None) -> bool:
     """Whether both mean the same container, however the options are spelled."""
-    task = {name: getattr(_UNDECLARED, name) for name in _OF_THE_TASK}
+    task = {name: getattr(UNDECLARED, name) for name in _OF_THE_TASK}
     return recorded is not None and replace(container, **task) == replace(recorded, **task)
 
 

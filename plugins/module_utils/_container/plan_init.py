@@ -11,9 +11,9 @@ from typing import Any
 
 from .._core.errors import OptionError
 from .observed import ContainerObserved
+from .options_values import NONE, REAPER
 from .records import Container
 
-NONE, REAPER = "none", "reaper"
 #: Where the container has the program: in its own /dev, a new file system in which no image has anything, and of which
 #: nothing is left in what the container wrote.
 PLACE = "/dev/init"

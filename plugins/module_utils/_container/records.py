@@ -10,8 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .._core.operation import LIVE, RECREATE
+from .._core.texts import variables
 from .._kernel import locations
+from .._kernel.process import LONGEST_WAIT
 from .._network.records import PortRange
+from . import options_values as values
+from .option import declared, option, options_of
 
 #: Namespaces of a container that can be private, the host's or another container's.
 NAMESPACES = ("user", "network", "pid", "ipc", "uts", "cgroup")
@@ -20,8 +25,6 @@ ID_RANGE = 65536
 #: systemd's range for containers (systemd.io/UIDS-GIDS): nothing else on a well-kept host uses these IDs.
 FIRST_ID = 524288
 LAST_ID = 1878982656
-#: Seconds that a person may have us wait: eleven days, and few enough for poll(2), which counts milliseconds.
-LONGEST = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -50,46 +53,73 @@ class ContainerMount:
 
 @dataclass(frozen=True)
 class Container:
-    """A container as declared. None everywhere means: what the image says, or the default."""
+    """A container as declared. None everywhere means: what the image says, or the default.
 
-    name: str
-    state: str
-    image: str | None = None
-    command: tuple[str, ...] | None = None
-    args: tuple[str, ...] | None = None
-    env: Mapping[str, str] = field(default_factory=dict)
-    cwd: str | None = None
-    user: str | None = None
-    init: str = "none"
-    hostname: str | None = None
-    networks: tuple[Attachment, ...] = ()
-    mounts: tuple[ContainerMount, ...] = ()
-    limits: Mapping[str, Any] = field(default_factory=dict)
-    limits_required: bool = False
-    namespaces: Mapping[str, str] = field(default_factory=dict)
-    cap_add: tuple[str, ...] = ()
-    cap_drop: tuple[str, ...] = ()
-    seccomp: str = "default"
-    read_only: bool = False
-    sysctls: Mapping[str, str] = field(default_factory=dict)
-    rlimits: Mapping[str, str] = field(default_factory=dict)
-    dns: tuple[str, ...] | None = None
-    dns_search: tuple[str, ...] = ()
-    dns_options: tuple[str, ...] = ()
-    extra_hosts: Mapping[str, str] = field(default_factory=dict)
-    stop_signal: str | None = None
-    stop_timeout: int = 10
-    restart_policy: str = "no"
+    Each option of ns_container is declared here, and only here (option.py).
+    """
+
+    name: str = field(metadata=declared("str", values.name, required=True))
+    state: str = field(
+        metadata=declared(
+            "str",
+            values.as_given,
+            how=LIVE,
+            of_task=True,
+            choices=["present", "started", "stopped", "restarted", "absent"],
+            default="started",
+        )
+    )
+    image: str | None = option(None, "str", values.as_given, how=RECREATE)
+    command: tuple[str, ...] | None = option(None, "list", values.argv, place="config.process.args")
+    args: tuple[str, ...] | None = option(None, "list", values.argv)
+    env: Mapping[str, str] = option({}, "dict", variables, place="config.process.env", no_log=True)
+    cwd: str | None = option(None, "str", values.absolute, place="config.process.cwd", compose="working_dir")
+    user: str | None = option(None, "str", values.as_given, place="config.process.user", compose="user")
+    init: str = option(values.NONE, "str", values.init)
+    hostname: str | None = option(None, "str", values.host_name, place="config.hostname", compose="hostname")
+    networks: tuple[Attachment, ...] = option((), "list", None, how=LIVE, elements="dict")
+    mounts: tuple[ContainerMount, ...] = option((), "list", None, elements="dict")
+    limits: Mapping[str, Any] = option({}, "dict", values.those_set, how=LIVE, place="config.linux.resources")
+    limits_required: bool = option(False, "bool", values.as_given, how=LIVE)
+    namespaces: Mapping[str, str] = option({}, "dict", None, how=RECREATE, place="config.linux.namespaces")
+    cap_add: tuple[str, ...] = option((), "list", values.capabilities, compose="cap_add")
+    cap_drop: tuple[str, ...] = option((), "list", values.capabilities, compose="cap_drop")
+    seccomp: str = option("default", "str", values.as_given, choices=["default", "unconfined"])
+    read_only: bool = option(
+        False, "bool", values.as_given, place="config.root.readonly", as_is=True, compose="read_only"
+    )
+    sysctls: Mapping[str, str] = option({}, "dict", None, place="config.linux.sysctl", as_is=True)
+    rlimits: Mapping[str, str] = option({}, "dict", values.rlimits, place="config.process.rlimits")
+    dns: tuple[str, ...] | None = option(None, "list", values.servers, how=LIVE, compose="dns")
+    dns_search: tuple[str, ...] = option((), "list", values.search_domains, how=LIVE, compose="dns_search")
+    dns_options: tuple[str, ...] = option((), "list", values.resolver_options, how=LIVE, compose="dns_opt")
+    extra_hosts: Mapping[str, str] = option({}, "dict", values.hosts, how=LIVE)
+    # Whoever watches the container (the supervisor, systemd after a reload) reads these again when they matter.
+    stop_signal: str | None = option(
+        None, "str", values.signal, how=LIVE, place="launch.stop.signal", compose="stop_signal"
+    )
+    stop_timeout: int = option(
+        10, "int", values.within(0, LONGEST_WAIT), how=LIVE, place="launch.stop.timeout", as_is=True
+    )
+    restart_policy: str = option("no", "str", None, how=LIVE, place="launch.restart")
     restart_retries: int = 0
-    log_max_size: int = 10 * 1024 * 1024
-    log_max_files: int = 3
-    labels: Mapping[str, str] = field(default_factory=dict)
-    runtime: str = "nsrun"
-    purge_volumes: bool = False
+    log_max_size: int = option(
+        10 << 20, "str", values.size(4096, 1 << 40), how=LIVE, place="launch.log.max_size", as_is=True, default="10M"
+    )
+    log_max_files: int = option(3, "int", values.within(1, 1000), how=LIVE, place="launch.log.max_files", as_is=True)
+    labels: Mapping[str, str] = option({}, "dict", values.texts, how=LIVE, place="config.annotations")
+    runtime: str = option("nsrun", "str", values.runtime, place="launch.runtime", as_is=True, compose="runtime")
+    purge_volumes: bool = option(False, "bool", values.as_given, of_task=True)
     #: Set for the second look after a start: a process that has ended well by then is fine.
     just_started: bool = False
     #: The module's options as given that declare it: what the record on disk keeps, and what boot parses again.
     params: Mapping[str, Any] = field(default_factory=dict)
+
+
+#: Every option of ns_container, by its name.
+OPTIONS = options_of(Container)
+#: What a container is of which nothing is declared.
+UNDECLARED = Container("", "present")
 
 
 @dataclass(frozen=True)

@@ -21,27 +21,19 @@ from .._image.store.store import NOT_YET
 from .._runtime.bundle.defaults import default_mounts
 from . import plan_init
 from .documents_bundle import IDENTITY_FILES
+from .option import value_at
+from .records import OPTIONS
 
 #: In place of a variable's value, which may be secret, and of one that is another than before.
 NOT_SHOWN = "(not shown)"
 _NOT_SHOWN_EITHER = "(not shown; another value)"
 #: The file; ``hostname`` is the name that the kernel tells in the container.
 _HOSTNAME_FILE = "/etc/hostname"
-#: How a changed option is applied; what is not named here needs a restart.
+#: How a change of what is shown is applied; what is not named here needs a restart.
 HOW = {
-    "state": LIVE,
-    "image": RECREATE,
-    "namespaces": RECREATE,
+    **{name: each.how for name, each in OPTIONS.items()},
     "id_mapping": RECREATE,
-    "limits": LIVE,
-    "networks": LIVE,
-    "ports": LIVE,
-    "healthcheck": LIVE,
-    "labels": LIVE,
-    "modes": LIVE,
-    # Whoever watches the container (the supervisor, systemd after a reload) reads these again when they matter.
-    **dict.fromkeys(("restart_policy", "stop_signal", "stop_timeout", "log_max_size", "log_max_files"), LIVE),
-    **dict.fromkeys(("hosts", _HOSTNAME_FILE, "resolv.conf"), LIVE),
+    **dict.fromkeys(("ports", "healthcheck", "modes", "hosts", _HOSTNAME_FILE, "resolv.conf"), LIVE),
 }
 #: Where every container has a mount.
 _EVERYWHERE = {m["destination"] for m in default_mounts()} | {f"/etc/{name}" for name in IDENTITY_FILES}
@@ -68,29 +60,17 @@ def view(documents: Mapping[str, Any], live: Mapping[str, Any], identity: Mappin
     process, linux = config["process"], config["linux"]
     init, command = plan_init.view_of(config)
     return {
+        **{name: value_at(documents, each.place) for name, each in OPTIONS.items() if each.place},
         **live,
         **{_shown(name): (content or "").splitlines() for name, content in identity.items()},
         "image": _image(launch["image"]),
         "command": command,
         "init": init,
         "env": dict(entry.partition("=")[::2] for entry in process["env"]),
-        "cwd": process["cwd"],
-        "user": process["user"],
         "capabilities": process["capabilities"]["bounding"],
-        "rlimits": process["rlimits"],
-        "read_only": config["root"]["readonly"],
         "mounts": [mount for mount in config["mounts"] if mount["destination"] not in _EVERYWHERE | _SHOWN_ELSEWHERE],
-        "labels": config["annotations"],
         "namespaces": _namespaces(linux, launch),
         "id_mapping": launch["rootfs"]["idmap"],
-        "sysctls": linux["sysctl"],
-        "hostname": config.get("hostname"),
-        "restart_policy": launch["restart"],
-        "stop_signal": launch["stop"]["signal"],
-        "stop_timeout": launch["stop"]["timeout"],
-        "log_max_size": launch["log"]["max_size"],
-        "log_max_files": launch["log"]["max_files"],
-        "runtime": launch["runtime"],
         "healthcheck": launch.get("healthcheck"),
         # Whatever else the bundle says (seccomp policy, masked paths): seen as one value, made of nothing secret.
         "bundle": _digest(

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from . import libc
 from .errors import KernelError
 
+#: Seconds that a person may have us wait: eleven days, and few enough for poll(2), which counts milliseconds.
+LONGEST_WAIT = 1_000_000
 _PR_SET_PDEATHSIG = 1
 
 

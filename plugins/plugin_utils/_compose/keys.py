@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ...module_utils._container.records import OPTIONS
+
 
 @dataclass(frozen=True)
 class Section:
@@ -49,15 +51,17 @@ TOP = Section(
     },
     silent=_words("version"),
 )
+#: Keys of a service that hold what an option of ns_container holds: Compose's name -> the option's.
+OPTIONS_BY_KEY = {each.compose: name for name, each in OPTIONS.items() if each.compose}
 SERVICE = Section(
     "a service",
-    _words(
-        """annotations blkio_config cap_add cap_drop cgroup command configs container_name cpu_period cpu_quota
-        cpu_shares cpus cpuset depends_on deploy dns dns_opt dns_search entrypoint env_file environment extends
-        extra_hosts healthcheck hostname image init ipc labels links logging mac_address mem_limit mem_reservation
-        memswap_limit network_mode networks pid pids_limit platform ports profiles pull_policy read_only restart runtime
-        scale secrets security_opt shm_size stop_grace_period stop_signal sysctls tmpfs ulimits user userns_mode uts
-        volumes working_dir"""
+    frozenset(OPTIONS_BY_KEY)
+    | _words(
+        """annotations blkio_config cgroup command configs container_name cpu_period cpu_quota cpu_shares cpus cpuset
+        depends_on deploy entrypoint env_file environment extends extra_hosts healthcheck image init ipc labels links
+        logging mac_address mem_limit mem_reservation memswap_limit network_mode networks pid pids_limit platform ports
+        profiles pull_policy restart scale secrets security_opt shm_size stop_grace_period sysctls tmpfs ulimits
+        userns_mode uts volumes"""
     ),
     {
         "build": "build the image with oci_image, or elsewhere, and name it in image",

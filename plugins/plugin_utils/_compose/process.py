@@ -11,31 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ...module_utils._container.records import OPTIONS
 from ...module_utils._core.ip_text import ip_address
 from .env_file import read_variables
 from .errors import Place
-from .keys import ENV_FILE, LOGGING, LOGGING_OPTIONS, RESTART_POLICY
+from .keys import ENV_FILE, LOGGING, LOGGING_OPTIONS, OPTIONS_BY_KEY, RESTART_POLICY
 from .networks import Network
 from .options import Options
 from .project import Read
 from .reading import Reader
 from .values import BOOLEAN, Scalar, Table, Value
 
-#: Keys that are an option by another name, by what they hold.
-_TEXTS = {
-    "hostname": "hostname",
-    "runtime": "runtime",
-    "stop_signal": "stop_signal",
-    "user": "user",
-    "working_dir": "cwd",
-}
-_LISTS = {
-    "cap_add": "cap_add",
-    "cap_drop": "cap_drop",
-    "dns": "dns",
-    "dns_opt": "dns_options",
-    "dns_search": "dns_search",
-}
 _SECOND = 1_000_000_000
 _LOGS = ("json-file", "journald", "local")
 _CONDITIONS = {"none": "no", "on-failure": "on-failure", "any": "always"}
@@ -44,12 +30,8 @@ _MOST_RESTARTS = 1_000_000
 
 def set_process(table: Table, deploy: Table, options: Options, reader: Reader) -> None:
     """Everything but the environment, networks, mounts, limits and namespaces."""
-    for key, option in _TEXTS.items():
-        _set(options, option, reader.optional(table.get(key)), table.get(key))
-    for key, option in _LISTS.items():
-        for text, place in reader.text_or_texts(table.get(key)):
-            options.add(option, text, place)
-    _set(options, "read_only", reader.boolean(table.get("read_only")), table.get("read_only"))
+    for key, option in OPTIONS_BY_KEY.items():
+        _same(option, OPTIONS[option].argument["type"], table.get(key), options, reader)
     _set(options, "init", "reaper" if reader.boolean(table.get("init")) else None, table.get("init"))
     _program(table, options, reader)
     _security(table.get("security_opt"), options, reader)
@@ -66,6 +48,15 @@ def set_process(table: Table, deploy: Table, options: Options, reader: Reader) -
 def _set(options: Options, option: str, found: object, value: Value | None) -> None:
     if value is not None:
         options.set(option, found, value.place)
+
+
+def _same(option: str, kind: str, value: Value | None, options: Options, reader: Reader) -> None:
+    """A key that means what the option means; ns_container's own parser judges the value."""
+    if kind == "list":
+        for text, place in reader.text_or_texts(value):
+            options.add(option, text, place)
+    else:
+        _set(options, option, reader.boolean(value) if kind == "bool" else reader.optional(value), value)
 
 
 def _program(table: Table, options: Options, reader: Reader) -> None:

@@ -8,75 +8,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..._container.records import NAMESPACES, OPTIONS
 from .limits import limits
 from .publish import publish
 
 
 def container() -> dict[str, dict[str, Any]]:
-    """The argument spec of doc fragment ``container``."""
+    """The argument spec of doc fragment ``container``: each option as the record declares it."""
+    inside = {"networks": _network(), "mounts": _mount(), "namespaces": _namespaces(), **_limits()}
     return {
-        "name": {"type": "str", "required": True},
-        "state": {
-            "type": "str",
-            "choices": ["present", "started", "stopped", "restarted", "absent"],
-            "default": "started",
-        },
-        "image": {"type": "str"},
-        "networks": {"type": "list", "elements": "dict", "options": _network()},
-        "mounts": {"type": "list", "elements": "dict", "options": _mount()},
-        "namespaces": {"type": "dict", "options": _namespaces()},
-        **_process(),
-        **_resources(),
-        **_identity(),
-        **_life(),
+        name: {**each.argument, **({"options": inside[name]} if name in inside else {})}
+        for name, each in OPTIONS.items()
     }
 
 
-def _process() -> dict[str, dict[str, Any]]:
-    return {
-        "command": {"type": "list", "elements": "str"},
-        "args": {"type": "list", "elements": "str"},
-        "env": {"type": "dict", "no_log": True},
-        "cwd": {"type": "str"},
-        "user": {"type": "str"},
-        "init": {"type": "str", "default": "none"},
-        "cap_add": {"type": "list", "elements": "str"},
-        "cap_drop": {"type": "list", "elements": "str"},
-        "seccomp": {"type": "str", "choices": ["default", "unconfined"], "default": "default"},
-        "read_only": {"type": "bool", "default": False},
-    }
-
-
-def _resources() -> dict[str, dict[str, Any]]:
-    return {
-        **limits(),
-        "limits_required": {"type": "bool", "default": False},
-        "rlimits": {"type": "dict"},
-        "sysctls": {"type": "dict"},
-    }
-
-
-def _identity() -> dict[str, dict[str, Any]]:
-    return {
-        "hostname": {"type": "str"},
-        "dns": {"type": "list", "elements": "str"},
-        "dns_search": {"type": "list", "elements": "str"},
-        "dns_options": {"type": "list", "elements": "str"},
-        "extra_hosts": {"type": "dict"},
-        "labels": {"type": "dict"},
-    }
-
-
-def _life() -> dict[str, dict[str, Any]]:
-    return {
-        "stop_signal": {"type": "str"},
-        "stop_timeout": {"type": "int", "default": 10},
-        "restart_policy": {"type": "str", "default": "no"},
-        "log_max_size": {"type": "str", "default": "10M"},
-        "log_max_files": {"type": "int", "default": 3},
-        "runtime": {"type": "str", "default": "nsrun"},
-        "purge_volumes": {"type": "bool", "default": False},
-    }
+def _limits() -> dict[str, Any]:
+    return {name: each["options"] for name, each in limits().items()}
 
 
 def _network() -> dict[str, dict[str, Any]]:
@@ -102,4 +49,4 @@ def _mount() -> dict[str, dict[str, Any]]:
 
 
 def _namespaces() -> dict[str, dict[str, Any]]:
-    return {name: {"type": "str"} for name in ("user", "network", "pid", "ipc", "uts", "cgroup")}
+    return {name: {"type": "str"} for name in NAMESPACES}
