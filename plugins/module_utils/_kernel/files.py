@@ -20,6 +20,8 @@ from .errors import KernelError
 
 #: How often a directory is made that others remove at the same time.
 _ATTEMPTS = 100
+#: The locks that this process holds: the path of each, and its descriptor.
+_held: dict[str, int] = {}
 
 
 def make_directory(path: str | bytes, mode: int | None = None, uid: int = 0, gid: int = 0, mark: bool = False) -> None:
@@ -122,7 +124,12 @@ def mark_of(path: str | bytes) -> str | None:
 
 
 def write_atomically(path: str | bytes, content: str | bytes, mode: int = 0o600) -> None:
-    """Write to a temporary name beside it, fsync, rename: readers see the old file or the new one, with that mode."""
+    """Replace a file in one step, on the disk when it returns: readers see the old file or the new one, with that mode.
+
+    Nothing is left of a file whose writer is killed, as it has no name before it is whole (open(2), O_TMPFILE). Where
+    the file system has no such files, and while it takes the place of an old one, it has another name beside it.
+    Raises KernelError.
+    """
     raw = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
     target = os.fsdecode(path)
     directory = os.path.dirname(target)
@@ -130,7 +137,7 @@ def write_atomically(path: str | bytes, content: str | bytes, mode: int = 0o600)
     temporary = f"{directory}/{locations.HALF_MADE}{os.path.basename(target)}-{os.getpid()}"
     remove_file(temporary)  # left by a run that was killed, whose PID we have now, or planted by somebody
     try:
-        fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fd, named = _open_new(directory, temporary)
     except OSError as error:
         raise KernelError.wrap(error, "open", target) from error
     try:
@@ -139,11 +146,39 @@ def write_atomically(path: str | bytes, content: str | bytes, mode: int = 0o600)
             os.fchmod(handle.fileno(), mode)
             handle.flush()
             os.fsync(handle.fileno())
+            if not named and _named(handle.fileno(), target):
+                return
+            if not named:
+                _link(handle.fileno(), temporary)
         os.rename(temporary, target)
     except OSError as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise KernelError.wrap(error, "write", target) from error
+
+
+def _open_new(directory: str, name: str) -> tuple[int, bool]:
+    """A descriptor of a new file, and whether it has the name already. Raises OSError."""
+    if os.path.isdir("/proc/self/fd"):  # by which it gets its name
+        with contextlib.suppress(OSError):
+            return os.open(directory, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600), False
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.open(name, flags, 0o600), True
+
+
+def _named(fd: int, path: str) -> bool:
+    """Whether a file without a name could get that one, as nothing had it. Raises OSError."""
+    try:
+        _link(fd, path)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _link(fd: int, path: str) -> None:
+    # With a descriptor of a directory, which an absolute path does not need, Python calls linkat(2), which follows
+    # links if told to; link(2) does not.
+    os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd, follow_symlinks=True)
 
 
 def write_in_place(path: str | bytes, content: str | bytes, mode: int = 0o600) -> None:
@@ -353,7 +388,8 @@ def locked(*names: str, when_busy: Callable[[], None] = lambda: None) -> Iterato
     with contextlib.ExitStack() as stack:
         for name in sorted(set(names)):
             path = _lock_path(name)
-            stack.callback(_unlock, _lock(path, when_busy), path)
+            _held[path] = _lock(path, when_busy)
+            stack.callback(_unlock, _held[path], path)
         yield
 
 
@@ -371,6 +407,14 @@ def is_locked(*names: str) -> bool:
         finally:
             os.close(fd)
     return False
+
+
+def held(*names: str) -> tuple[int, ...]:
+    """The descriptors of those of these locks that this process holds.
+
+    A program that is given one holds the lock, too: it stays taken until that has ended, also where we are killed.
+    """
+    return tuple(_held[path] for path in map(_lock_path, names) if path in _held)
 
 
 def _lock_path(name: str) -> str:
@@ -400,7 +444,30 @@ def _unlock(fd: int, path: str) -> None:
     # While it is still ours: a later holder of the same name has another file.
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
+    _held.pop(path, None)
     os.close(fd)
+    if not _held:
+        _remove_left_locks()
     for directory in (locations.LOCKS, locations.RUN):
         with contextlib.suppress(KernelError):
             remove_if_empty(directory)
+
+
+def _remove_left_locks() -> None:
+    """The files of locks that nobody holds: of runs that were killed."""
+    with contextlib.suppress(OSError):
+        for entry in os.scandir(locations.LOCKS):
+            _remove_left_lock(entry.path)
+
+
+def _remove_left_lock(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(fd), os.stat(path)):
+                os.unlink(path)  # who waits for it since finds that the name is gone, and makes another (_lock)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(fd)

@@ -37,10 +37,11 @@ class Progress:
             files.write_atomically(self._path, json.dumps(state), 0o644)
 
     def close(self) -> None:
-        """The task is done, or has failed."""
+        """The task is done, or has failed. With its file those go whose tasks were killed."""
         if self._path:
-            with contextlib.suppress(OSError):
-                os.unlink(self._path)
+            for path in (self._path, *left()):
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
             with contextlib.suppress(OSError):
                 os.rmdir(os.path.dirname(self._path))
 
