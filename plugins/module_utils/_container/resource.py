@@ -60,7 +60,7 @@ class ContainerResource(DeclaredResource[Container, ContainerObserved]):
         return observe(desired, world)
 
     def own_locks(self, desired: Container) -> tuple[str, ...]:
-        return (f"container-{desired.name}",)
+        return (control.lock_of(desired.name),)
 
     def before(self, desired: Container, world: World) -> Any:
         return world.read(control.observe, desired.name)

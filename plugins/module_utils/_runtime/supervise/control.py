@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal as signals
 import subprocess
 import tempfile
 import time
@@ -201,6 +202,11 @@ def by_systemd(name: str) -> bool:
     return systemd.running() and os.path.exists(unit.unit_path(name))
 
 
+def lock_of(name: str) -> str:
+    """The lock (files.locked) of whoever starts or stops the container."""
+    return f"container-{name}"
+
+
 def start(name: str) -> None:
     """Start the container as its launch.json says and return when its process runs. Raises RuntimeFailure."""
     if by_systemd(name):
@@ -214,7 +220,7 @@ def start(name: str) -> None:
         if failure := observe(name).error:
             raise RuntimeFailure(failure)
         return
-    _nsrun("supervise", launch_.path_of(name))
+    _nsrun("supervise", launch_.path_of(name), locks=files.held(lock_of(name)))
 
 
 def stop(name: str, timeout: float | None = None) -> None:
@@ -228,7 +234,8 @@ def stop(name: str, timeout: float | None = None) -> None:
         if state is not None and state.status != record.STOPPED:
             record.write(name, state._replace(status=record.STOPPED))
         return
-    _nsrun("stop", launch_.path_of(name), *(["--timeout", str(timeout)] if timeout is not None else []))
+    within = ["--timeout", str(timeout)] if timeout is not None else []
+    _nsrun("stop", launch_.path_of(name), *within, locks=files.held(lock_of(name)))
 
 
 def kill(name: str, signal: str = "SIGKILL") -> None:
@@ -340,11 +347,18 @@ def _logged_error(raw: bytes) -> str:
     return "; ".join(messages)
 
 
-def _nsrun(*arguments: str) -> None:
-    """Run the installed nsrun; its standard error is the reason when it fails."""
+def _nsrun(*arguments: str, locks: tuple[int, ...] = ()) -> None:
+    """Run the installed nsrun; its standard error is the reason when it fails.
+
+    It holds these locks as well: it goes on where we are killed, or interrupted at a terminal, and the next task has to
+    wait for what comes of it.
+    """
+    how: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "start_new_session": True}
     try:
-        done = spawn.run([NSRUN, *arguments], stdin=subprocess.DEVNULL, capture_output=True)
+        done = spawn.run([NSRUN, *arguments], pass_fds=locks, **how)
     except OSError as error:
         raise RuntimeFailure(f"{NSRUN} cannot be run: {error.strerror}. Run the playbook again to install it") from None
+    if done.returncode < 0:
+        raise RuntimeFailure(f"nsrun was killed by {signals.Signals(-done.returncode).name}")
     if done.returncode:
         raise RuntimeFailure(done.stderr.decode("utf-8", "replace").strip() or f"nsrun exited with {done.returncode}")
