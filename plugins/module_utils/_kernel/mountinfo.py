@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from dataclasses import dataclass
@@ -59,7 +60,8 @@ def parse_line(line: bytes) -> Mount:
 def read_mountinfo(pid: int | str = "self", directory: int | None = None) -> tuple[Mount, ...]:
     """Every mount of a process's mount namespace, in the kernel's order (a later one covers an earlier one).
 
-    ``directory``: the process's open directory in /proc, instead of a PID. Raises KernelError.
+    ``directory``: the process's open directory in /proc, instead of a PID. Raises KernelError: ESRCH where the process
+    has ended.
     """
     path = f"/proc/{pid}/mountinfo" if directory is None else "mountinfo"
     try:
@@ -67,4 +69,6 @@ def read_mountinfo(pid: int | str = "self", directory: int | None = None) -> tup
         with open(fd, "rb") as handle:
             return tuple(parse_line(line) for line in handle.read().split(b"\n") if line)
     except OSError as error:
+        if error.errno == errno.EINVAL:  # it is ending, and has left its mount namespace (Linux, fs/proc_namespace.c)
+            raise KernelError(errno.ESRCH, "open", path) from error
         raise KernelError.wrap(error, "open", path) from error
