@@ -10,7 +10,7 @@ import errno
 import ipaddress
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from .._core.observe_links import link, links, netns_identity
 from .._core.observe_world import World
@@ -92,7 +92,7 @@ def observe_veth(desired: VethDesired, world: World, wide: bool = True) -> VethO
         ends=(ends[0], ends[1]),
         joined=whole,
         places=(places[0], places[1]),
-        births=() if whole else _births(desired.name, known, world),
+        births=() if whole else births(desired.name, known.values(), world),
         live_rename=_release() >= _LIVE_RENAME,
         offered=_offered(desired, ends),
     )
@@ -164,10 +164,10 @@ def joined(one: Link | None, other: Link | None) -> bool:
     return (one.kind, one.peer_index, other.peer_index) == ("veth", other.index, one.index)
 
 
-def _births(name: str, known: dict[NamespaceId, NetnsRef], world: World) -> tuple[tuple[NetnsRef, str], ...]:
+def births(name: str, places: Iterable[NetnsRef], world: World) -> tuple[tuple[NetnsRef, str], ...]:
     """An end that never got its alias. Its other end may have got one: then that is found by it, and both go."""
     found = []
-    for ref in known.values():
+    for ref in places:
         for number in (0, 1):
             born = link(world, birth_name(name, number), ref)
             if born is not None and born.kind == "veth" and not born.alias:

@@ -40,9 +40,7 @@ def plan_veth(
     ``options``."""
     wanted = wanted_states(desired, observed)
     check(desired, observed, wanted, bridges, options)
-    operations: list[Operation] = [
-        DeleteLink(name, netns, "left by a run that was interrupted") for netns, name in observed.births
-    ]
+    operations = plan_births(observed)
     current = observed.ends
     if not is_kept(observed):
         operations += plan_veth_absent(observed, "its pair is broken")
@@ -65,6 +63,11 @@ def plan_veth_absent(observed: VethObserved, why: str = "") -> list[Operation]:
     """Not have it: one end takes the other along, and two that are no pair go one by one."""
     ends = [end for end in observed.ends if end is not None]
     return [DeleteLink(end.interface, end.netns, why) for end in (ends[:1] if observed.joined else ends)]
+
+
+def plan_births(observed: VethObserved) -> list[Operation]:
+    """Not have what a run that was killed has left of a pair."""
+    return [DeleteLink(name, netns, "left by a run that was interrupted") for netns, name in observed.births]
 
 
 def is_kept(observed: VethObserved) -> bool:

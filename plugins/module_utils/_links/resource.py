@@ -25,11 +25,11 @@ from .._kernel import locations, netns, subids
 from .._kernel.namespaces import HOST
 from .._kernel.subids import Granted
 from .netns import UNUSED, NetnsDesired, NetnsObserved, plan_netns, plan_netns_absent
-from .observe import end_state, everywhere, find_ends, joined, links_of, observe_netns, observe_veth
+from .observe import births, end_state, everywhere, find_ends, joined, links_of, observe_netns, observe_veth
 from .observe_sysctls import values_of_new
 from .operations import LOCK, veth_alias
 from .options import container_of, parse_end, parse_netns
-from .plan import is_kept, plan_veth, plan_veth_absent, wanted_states
+from .plan import is_kept, plan_births, plan_veth, plan_veth_absent, wanted_states
 from .plan_set import Key, SetBefore, declared_sysctls, decode, plan_set, plan_set_absent, record_path, without_dropped
 from .records import EndState, VethDesired, VethObserved, view
 from .sysctls import interface_of, values_after
@@ -206,7 +206,7 @@ def _plan_present(desired: Desired, observed: Observed) -> Plan:
 
 
 def _plan_absent(desired: Desired, observed: Observed) -> Plan:
-    operations = plan_veth_absent(observed.veth)
+    operations = [*plan_births(observed.veth), *plan_veth_absent(observed.veth)]
     removed = []
     before = _namespaces_before(observed)
     before.update({f"ends[{n}]": view(end, {}) for n, end in enumerate(observed.veth.ends) if end is not None})
@@ -215,7 +215,8 @@ def _plan_absent(desired: Desired, observed: Observed) -> Plan:
         if end is not None:
             after.pop(f"ends[{n}]")
     for ns, there in observed.namespaces:
-        leaving = frozenset(e.interface for e in observed.veth.ends if e is not None and e.netns == ns.ref)
+        places = [(end.netns, end.interface) for end in observed.veth.ends if end is not None]
+        leaving = frozenset(link for place, link in (*places, *observed.veth.births) if place == ns.ref)
         removal = plan_netns_absent(ns.name, there, desired.remove, leaving)
         operations += removal
         if removal:
@@ -237,7 +238,9 @@ def observe_by_mark(name: str, world: World) -> VethObserved:
     known = {home: HOST} if home is not None else {}
     found = find_ends(name, known, world, wide=True)
     ends = [end_state(ref, link, world) if link is not None else None for ref, link in found]
-    return VethObserved(ends=(ends[0], ends[1]), joined=joined(found[0][1], found[1][1]))
+    whole = joined(found[0][1], found[1][1])
+    born = () if whole else births(name, {**dict(everywhere(world)), **known}.values(), world)
+    return VethObserved(ends=(ends[0], ends[1]), joined=whole, births=born)
 
 
 def netns_view(observed: NetnsObserved) -> dict[str, Any]:
