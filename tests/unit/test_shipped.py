@@ -35,7 +35,7 @@ def test_it_is_installed_whole_and_replaced_when_it_changes(tmp_path: Path) -> N
     library.install(root)
     assert sorted(path.name for path in Path(root).iterdir()) == sorted([library.version(), "nsrun", "restore"])
     (tmp_path / "lib/restore").unlink()
-    assert library.installed(root) is None
+    assert library.installed(root) == ""
     library.remove(root)
     assert not Path(root).exists()
 

@@ -56,12 +56,13 @@ class HostCode:
         return digest.hexdigest()[:16]
 
     def installed(self) -> str | None:
-        """The version the programs on this host belong to; None where one of them, or their code, is missing."""
+        """The version the programs on this host belong to; "" where one of them, or their code, is missing, as after an
+        installation that was killed; None where there is nothing of it."""
         versions = {version_of(f"{self.root}/{program}") for program in self.programs}
-        if len(versions) != 1:
-            return None
-        found = versions.pop()
-        return found if found and os.path.isfile(f"{self.root}/{found}/complete") else None
+        found = versions.pop() if len(versions) == 1 else None
+        if found and os.path.isfile(f"{self.root}/{found}/complete"):
+            return found
+        return "" if os.path.isdir(self.root) else None
 
     def install(self) -> None:
         """Write this version and have the programs use it. Raises KernelError.
@@ -94,10 +95,13 @@ class HostCode:
         for path, content in self.sources().items():
             file = f"{directory}/{path}"
             files.make_directory(os.path.dirname(file))
-            with open(file, "wb") as handle:
-                os.fchmod(handle.fileno(), 0o600)
-                handle.write(content)
-            py_compile.compile(file, doraise=True)
+            try:
+                with open(file, "wb") as handle:
+                    os.fchmod(handle.fileno(), 0o600)
+                    handle.write(content)
+                py_compile.compile(file, doraise=True)
+            except OSError as error:
+                raise KernelError.wrap(error, "write", file) from error
             index[path] = (len(content), zlib.crc32(content))
         files.write_atomically(f"{os.path.dirname(directory)}/{INDEX}", json.dumps(index))
 

@@ -99,7 +99,8 @@ SERVICES = (CGROUPS, NETWORKS, LINKS)
 @dataclass(frozen=True)
 class BootState:
     """What is there. ``declared`` has everything that the service brings back, as KIND/NAME; ``records`` the content of
-    the records that are only kept for boot (path -> content)."""
+    the records that are only kept for boot (path -> content), ``library`` the version of the code that is installed: ""
+    for one that is not whole, None for none."""
 
     systemd: bool
     library: str | None
