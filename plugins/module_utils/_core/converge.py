@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,10 +30,20 @@ class Interrupted(BareKernelError):
     def __init__(
         self, failed: Operation, error: Exception, done: list[str], undone: list[str], then: Sequence[str] = ()
     ) -> None:
-        super().__init__("; then: ".join([f"failed: {failed.describe()}: {error}", *then]))
+        super().__init__("; then: ".join([f"failed: {failed.describe()}: {error}{_advice(error)}", *then]))
         self.error = error
         self.done = done
         self.undone = undone
+
+
+def _advice(error: Exception) -> str:
+    """What to do about a full disk, where the error does not say it."""
+    if not isinstance(error, KernelError) or error.hint or error.syscall not in ("mkdir", "open", "write"):
+        return ""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT) or (error.path or "").startswith(("/proc/", "/sys/")):
+        return ""
+    more = ", or raise the quota" if error.errno == errno.EDQUOT else ""
+    return f". Free some space on its file system{more}"
 
 
 class NotConverged(BareKernelError):

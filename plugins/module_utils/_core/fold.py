@@ -72,11 +72,11 @@ def plan_one(item: Item, world: World, results: Mapping[str, Result]) -> Result:
         observed = item.resource.observe(item.desired, world)
         plan = planned(item.resource, item.desired, observed, world)
         facts = item.resource.facts(item.desired, observed)
+        expect(plan, world)
     except CommandFailed as error:
         return Result(error=error, facts=dict(error.values))
     except BareKernelError as error:
         return Result(error=error)
-    expect(plan, world)
     return Result(plan, facts, warnings=plan.warnings)
 
 

@@ -15,6 +15,7 @@ import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from threading import Semaphore
 from typing import Any
 
 from .._kernel import files
@@ -40,6 +41,8 @@ from .units import EnableUnit, ReloadUnits
 
 #: Processes that are ended or started at a time: they wait more than they work.
 WORKERS = 8
+#: Threads: those that wait for a condition of another one keep none of the others from working.
+_THREADS = 64
 #: Stages of a job: nothing done; its process is being ended; the host has what it needs, and its process is started.
 _PLANNED, _ENDING, _MADE = "planned", "ending", "made"
 
@@ -101,6 +104,7 @@ class Run:
         self.tell = tell
         self.kernel = kernel
         self.opening = opening
+        self.slots = Semaphore(WORKERS)
         self.jobs = {item.key: Job(item, kernel(item)) for item in items}
         self.results: dict[str, Result] = dict(results or {})
         opened = [first] if (first := opening(self.results)) is not None else []
@@ -110,7 +114,7 @@ class Run:
     def converge(self) -> Mapping[str, Result]:
         """Make the host agree with all items. Every failure is in the results."""
         with files.locked(*self.own):
-            with ThreadPoolExecutor(WORKERS) as pool:
+            with ThreadPoolExecutor(_THREADS) as pool:
                 self._apply(pool)
             self._look_again()
         return self.results
@@ -172,8 +176,13 @@ class Run:
         for job in ending:
             ends = split(job.result.plan)[0]
             self._tell(ends)
-            job.stage, job.work = _ENDING, pool.submit(job.execute, ends)
+            job.stage, job.work = _ENDING, pool.submit(self._work, job, ends)
         return bool(ending)
+
+    def _work(self, job: Job, operations: Iterable[Operation]) -> None:
+        """End or start a process, in a thread. Raises Interrupted."""
+        with self.slots:
+            job.execute(operations)
 
     def _plan_ready(self) -> None:
         """Plan those that can be made now without what the others will leave.
@@ -228,15 +237,19 @@ class Run:
                 ready = [other for other in ready if not other.failed]
         if not any(job.stage == _ENDING for job in self.jobs.values()):
             self._follow()
-        self._reload(made)
-        for job in made:
+        for job in self._reloaded(made):
             job.stage, job.work = _MADE, pool.submit(self._start, job)
 
-    def _reload(self, made: Iterable[Job]) -> None:
-        """Once for all units that were written."""
-        job = next((job for job in made if any(map(_reloads, split(job.result.plan)[1]))), None)
-        if job is not None:
-            job.kernel.systemd.daemon_reload()
+    def _reloaded(self, made: list[Job]) -> list[Job]:
+        """Those whose processes can be started: systemd has read the units, once for all that were written."""
+        written = [job for job in made if any(map(_reloads, split(job.result.plan)[1]))]
+        try:
+            if written:
+                written[0].kernel.systemd.daemon_reload()
+        except BareKernelError as error:
+            for job in written:
+                job.fail(error)
+        return [job for job in made if not job.failed]
 
     def _follow(self) -> None:
         """What depends on all of them (the hosts files), by a look at what they have become."""
@@ -244,7 +257,7 @@ class Run:
         world = World()
         for name, follower in followers.items():
             item = Item(name, follower, None)
-            job = Job(item, self.kernel(item), _MADE, Result(follower.plan(None, follower.observe(None, world))))
+            job = Job(item, self.kernel(item), _MADE, plan_one(item, world, {}))
             job.executed = self.jobs[name].executed if name in self.jobs else []
             self.jobs[name], self.results[name] = job, job.result
             try:
@@ -271,7 +284,7 @@ class Run:
                 self.tell(f"{job.item.key} waits for {key}: {condition}")
                 other.item.resource.await_condition(other.item.desired, condition)
         self._tell(starts)
-        job.execute(starts)
+        self._work(job, starts)
 
     def _tell(self, operations: Iterable[Operation]) -> None:
         for operation in operations:
@@ -289,7 +302,11 @@ class Run:
         """A second look at all that was applied, which must find nothing to do."""
         applied = [job for job in self.jobs.values() if job.executed and not job.failed]
         for job in applied:
-            job.item.resource.settle(job.item.desired)
+            try:
+                job.item.resource.settle(job.item.desired)
+            except BareKernelError as error:
+                job.fail(error)
+        applied = [job for job in applied if not job.failed]
         with self._locked() if applied else contextlib.nullcontext():
             world = World()
             for job in applied:
