@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import posixpath
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -105,3 +107,13 @@ class RemoveIfEmpty(Operation):
     def expect(self, world: World) -> None:
         if world.files.is_empty_directory(self.path):
             world.files.expect_gone(self.path)
+
+
+def left_empty(directories: Iterable[str], world: World) -> list[str]:
+    """Which of these, each in the one after it, a removal that was interrupted has left with nothing in them."""
+    found: list[str] = []
+    for path in directories:
+        inside = {posixpath.basename(other) for other in found if posixpath.dirname(other) == path}
+        if world.files.is_directory(path) and set(world.files.names(path)) <= inside:
+            found.append(path)
+    return found

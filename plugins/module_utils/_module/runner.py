@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import signal
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -199,6 +200,10 @@ def run_many(stack: Any, **module_arguments: Any) -> None:
     stack.prepare(module.params)
     require(module, stack)
     os.umask(0o022)
+    # Python would have the threads finish all that is begun first, for as long as a container takes to stop. A run that
+    # is interrupted ends at once, as one that is killed does.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         params = {**module.params, **module.internal}
         values.check(params)

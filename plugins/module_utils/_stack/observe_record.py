@@ -8,20 +8,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Optional
+from dataclasses import dataclass
+from typing import Any
 
 from .._boot.resource import recorded
+from .._core.errors import OptionError
 from .._core.files import MakeDirectory, RemoveFile, WriteFile
 from .._core.observe_world import World
-from .._core.operation import Operation, Plan
+from .._core.operation import Plan
 from .._core.resource import Resource
-from .._core.units import RemoveIfEmpty
+from .._core.units import RemoveIfEmpty, left_empty
 from .._kernel import files, locations
 from .records import LOCK, RECORD_VERSION, Recorded, record_path
 
 
-class RecordResource(Resource[Recorded, Optional[Mapping[str, Any]]]):
-    """One file; what is written of the stack in it, None for nothing."""
+@dataclass(frozen=True)
+class RecordObserved:
+    """What is written of the stack, None for nothing; which of its objects are another one's; and ``left``, the
+    directory of the records where a removal that was killed has left it empty."""
+
+    document: Mapping[str, Any] | None
+    owners: Mapping[str, str]
+    left: tuple[str, ...]
+
+
+class RecordResource(Resource[Recorded, RecordObserved]):
+    """One file. Whoever writes it first has the objects; ``owners`` is asked before, without the lock."""
 
     name = "stack"
     keeps = (locations.STATE,)
@@ -29,19 +41,32 @@ class RecordResource(Resource[Recorded, Optional[Mapping[str, Any]]]):
     def locks(self, desired: Recorded) -> tuple[str, ...]:
         return (LOCK,)
 
-    def observe(self, desired: Recorded, world: World) -> Mapping[str, Any] | None:
-        return world.files.record(record_path(desired.name), RECORD_VERSION)
+    def observe(self, desired: Recorded, world: World) -> RecordObserved:
+        owned = owners(desired.name, world) if desired.objects else {}
+        return RecordObserved(
+            world.files.record(record_path(desired.name), RECORD_VERSION),
+            {key: owned[key] for key in desired.objects if key in owned},
+            tuple(left_empty((locations.STACKS,), world)),
+        )
 
-    def plan(self, desired: Recorded, observed: Mapping[str, Any] | None) -> Plan:
-        path = record_path(desired.name)
+    def plan(self, desired: Recorded, observed: RecordObserved) -> Plan:
+        path, before = record_path(desired.name), observed.document
+        for key, name in observed.owners.items():
+            raise OptionError("name", desired.name, f"{key} {belongs_to(name)}")
         if not desired.objects:
-            gone: tuple[Operation, ...] = (RemoveFile(path), *map(RemoveIfEmpty, (locations.STACKS, locations.STATE)))
-            return Plan(gone if observed is not None else ())
-        after = {**(observed or {}), "version": RECORD_VERSION, "objects": _plain(desired.objects)}
-        if after == observed:
+            if before is None:
+                return Plan(tuple(map(RemoveIfEmpty, observed.left)))
+            return Plan((RemoveFile(path), *map(RemoveIfEmpty, (locations.STACKS, locations.STATE))))
+        after = {**(before or {}), "version": RECORD_VERSION, "objects": _plain(desired.objects)}
+        if after == before:
             return Plan()
         text = json.dumps(after, indent=1, sort_keys=True) + "\n"
         return Plan((MakeDirectory(locations.STACKS, 0o700), WriteFile(path, text, why="what the stack consists of")))
+
+
+def belongs_to(name: str) -> str:
+    """Why an object of another stack cannot be a part of this one."""
+    return f"belongs to stack {name}: take it out of that one first"
 
 
 def _plain(objects: Mapping[str, Mapping[str, Any]]) -> Any:

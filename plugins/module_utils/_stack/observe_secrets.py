@@ -17,7 +17,7 @@ from .._core.files import MakeDirectory, RemoveFile
 from .._core.observe_world import World
 from .._core.operation import Operation, Plan
 from .._core.resource import Resource
-from .._core.units import RemoveIfEmpty
+from .._core.units import RemoveIfEmpty, left_empty
 from .._kernel import locations
 from .operations import SecretFile, WriteSecret, secret_from
 from .records import LOCK
@@ -25,12 +25,14 @@ from .records import LOCK
 
 @dataclass(frozen=True)
 class SecretObserved:
-    """What is there: the content is compared and never shown."""
+    """What is there: the content is compared and never shown. ``left`` are directories that a run that was killed has
+    made for the file, or not removed with it."""
 
     content: bytes | None
     mode: int | None = None
     owner: tuple[int, int] = (0, 0)
     has_directory: bool = False
+    left: tuple[str, ...] = ()
 
 
 class SecretFiles(Resource[SecretFile, SecretObserved]):
@@ -49,7 +51,8 @@ class SecretFiles(Resource[SecretFile, SecretObserved]):
         text = world.files.text(desired.path)
         there = world.files.is_directory(posixpath.dirname(desired.path))
         if text is None:
-            return SecretObserved(None, has_directory=there)
+            left = left_empty((posixpath.dirname(desired.path), locations.SECRETS), world)
+            return SecretObserved(None, has_directory=there, left=tuple(left))
         content = text.encode("utf-8", "surrogateescape")
         try:
             status = os.stat(desired.path, follow_symlinks=False)
@@ -62,7 +65,7 @@ class SecretFiles(Resource[SecretFile, SecretObserved]):
         before = {} if observed.content is None else {"path": desired.path}
         if desired.content is None:
             if observed.content is None:
-                return Plan()
+                return Plan(tuple(map(RemoveIfEmpty, observed.left)))
             above = (directory, locations.SECRETS, locations.STATE)
             return Plan((RemoveFile(desired.path), *map(RemoveIfEmpty, above)), before, {})
         wanted = (desired.content, desired.mode, (desired.uid, desired.gid))

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -18,8 +18,9 @@ from .._core.fold import Item, Result, fold, wrong_values
 from .._core.observe_world import World
 from .._core.resource import CommandFailed, Resource
 from .._image.store.progress import Progress
+from .._kernel import files
 from .._kernel.errors import BareKernelError
-from .observe_record import RecordResource, owners, read
+from .observe_record import RecordResource, belongs_to, owners, read
 from .options import stack_from
 from .plan_order import ordered, others, recorded_after, selected
 from .records import BY_NAME, KINDS, Entry, Recorded, Stack, record_path
@@ -114,28 +115,68 @@ class StackResource:
 
     def converge(self, params: Mapping[str, Any]) -> Answer:
         """Make the host agree with the stack. Raises OptionError, KernelError, Refused, before anything was changed."""
-        stack, world = stack_from(params), World()
-        before = read(stack.name, world)
-        entries, left = _entries(stack, before)
-        items, results = _items(entries, owners(stack.name, world))
-        images = [item for item in items if item.key.startswith("image/")]
-        if wrong_values(results) or (_changes(images) and wrong_values(self.predict(params).results)):
+        stack = stack_from(params)
+        run = _Run.over(stack)
+        images = [item for item in run.items if item.key.startswith("image/")]
+        if wrong_values(run.results) or (_changes(images) and wrong_values(self.predict(params).results)):
             return replace(self.predict(params), done=True)  # nothing was
         progress = Progress(stack.progress)
+        tell = _teller(progress)
         try:
-            later = {entry.key for entry in entries if entry.absent} | {i.key for i in images if _from_container(i)}
-            _make_images([item for item in images if item.key not in later], results)
-            others_ = [item for item in items if not item.key.startswith("image/")]
-            run = phases.Run(
-                others_, _teller(progress), results=results, opening=lambda found: _records(stack, before, found)[0]
-            )
-            results = dict(run.converge())
-            if not wrong_values(results):
-                _make_images([item for item in images if item.key in later], results)
-                _record(_records(stack, before, results)[1], results)
+            # Two runs over one stack would each write the record without what the other one makes.
+            with files.locked(
+                f"stack-{stack.name}", when_busy=lambda: tell(f"waiting for another run of {stack.name}")
+            ):
+                if read(stack.name, World()) != run.before:
+                    run = _Run.over(stack)
+                return run.applied(tell)
         finally:
             progress.close()
-        return Answer(entries, results, _left(stack, left), done=True)
+
+
+@dataclass
+class _Run:
+    """One run over a stack: its record before it, what it is about, and what has become of that so far."""
+
+    stack: Stack
+    before: Recorded
+    entries: list[Entry]
+    left: list[str]
+    items: list[Item]
+    results: dict[str, Result]
+
+    @classmethod
+    def over(cls, stack: Stack) -> _Run:
+        world = World()
+        before = read(stack.name, world)
+        entries, left = _entries(stack, before)
+        return cls(stack, before, entries, left, *_items(entries, owners(stack.name, world)))
+
+    def applied(self, tell: Callable[[str], None]) -> Answer:
+        images = [item for item in self.items if item.key.startswith("image/")]
+        if wrong_values(self.results) or (_changes(images) and not self._recorded()):
+            return self._answer()
+        later = {entry.key for entry in self.entries if entry.absent} | {i.key for i in images if _from_container(i)}
+        _make_images([item for item in images if item.key not in later], self.results)
+        others_ = [item for item in self.items if not item.key.startswith("image/")]
+        run = phases.Run(others_, tell, results=self.results, opening=lambda found: self._records(found)[0])
+        self.results = dict(run.converge())
+        if not wrong_values(self.results):
+            _make_images([item for item in images if item.key in later], self.results)
+            _record(self._records(self.results)[1], self.results)
+        return self._answer()
+
+    def _recorded(self) -> bool:
+        """Whether the stack's record says what it is about to make: whatever ends this run, that belongs to it."""
+        record = self._records(self.results)[0]
+        _record(record, self.results)
+        return record.key not in self.results or self.results[record.key].error is None
+
+    def _records(self, results: Mapping[str, Result]) -> tuple[Item, Item]:
+        return _records(self.stack, self.before, results)
+
+    def _answer(self) -> Answer:
+        return Answer(self.entries, self.results, _left(self.stack, self.left), done=True)
 
 
 def _expect_others(stack: Stack, world: World) -> None:
@@ -163,8 +204,7 @@ def _items(entries: Iterable[Entry], owned: Mapping[str, str] | None = None) -> 
         resource = resource_of(entry.kind)
         try:
             if entry.key in (owned or {}):
-                why = f"belongs to stack {(owned or {})[entry.key]}: take it out of that one first"
-                raise OptionError(BY_NAME[entry.kind].key, entry.name, why)
+                raise OptionError(BY_NAME[entry.kind].key, entry.name, belongs_to((owned or {})[entry.key]))
             desired = resource.desired({n: v for n, v in entry.params.items() if n != "depends_on"})
         except BareKernelError as error:
             results[entry.key] = Result(error=error)
