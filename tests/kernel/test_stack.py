@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import threading
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +16,6 @@ from typing import Any
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError
-from ansible_collections.barekernel.containers.plugins.module_utils._core.resource import Resource
 from ansible_collections.barekernel.containers.plugins.module_utils._module.arguments.stack import entries
 from ansible_collections.barekernel.containers.plugins.module_utils._module.entries import judged
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import diff
@@ -29,7 +27,6 @@ from tests import collection
 from tests.kernel import images, leaks, state
 from tests.kernel.module_process import run_module
 from tests.kernel.test_container import run
-from tests.kernels import DIED, in_child
 from tests.waiting import until
 
 BUILD = {
@@ -407,72 +404,6 @@ def test_who_joins_anothers_namespaces_is_restarted_with_it() -> None:
     assert os.readlink(f"/proc/{pid('a')}/ns/ipc") == os.readlink(f"/proc/{pid('b')}/ns/ipc")
     assert run("bktest-b", "cat", "/proc/net/dev")["stdout"].count("eth0") == 1
     apply(networks=[NETWORK], containers=[container("b", "bktest0")], prune=True)
-
-
-class Counted:
-    """What every operation of a run is executed with, whichever its resource: the process ends after the call with this
-    number, of all of them together."""
-
-    def __init__(self, die_after: int = 0) -> None:
-        self.seen, self.die_after, self.lock = 0, die_after, threading.Lock()
-
-    def __enter__(self) -> Counted:
-        kinds = [Resource, *_below(Resource)]
-        self.real = {kind: vars(kind)["kernel"] for kind in kinds if "kernel" in vars(kind)}
-        for kind, real in self.real.items():
-            kind.kernel = lambda resource, real=real: _Seen(self, real(resource))  # type: ignore[method-assign]
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        for kind, real in self.real.items():
-            kind.kernel = real
-
-    def after(self) -> None:
-        with self.lock:
-            self.seen += 1
-            if self.seen == self.die_after:
-                os._exit(DIED)
-
-
-def _below(kind: type) -> Iterator[type]:
-    for each in kind.__subclasses__():
-        yield each
-        yield from _below(each)
-
-
-class _Seen:
-    def __init__(self, counted: Counted, real: Any) -> None:
-        self._counted, self._real = counted, real
-
-    def __getattr__(self, interface: str) -> Any:
-        return _SeenInterface(self._counted, getattr(self._real, interface))
-
-
-class _SeenInterface:
-    def __init__(self, counted: Counted, real: Any) -> None:
-        self._counted, self._real = counted, real
-
-    def __getattr__(self, function: str) -> Any:
-        real = getattr(self._real, function)
-        if not callable(real) or isinstance(real, type):
-            return real
-
-        def called(*arguments: Any, **more: Any) -> Any:
-            answer = real(*arguments, **more)
-            self._counted.after()
-            return answer
-
-        return called
-
-
-def done(**given: Any) -> None:
-    """In a child, as the next task is: nothing is remembered."""
-
-    def work() -> None:
-        assert converge(**given).failures == []
-        assert actions(predict(**given)) == []
-
-    assert in_child(work) == 0
 
 
 def test_two_runs_at_once() -> None:
