@@ -76,6 +76,14 @@ options:
         C(/etc/group).
       - Unset, the image's, or root of the container. Applied by restart.
     type: str
+  group_add:
+    description:
+      - Groups of the process beside those of O(user), by name or number. Names are looked up in the image's
+        C(/etc/group), and numbers are IDs inside the container.
+      - A command that M(barekernel.containers.ns_container_exec) runs as another user has that user's groups alone.
+      - Unset, none. Applied by restart.
+    type: list
+    elements: str
   init:
     description:
       - What the container's first process is. V(none), also without quotes or as V(false), is its program itself.
@@ -249,6 +257,22 @@ options:
         V(unlimited) and V(infinity) are no limit.
       - Applied by restart.
     type: dict
+  oom_score_adj:
+    description:
+      - What the kernel adds to the score by which it chooses a process to kill when memory runs out, from V(-1000),
+        which is never, to V(1000), which is first. See proc_pid_oom_score_adj(5).
+      - Below what the host's own processes have needs C(CAP_SYS_RESOURCE) on the host, but none in the container.
+      - Unset, that of the process that starts the container, which is 0 under systemd.
+      - Applied by restart, as every process inherits it and may have changed its own since.
+    type: int
+  shm_size:
+    description:
+      - Size of C(/dev/shm), the file system that holds POSIX shared memory, such as V(256M), in bytes without a suffix.
+        At least 4096 bytes; the kernel rounds up to whole pages. What is written there counts towards O(limits.memory).
+      - Needs O(namespaces.ipc=private), and no other mount at C(/dev/shm).
+      - Applied live. Where the files in it need more than the new size, applied by restart, which removes them.
+    type: str
+    default: 64M
   sysctls:
     description:
       - Kernel parameters that belong to a namespace of the container, e.g. C(net.core.somaxconn). Applied by restart.
@@ -260,6 +284,14 @@ options:
     description:
       - Host name inside the container, up to 64 letters, digits, hyphens, underscores and dots. Unset, O(name).
         Applied by restart.
+    type: str
+  domainname:
+    description:
+      - Domain name inside the container, see setdomainname(2), up to 64 letters, digits, hyphens, underscores and dots.
+      - In C(/etc/hosts) of the container and of others on its networks, O(hostname) with this domain is its canonical
+        name, as C(hostname --fqdn) shows it.
+      - It is no search domain; see O(dns_search). Needs O(namespaces.uts=private).
+      - Unset, that of the host, which usually has none. Applied by restart.
     type: str
   dns:
     description:

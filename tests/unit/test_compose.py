@@ -86,6 +86,9 @@ PROXIED = """
           - /run
           - /tmp:mode=1777,size=64m
         shm_size: 128mb
+        domainname: example.com
+        group_add: [100, mail]
+        oom_score_adj: -500
         sysctls:
           net.core.somaxconn: 1024
         ulimits:
@@ -354,8 +357,11 @@ def test_a_proxy_before_an_application(tmp_path: Path) -> None:
         "mounts": [
             {"type": "tmpfs", "target": "/run", "options": ["noexec"]},
             {"type": "tmpfs", "target": "/tmp", "options": ["noexec", "mode=1777", "size=64m"]},
-            {"type": "tmpfs", "target": "/dev/shm", "options": ["noexec", "mode=1777", f"size={128 << 20}"]},
         ],
+        "shm_size": "128mb",
+        "domainname": "example.com",
+        "group_add": ["100", "mail"],
+        "oom_score_adj": "-500",
         "rlimits": {"nproc": "65535", "nofile": "20000:40000"},
     }
 
@@ -559,6 +565,7 @@ def test_the_documentation_names_what_is_read_and_what_is_not() -> None:
     sections = [s for s in vars(known_keys).values() if isinstance(s, known_keys.Section)]
     named |= {key for section in sections for key in (*section.unsupported, *section.idle)}
     named -= set(known_keys.LOGGING_OPTIONS.unsupported)  # "other logging options"
+    named -= {key for key, option in known_keys.OPTIONS_BY_KEY.items() if key == option}  # "every other key ..."
     assert {key for key in named if f"`{key}`" not in page and f"`{key}: " not in page} == set()
 
 

@@ -19,10 +19,12 @@ from ansible_collections.barekernel.containers.plugins.module_utils._container.o
     ContainerObserved,
     Host,
     Neighbour,
+    SharedMemory,
     Unusable,
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._container.operations import (
     InterruptContainer,
+    ResizeSharedMemory,
     StartContainer,
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._container.options import container_from
@@ -153,6 +155,7 @@ def running(which: Container, host: Host = HOST, reapers: tuple[str, ...] = ()) 
         ),
         network=network,
         leftovers=True,
+        shared_memory=SharedMemory(which.shm_size),
     )
 
 
@@ -240,6 +243,13 @@ CASES = {
         {"hostname": "restart", "env.HOSTNAME": "restart", "hosts": "live"},
         ("stop", "start"),
     ),
+    "a domain name by restart": (
+        {"domainname": "lab.example"},
+        {"domainname": "restart", "hosts": "live"},
+        ("stop", "start"),
+    ),
+    "a score by restart": ({"oom_score_adj": 500}, {"oom_score_adj": "restart"}, ("stop", "start")),
+    "shared memory live": ({"shm_size": "1M"}, {"shm_size": "live"}, ()),
     "namespaces by recreation": (
         {"namespaces": {"ipc": "host"}},
         {"namespaces": "recreate"},
@@ -257,6 +267,58 @@ def test_one_changed_value_is_applied_as_the_diff_says(
     verbs = [action.split()[0] for action in plan.actions]
     assert tuple(v for v in dict.fromkeys(verbs) if v in ("stop", "start", "remove")) == steps
     assert plan.before != plan.after
+
+
+def test_shared_memory_is_resized_where_it_is_and_by_restart_where_it_holds_more() -> None:
+    there = running(container())
+    smaller = container(shm_size="1M")
+    resized = ResizeSharedMemory("web", 42, 1, "/dev/shm", "shm", 1 << 20)
+    assert resized in plan_container(smaller, there).operations
+    full = replace(there, shared_memory=SharedMemory(64 << 20, used=(1 << 20) + 1))
+    for observed in (full, replace(there, shared_memory=None)):
+        plan = plan_container(smaller, observed)
+        assert [(c.option, c.after, c.how) for c in plan.changes] == [("shm_size", 1 << 20, "restart")]
+        assert {type(operation).__name__ for operation in plan.operations} >= {"InterruptContainer", "StartContainer"}
+        assert resized not in plan.operations
+    # What somebody else made of it is put right, and that alone.
+    drifted = plan_container(container(), replace(there, shared_memory=SharedMemory(4096)))
+    assert drifted.operations == (replace(resized, size=64 << 20),)
+    assert [(c.before, c.after, c.how) for c in drifted.changes] == [(4096, 64 << 20, "live")]
+    stopped = replace(there, supervised=Supervised("web", "stopped"), shared_memory=None)
+    plan = plan_container(container(shm_size="1M", state="stopped"), stopped)
+    assert plan.actions == [f"write {HOME}/container.json", f"write {HOME}/bundle/config.json"]
+
+
+def test_groups_are_those_of_the_user_and_those_that_are_added() -> None:
+    wanted = container(user="app", group_add=["video", "7"])
+    there = replace(nothing(), user=(1000, 1000, (20,)), groups=(44, 7, 1000))
+    assert resolve(wanted, there).user == (1000, 1000, (7, 20, 44))
+    plan = plan_container(wanted, replace(running(container()), user=(0, 0, ()), groups=(44, 7)))
+    assert [(c.option, c.before, c.after, c.how) for c in plan.changes] == [("groups", [], [7, 44], "restart")]
+    with pytest.raises(OptionError, match="group_add: 70000: the group ID 70000 is not one of the container's user"):
+        plan_container(wanted, replace(there, groups=(70000,)))
+
+
+def test_another_runtime_gets_the_domain_as_a_parameter_where_it_may_write_that() -> None:
+    def bundle(**changes: Any) -> Any:
+        wanted = container(domainname="lab.example", **changes)
+        return documents(wanted, resolve(wanted, nothing()), nothing()).config
+
+    own, shared = bundle(runtime="/usr/bin/runc"), bundle(runtime="/usr/bin/runc", namespaces={"user": "host"})
+    assert own["domainname"] == "lab.example" and own["linux"]["sysctl"] == {}
+    assert "domainname" not in shared and shared["linux"]["sysctl"] == {"kernel.domainname": "lab.example"}
+    assert bundle(namespaces={"user": "host"})["domainname"] == "lab.example"
+
+
+def test_a_domain_makes_the_full_name_the_canonical_one() -> None:
+    wanted = container(hostname="www", domainname="lab.example")
+    found = documents(wanted, resolve(wanted, nothing()), nothing()).files
+    [hosts] = [document.content for document in found if document.path.endswith("/hosts")]
+    assert "10.88.0.2 www.lab.example www web" in hosts.splitlines()
+    alone = container(domainname="lab.example", networks=[])
+    found = documents(alone, resolve(alone, nothing()), nothing()).files
+    [hosts] = [document.content for document in found if document.path.endswith("/hosts")]
+    assert "127.0.1.1 web.lab.example web" in hosts.splitlines()
 
 
 def test_init_is_changed_by_restart_and_keeps_its_program() -> None:
@@ -318,7 +380,11 @@ DOMAIN = {"sysctls": {"kernel.domainname": "lab"}}
 NO_USER_NAMESPACE = {
     "chosen": ({**IDMAP, **HOST_USER}, HOST, "mounts[0].options: 'idmap': the container has no user namespace (names"),
     "old kernel": (IDMAP, replace(HOST, no_idmap="the kernel is old"), "user namespace (the kernel is old): leave it"),
-    "domain name": (DOMAIN, HOST, "sysctls.kernel.domainname: 'lab': cannot be set in a user namespace: leave it out"),
+    "domain name": (
+        DOMAIN,
+        HOST,
+        "sysctls.kernel.domainname: 'lab': cannot be set in a user namespace: set domainname",
+    ),
 }
 
 

@@ -109,7 +109,7 @@ EXPLAINED: list[tuple[str, dict[str, Any], str]] = [
     (
         "ns_container",
         {"xyzzy": 1},
-        "xyzzy: there is no such option; there are args, cap_add, cap_drop, command, cwd and 2",
+        "xyzzy: there is no such option; there are args, cap_add, cap_drop, command, cwd and ",
     ),
     ("oci_image", {"tag": "1.4"}, "tag: there is no such option; write it into name"),
     ("oci_image", {"registry": f"u:{SECRET}@host"}, "registry: must be a dictionary; write {reference:"),

@@ -14,6 +14,7 @@ from .records import OPTIONS, Container
 _CONFIG = "config."
 #: OCI property -> option, of those that come of several options.
 _OF_SEVERAL = {
+    "process.user.additionalGids": "group_add",
     "process.capabilities": "cap_add",
     "linux.seccomp": "seccomp",
     "linux.uidMappings": "namespaces.user",

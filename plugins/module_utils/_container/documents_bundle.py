@@ -22,6 +22,8 @@ IDENTITY_FILES = ("hosts", "hostname", "resolv.conf")
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #: What every other runtime knows: older releases of crun refuse a later version, whatever the bundle uses of it.
 _OTHERS_OCI_VERSION = "1.0.2"
+#: The parameter that is the same as the property ``domainname``.
+DOMAIN_SYSCTL = "kernel.domainname"
 _OCI_NAMESPACE = {
     "user": "user",
     "network": "network",
@@ -90,6 +92,9 @@ def config_json(
     if container.namespaces.get("uts", "private") == "private":
         document["hostname"] = hostname(container)
     write_as_is(document, "config", container, OPTIONS)
+    if container.domainname and container.runtime != "nsrun" and not resolved.idmap:
+        # runc before 1.2 ignores the property, without an error. In a user namespace the parameter cannot be written.
+        document["linux"]["sysctl"][DOMAIN_SYSCTL] = document.pop("domainname")
     return document
 
 
@@ -145,7 +150,7 @@ def _masked_too(container: Container) -> tuple[str, ...]:
 
 def _default_mounts(container: Container) -> list[dict[str, Any]]:
     """The file systems of config-linux.md, or the host's /sys in place of a new one."""
-    mounts = defaults.default_mounts()
+    mounts = defaults.default_mounts(container.shm_size)
     if _shows_host_sys(container):
         # Without what is mounted below it (debugfs, tracefs, bpf, securityfs, ...). Other runtimes bind it inside the
         # user namespace, where the kernel allows only all of it: there, masks.

@@ -15,7 +15,7 @@ from .._core import observe_cgroups, observe_containers
 from .._core.errors import OptionError, Refused
 from .._core.observe_world import World
 from .._image.errors import ImageError
-from .._image.format.user import NoSuchUser, parse_user
+from .._image.format.user import NoSuchUser, parse_group, parse_user
 from .._image.layers.find import CannotTell
 from .._image.layers.lookup import read_file
 from .._image.store.store import Image, full_name, on_host
@@ -27,6 +27,7 @@ from .documents import cgroup_path, directory
 from .observe_host import observe_host
 from .observe_joined import strayed
 from .observe_mount_points import spent_mount_points
+from .observe_mounted import mounted, shared_memory
 from .observe_replaced import replaced
 from .observe_usable import unusable
 from .observed import ContainerObserved, Unusable
@@ -66,6 +67,8 @@ def observe(container: Container, world: World) -> ContainerObserved:
     spent = spent_mount_points(container, image, layers, documents["config"]) if container.state != "absent" else ()
     starts = not supervised.running or launch.get("runtime") != container.runtime
     reapers, no_reaper, coming = *_reapers(container), _coming(container, world)
+    groups, no_groups = _groups(container, layers)
+    mounts = mounted(supervised)
     written, directories = _files(container.name, host.systemd, world), frozenset(_directories(home, world))
     return ContainerObserved(
         host=host,
@@ -84,17 +87,20 @@ def observe(container: Container, world: World) -> ContainerObserved:
         empty=frozenset(path for path in SHARED if world.files.is_empty_directory(path)),
         unusable=(
             *((Unusable("init", container.init, no_reaper),) if no_reaper else ()),
+            *no_groups,
             *unusable(container, image, layers, host.no_idmap, documents["config"], spent, starts, coming),
         )
         if container.state != "absent"
         else (),
         strayed=strayed(supervised, documents, host.neighbours),
         recorded=recorded,
-        replaced=replaced(supervised, documents["config"]),
+        replaced=replaced(mounts, documents["config"]),
         modes=_modes((*written, *directories, own_volumes(container.name)), world),
         reapers=reapers,
         no_reaper=no_reaper,
         spent=spent,
+        groups=groups,
+        shared_memory=shared_memory(supervised, mounts, documents["config"], container.shm_size),
     )
 
 
@@ -151,6 +157,19 @@ def _user(container: Container, image: Image | None, layers: list[str]) -> tuple
         return str(error)
     except CannotTell as error:
         return f"the image's /etc/passwd and /etc/group cannot be read: {error}"
+
+
+def _groups(container: Container, layers: list[str]) -> tuple[tuple[int, ...], tuple[Unusable, ...]]:
+    """The IDs of ``group_add`` in the image, and names that it does not have; nothing of one that is yet to be made."""
+    found: list[int] = []
+    for group in container.group_add if layers else ():
+        try:
+            found.append(parse_group(group, lambda path: read_file(layers, path)))
+        except NoSuchUser as error:
+            return (), (Unusable("group_add", group, str(error), never=True),)
+        except CannotTell as error:
+            return (), (Unusable("group_add", group, f"the image's /etc/group cannot be read: {error}", never=True),)
+    return tuple(found), ()
 
 
 def _root(image: Image | None) -> tuple[int, int, int]:

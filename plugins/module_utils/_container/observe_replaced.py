@@ -6,39 +6,25 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Mapping
 from typing import Any
 
-from .._kernel import process
-from .._kernel.errors import KernelError
-from .._kernel.mountinfo import read_mountinfo
-from .._runtime.supervise.control import Supervised
+from .._kernel.mountinfo import Mount
 from .plan_init import PLACE
 
 #: What the kernel appends to a root that has no name any more, fs/d_path.c; mountinfo escapes no slash.
 _DELETED = b"//deleted"
 
 
-def replaced(supervised: Supervised, config: Mapping[str, Any] | None) -> dict[str, str]:
+def replaced(mounts: Mapping[bytes, Mount], config: Mapping[str, Any] | None) -> dict[str, str]:
     """Target -> source of each bind mount whose source was replaced, as ansible.builtin.template and copy do it.
 
-    The program of ``init: reaper`` is not among them: a package's update is no reason to restart what it runs already.
-    One whose source is gone is left out: a restart would not mend it. Raises KernelError.
+    ``mounts`` are those of the container by target, none where it does not run. The program of ``init: reaper`` is not
+    among them: a package's update is no reason to restart what it runs already. One whose source is gone is left out: a
+    restart would not mend it.
     """
-    if not supervised.running or supervised.pid is None:
-        return {}
     binds = {os.fsencode(m["destination"]): m["source"] for m in (config or {}).get("mounts") or () if _is_bind(m)}
-    if not binds:
-        return {}
-    try:
-        with process.entry(supervised.pid, supervised.start_time) as directory:
-            mounts = {mount.target: mount for mount in read_mountinfo(directory=directory)}
-    except KernelError as error:
-        if error.errno in (errno.ESRCH, errno.ENOENT):  # it has ended meanwhile
-            return {}
-        raise
     return {
         os.fsdecode(target): source
         for target, source in sorted(binds.items())

@@ -54,7 +54,7 @@ def unusable(
     """
     coming = coming or {}
     own_ids = container.namespaces.get("user", "host" if no_idmap else "private") != "host"
-    found = [*_sources(container, coming), *_tmpfs(container), *_rlimits(container)]
+    found = [*_sources(container, coming), *_tmpfs(container), *_rlimits(container), *_oom_score(container)]
     found += _runtime(container, starts)
     found += _sysctls(container)
     if not found and container.sysctls != ((config or {}).get("linux") or {}).get("sysctl", {}):
@@ -213,6 +213,19 @@ def _rlimits(container: Container) -> Iterator[Unusable]:
         if not may_raise and 0 <= there < wanted:
             why = f"is above this host's own hard limit, {there}, and root lacks CAP_SYS_RESOURCE to raise it: lower it"
             yield Unusable(f"rlimits.{name}", value, why)
+
+
+def _oom_score(container: Container) -> Iterator[Unusable]:
+    wanted = container.oom_score_adj
+    if wanted is None:
+        return
+    from .._kernel import process  # here, as the next one: few containers ask for it
+    from .._kernel.capabilities import mask, of_process
+
+    held = of_process()["effective"] & mask(("CAP_SYS_RESOURCE",))
+    if not held and not process.may_have_oom_score_adj(wanted):
+        why = "root lacks CAP_SYS_RESOURCE on this host, and the kernel lets nobody else have so low a score: raise it"
+        yield Unusable("oom_score_adj", wanted, why)
 
 
 def _number(limit: str) -> int:

@@ -79,6 +79,14 @@ class Unusable:
 
 
 @dataclass(frozen=True)
+class SharedMemory:
+    """The tmpfs at /dev/shm: bytes that it can hold and, where it is to hold less, bytes that are used in it."""
+
+    size: int
+    used: int = 0
+
+
+@dataclass(frozen=True)
 class ContainerObserved:
     """One container as it is.
 
@@ -91,7 +99,8 @@ class ContainerObserved:
     ``recorded`` is the container as its record declares it. ``replaced`` are targets of mounts whose source
     (target -> source) is another file by now. ``reapers`` are the host's programs for ``init: reaper``, where the
     container asks for one, and ``no_reaper`` says why there is none. ``spent`` are paths below ``upper`` that were
-    mount points, and are of another kind than what is to be mounted there.
+    mount points, and are of another kind than what is to be mounted there. ``groups`` are the IDs of ``group_add`` in
+    the image. ``shared_memory`` is the file system at /dev/shm of a container that runs, where that is ours.
     """
 
     host: Host
@@ -116,3 +125,5 @@ class ContainerObserved:
     reapers: tuple[str, ...] = ()
     no_reaper: str = ""
     spent: tuple[str, ...] = ()
+    groups: tuple[int, ...] = ()
+    shared_memory: SharedMemory | None = None

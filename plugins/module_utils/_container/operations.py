@@ -78,6 +78,24 @@ class InterruptContainer(StopContainer):
 
 
 @dataclass(frozen=True)
+class ResizeSharedMemory(Operation):
+    """Give the tmpfs at ``place`` of a container that runs another size in bytes: a remount, which keeps its files."""
+
+    name: str
+    pid: int
+    started: int | None
+    place: str
+    source: str
+    size: int
+
+    def describe(self) -> str:
+        return f"resize {self.place} of container {self.name} to {self.size} bytes"
+
+    def execute(self, kernel: Any) -> None:
+        kernel.process_mounts.resize_tmpfs(self.pid, self.started, self.place, self.source, self.size)
+
+
+@dataclass(frozen=True)
 class RemoveMountPoint(Operation):
     """Remove what the runtime made below ``upper`` to mount something on: an empty file or directory, of another kind
     than what is to be mounted there now."""

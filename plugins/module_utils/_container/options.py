@@ -16,11 +16,13 @@ from .._core.resource import OptionError
 from .._kernel.sysctl import path_of
 from .._links.sysctls import dotted, sysctl_text
 from .._network.publish import parse_ports
+from .documents_bundle import DOMAIN_SYSCTL
 from .option import Option
 from .options_mounts import parse_mounts
 from .options_values import HOSTNAME, address
 from .plan_declared import check_image
 from .plan_init import check_init
+from .plan_shared_memory import check_shared_memory
 from .records import NAMESPACES, OPTIONS, UNDECLARED, Attachment, Container
 
 _MOST_RESTARTS = 1_000_000
@@ -31,7 +33,7 @@ _SYSCTL_NAMESPACES = (
     ("kernel.shm", "ipc"),
     ("kernel.msg", "ipc"),
     ("kernel.sem", "ipc"),
-    ("kernel.domainname", "uts"),
+    (DOMAIN_SYSCTL, "uts"),
 )
 
 
@@ -51,6 +53,8 @@ def container_from(params: Mapping[str, Any]) -> Container:
         params={name: value for name, value in params.items() if not (name in OPTIONS and OPTIONS[name].of_task)},
     )
     _check_own_namespaces(container)
+    _check_domain(container)
+    check_shared_memory(container)
     check_image(container)
     check_init(container)
     return container
@@ -73,7 +77,13 @@ def _check_own_namespaces(container: Container) -> None:
             and container.namespaces.get(each.needs, "private") != "private"
         ):
             why = f"needs a namespace of the container's own, and namespaces.{each.needs} is "
-            raise OptionError(name, value, why + container.namespaces[each.needs])
+            raise OptionError(name, container.params[name], why + container.namespaces[each.needs])
+
+
+def _check_domain(container: Container) -> None:
+    """Raises OptionError."""
+    if container.domainname and DOMAIN_SYSCTL in container.sysctls:
+        raise OptionError("domainname", container.domainname, f"is sysctls.{DOMAIN_SYSCTL} too: leave that out")
 
 
 def container_of(record: Mapping[str, Any]) -> Container:

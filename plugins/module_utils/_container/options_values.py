@@ -28,6 +28,8 @@ HOSTNAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\Z")
 #: resolv.conf(5): one word of its line, and no character that would end it or begin a comment.
 _SEARCH_DOMAIN = re.compile(r"[A-Za-z0-9_.-]{1,253}\Z")
 _RESOLVER_OPTION = re.compile(r"[A-Za-z0-9_-]+(:[0-9]{1,9})?\Z")
+#: What group(5) can hold in its first field.
+_GROUP = re.compile(r"[^\s:,\0]{1,256}")
 _RLIMITS = (
     "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack"
 ).split()
@@ -67,6 +69,14 @@ def host_name(option: str, value: str) -> str:
     if len(value) > 64 or not HOSTNAME.match(value):
         raise OptionError(option, value, "must be at most 64 letters, digits, hyphens, underscores and dots")
     return value
+
+
+def groups(option: str, given: Sequence[str]) -> tuple[str, ...]:
+    """Names of groups, and their IDs in digits, each once; who has which ID is in the image."""
+    for group in given:
+        if not _GROUP.fullmatch(group):
+            raise OptionError(option, group, "must be the name or the ID of a group")
+    return tuple(dict.fromkeys(given))
 
 
 def init(option: str, given: Any) -> str:

@@ -39,11 +39,12 @@ from .plan_network import (
     ports_before,
 )
 from .plan_resolve import image_of, limits_left_out, resolve
+from .plan_shared_memory import how_resized, plan_resize
 from .plan_start import check_ever, check_start
 from .plan_userns import takes_over, void_capabilities
 from .plan_volumes import half_made_volumes, missing_volumes, own_volumes
 from .records import Container, Resolved
-from .view import changes, shown, view
+from .view import HOW, changes, shown, view
 
 _RUNS = ("running", "restarting", "created")
 """Statuses of a container that has a process, or is about to get one again by itself."""
@@ -64,9 +65,10 @@ def plan_container(container: Container, observed: ContainerObserved) -> Plan:
     wrong = wrong_modes(container.name, (*docs.files, *filter(None, [docs.unit])), observed) if before else ()
     before = {**before, **modes_view(wrong, now=True)}
     after = {**_after(container, resolved, docs, observed), **modes_view(wrong, now=False)}
-    starts = _starts(container, observed, changes(before, after) if before else ())
+    how = {**HOW, "shm_size": how_resized(container, observed)}
+    starts = _starts(container, observed, changes(before, after, how) if before else ())
     after["state"] = _state_after(container, observed, starts)
-    found = changes(before, after) if before else ()
+    found = changes(before, after, how) if before else ()
     otherwise = declared_otherwise(container, observed.recorded)
     if before and otherwise and all(change.option in ("state", "modes") for change in found):
         # It comes to the same today: an image's own command that is spelled out, an address that it has already.
@@ -104,6 +106,8 @@ def _operations(
     image = image_of(container, observed)
     operations += half_made_volumes(observed, own_volumes(container.name))
     operations += missing_volumes(container, image.config, image.lowerdirs, observed)
+    if not why:
+        operations += plan_resize(container, observed)
     if _limited_now(observed) and not why:
         # Before what is written of them: a limit that a killed run did not take back is one that is still to go.
         operations += plan_limits(observed.cgroup, _limits_wanted(resolved, observed))
@@ -218,6 +222,7 @@ def _before(container: Container, observed: ContainerObserved) -> dict[str, Any]
         "ports": ports_before(container.name, observed),
         "namespace_owner": dict.fromkeys(observed.strayed, "nothing that has its name any more"),
         "replaced_mounts": {target: f"{source} as it was" for target, source in observed.replaced.items()},
+        **({"shm_size": observed.shared_memory.size} if observed.shared_memory else {}),
     }
     return view(observed.documents, live, _identity(container.name, observed.files))
 

@@ -55,7 +55,16 @@ def _own_names(container: Container, everyone: Inhabitants) -> tuple[str, ...]:
     """What hostname(1) says in it, and its own name."""
     named_by = _owner("uts", container, everyone)
     called = hostname(named_by) if named_by is not None else everyone.nodename
-    return tuple(name for name in dict.fromkeys((called, hostname(container), container.name)) if name)
+    full = _host_names(named_by) if named_by is not None else ()
+    names = (*full, called, hostname(container), container.name)
+    return tuple(name for name in dict.fromkeys(names) if name)
+
+
+def _host_names(container: Container) -> tuple[str, ...]:
+    """Its host name, behind the full one where it has a domain: hosts(5) begins with the canonical name, which is what
+    hostname(1) --fqdn says."""
+    name = hostname(container)
+    return (f"{name}.{container.domainname}", name) if container.domainname else (name,)
 
 
 def _owner(kind: str, container: Container, everyone: Inhabitants) -> Container | None:
@@ -98,7 +107,7 @@ def resolver_warnings(container: Container, resolved: Resolved, host: Host) -> t
 def known_as(container: Container, addresses: Mapping[str, Iterable[str]]) -> Neighbour:
     """What the hosts files of a container's neighbours say of it: its names and bare addresses, by network."""
     names = {
-        attachment.network: tuple(dict.fromkeys((hostname(container), container.name, *attachment.aliases)))
+        attachment.network: tuple(dict.fromkeys((*_host_names(container), container.name, *attachment.aliases)))
         for attachment in container.networks
     }
     bare = {network: [a.partition("/")[0] for a in found] for network, found in addresses.items()}

@@ -52,6 +52,9 @@ def resolve(container: Container, observed: ContainerObserved) -> Resolved:
     outside = outside_of(user, idmap[1] if idmap else None)
     if outside:
         raise OptionError("user", container.user or image.config.get("User"), outside)
+    for group in observed.groups:
+        if told := outside_of((0, 0, (group,)), idmap[1] if idmap else None):
+            raise OptionError("group_add", group, told)
     return Resolved(
         image_digest=image.digest,
         idmap=idmap,
@@ -61,7 +64,7 @@ def resolve(container: Container, observed: ContainerObserved) -> Resolved:
         ),
         files=files,
         unenforced=unenforced,
-        user=user,
+        user=(*user[:2], tuple(sorted({*user[2], *observed.groups} - {user[1]}))),
         namespaces=namespaces_of(container, host, idmap),
         reaper=program_for(container, observed),
     )

@@ -7,11 +7,9 @@
 from __future__ import annotations
 
 from .._core.errors import OptionError
+from .documents_bundle import DOMAIN_SYSCTL
 from .observed import ContainerObserved
 from .records import Container, Resolved
-
-#: The kernel lets nobody but the host's root write it, whoever owns the UTS namespace.
-_HOST_ROOTS_SYSCTL = "kernel.domainname"
 
 
 def check_ever(observed: ContainerObserved) -> None:
@@ -23,11 +21,12 @@ def check_ever(observed: ContainerObserved) -> None:
 
 def check_start(container: Container, resolved: Resolved, observed: ContainerObserved) -> None:
     """Raises OptionError. What runs already, and is to stay so, is nobody's business here."""
-    if resolved.idmap is not None and _HOST_ROOTS_SYSCTL in container.sysctls:
+    # The kernel lets nobody but the host's root write it, whoever owns the UTS namespace.
+    if resolved.idmap is not None and DOMAIN_SYSCTL in container.sysctls:
         raise OptionError(
-            f"sysctls.{_HOST_ROOTS_SYSCTL}",
-            container.sysctls[_HOST_ROOTS_SYSCTL],
-            "cannot be set in a user namespace: leave it out, or set namespaces.user to host",
+            f"sysctls.{DOMAIN_SYSCTL}",
+            container.sysctls[DOMAIN_SYSCTL],
+            "cannot be set in a user namespace: set domainname instead",
         )
     for found in observed.unusable[:1]:
         raise OptionError(found.option, found.value, found.why)

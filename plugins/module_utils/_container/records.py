@@ -75,12 +75,27 @@ class Container:
     env: Mapping[str, str] = option({}, "dict", variables, place="config.process.env", no_log=True)
     cwd: str | None = option(None, "str", values.absolute, place="config.process.cwd", compose="working_dir")
     user: str | None = option(None, "str", values.as_given, place="config.process.user", compose="user")
+    group_add: tuple[str, ...] = option((), "list", values.groups, compose="group_add")
     init: str = option(values.NONE, "str", values.init)
     hostname: str | None = option(None, "str", values.host_name, place="config.hostname", compose="hostname")
+    domainname: str | None = option(
+        None, "str", values.host_name, place="config.domainname", as_is=True, needs="uts", compose="domainname"
+    )
     networks: tuple[Attachment, ...] = option((), "list", None, how=LIVE, elements="dict")
     mounts: tuple[ContainerMount, ...] = option((), "list", None, elements="dict")
     limits: Mapping[str, Any] = option({}, "dict", values.those_set, how=LIVE, place="config.linux.resources")
     limits_required: bool = option(False, "bool", values.as_given, how=LIVE)
+    oom_score_adj: int | None = option(
+        None,
+        "int",
+        values.within(-1000, 1000),
+        place="config.process.oomScoreAdj",
+        as_is=True,
+        compose="oom_score_adj",
+    )
+    shm_size: int = option(
+        64 << 20, "str", values.size(4096, 1 << 50), how=LIVE, needs="ipc", compose="shm_size", default="64M"
+    )
     namespaces: Mapping[str, str] = option({}, "dict", None, how=RECREATE, place="config.linux.namespaces")
     cap_add: tuple[str, ...] = option((), "list", values.capabilities, compose="cap_add")
     cap_drop: tuple[str, ...] = option((), "list", values.capabilities, compose="cap_drop")

@@ -22,6 +22,7 @@ from .._runtime.bundle.defaults import default_mounts
 from . import plan_init
 from .documents_bundle import IDENTITY_FILES
 from .option import value_at
+from .plan_shared_memory import size_in, without_size
 from .records import OPTIONS
 
 #: In place of a variable's value, which may be secret, and of one that is another than before.
@@ -70,6 +71,9 @@ def view(documents: Mapping[str, Any], live: Mapping[str, Any], identity: Mappin
         "capabilities": process["capabilities"]["bounding"],
         "mounts": [mount for mount in config["mounts"] if mount["destination"] not in _EVERYWHERE | _SHOWN_ELSEWHERE],
         "namespaces": _namespaces(linux, launch),
+        "shm_size": live.get("shm_size", size_in(config)),
+        "user": {name: process["user"].get(name) for name in ("uid", "gid")},
+        "groups": process["user"].get("additionalGids") or [],
         "id_mapping": launch["rootfs"]["idmap"],
         "healthcheck": launch.get("healthcheck"),
         # Whatever else the bundle says (seccomp policy, masked paths): seen as one value, made of nothing secret.
@@ -77,6 +81,7 @@ def view(documents: Mapping[str, Any], live: Mapping[str, Any], identity: Mappin
             {
                 **config,
                 "annotations": None,
+                "mounts": [without_size(mount) for mount in config["mounts"]],
                 "process": {**process, "env": None},
                 "linux": {**linux, "resources": None},
             }
@@ -98,10 +103,10 @@ def _digest(document: Any) -> str:
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+def changes(before: Mapping[str, Any], after: Mapping[str, Any], how: Mapping[str, str] = HOW) -> tuple[Change, ...]:
     """What differs, down to the variable, limit or network; ``bundle`` only where nothing else explains it."""
     found: list[Change] = []
-    for change in changes_between(before, after, {name: HOW.get(name, RESTART) for name in {*before, *after}}):
+    for change in changes_between(before, after, {name: how.get(name, RESTART) for name in {*before, *after}}):
         inner = (change.before, change.after)
         if change.option in ("env", "limits", "networks") and all(isinstance(value, Mapping) for value in inner):
             shown = shown_environment if change.option == "env" else lambda *both: both
@@ -114,6 +119,8 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change
             found.append(change)
     if "hostname" in {change.option for change in found}:
         found = [change for change in found if change.option != _HOSTNAME_FILE]
+    # It is the host's memory then, which namespaces says.
+    found = [change for change in found if change.option != "shm_size" or None not in (change.before, change.after)]
     others = [change for change in found if change.option != "bundle"]
     explained = any(change.how != LIVE for change in others)
     return tuple(others if explained else found)

@@ -49,6 +49,7 @@ def _interfaces() -> Mapping[str, ModuleType]:
         nft,
         overlay_state,
         process_holders,
+        process_mounts,
         shared_directory,
         sysctl,
         systemd,

@@ -23,6 +23,7 @@ NR_move_mount = 429
 NR_fsopen = 430
 NR_fsconfig = 431
 NR_fsmount = 432
+NR_fspick = 433
 NR_pidfd_open = 434
 NR_clone3 = 435
 NR_close_range = 436

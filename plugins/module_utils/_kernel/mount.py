@@ -32,10 +32,13 @@ MOVE_MOUNT_T_EMPTY_PATH = 0x40
 
 FSOPEN_CLOEXEC = 1
 FSMOUNT_CLOEXEC = 1
+FSPICK_CLOEXEC = 0x1
+FSPICK_EMPTY_PATH = 0x8
 FSCONFIG_SET_FLAG = 0
 FSCONFIG_SET_STRING = 1
 FSCONFIG_SET_FD = 5
 FSCONFIG_CMD_CREATE = 6
+FSCONFIG_CMD_RECONFIGURE = 7
 #: fsconfig copies a string parameter into 256 bytes, its NUL included (fs/fsopen.c).
 FSCONFIG_STRING_MAX = 255
 #: mount(2) copies one page of options and cuts the rest off without an error.
@@ -109,6 +112,12 @@ def fsopen(fstype: str) -> int:
     return libc.syscall("fsopen", libc.NR_fsopen, fstype.encode(), FSOPEN_CLOEXEC, path=fstype)
 
 
+def fspick(fd: int) -> int:
+    """fspick(2): the context of the file system whose mount has its root at a descriptor (O_PATH will do), to change
+    its options with fsconfig_reconfigure(). Raises KernelError."""
+    return libc.syscall("fspick", libc.NR_fspick, fd, b"", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH)
+
+
 def fsconfig_set_flag(fs_fd: int, key: str) -> None:
     """fsconfig(2) FSCONFIG_SET_FLAG. Raises KernelError with the context's log."""
     _fsconfig(fs_fd, FSCONFIG_SET_FLAG, key, None, 0)
@@ -127,6 +136,14 @@ def fsconfig_set_fd(fs_fd: int, key: str, value: int) -> None:
 def fsconfig_create(fs_fd: int) -> None:
     """fsconfig(2) FSCONFIG_CMD_CREATE: make the superblock. Raises KernelError with the context's log."""
     _fsconfig(fs_fd, FSCONFIG_CMD_CREATE, None, None, 0)
+
+
+def fsconfig_reconfigure(fs_fd: int) -> None:
+    """fsconfig(2) FSCONFIG_CMD_RECONFIGURE: give the options that were set to the file system, as a remount does.
+
+    Others stay as they are, and so do the attributes of its mounts. Raises KernelError with the context's log.
+    """
+    _fsconfig(fs_fd, FSCONFIG_CMD_RECONFIGURE, None, None, 0)
 
 
 def _fsconfig(fs_fd: int, command: int, key: str | None, value: bytes | None, aux: int) -> None:

@@ -41,6 +41,11 @@ def parse_user(user: str, read: LookUp) -> tuple[int, int, tuple[int, ...]]:
     return uid, gid, extra
 
 
+def parse_group(group: str, read: LookUp) -> int:
+    """A group's ID of its name in /etc/group, or of the number itself. Raises NoSuchUser."""
+    return _gid(read, group)
+
+
 def _number(kind: str, text: str) -> int | None:
     """None for a name. Raises NoSuchUser for a number beyond the IDs that there are."""
     if not (text.isascii() and text.isdigit()):

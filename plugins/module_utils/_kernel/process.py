@@ -30,6 +30,24 @@ def start_time(pid: int) -> int | None:
     return int(fields[19]) if fields else None
 
 
+def may_have_oom_score_adj(value: int) -> bool:
+    """Whether the kernel lets a process that we start have it: below the lowest that a privileged process has set for
+    it, only with CAP_SYS_RESOURCE (proc_pid_oom_score_adj(5)). A child tries where that is not known otherwise."""
+    with open("/proc/self/oom_score_adj", encoding="ascii") as handle:
+        if value >= int(handle.read()):
+            return True
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            with open("/proc/self/oom_score_adj", "w", encoding="ascii") as handle:
+                handle.write(str(value))
+            code = 0
+        finally:
+            os._exit(code)
+    return os.waitpid(pid, 0)[1] == 0
+
+
 def stat_fields(pid: int) -> list[str]:
     """The fields of /proc/PID/stat after the command, beginning with the state; empty where the process is gone."""
     return _fields(f"/proc/{pid}/stat", None)

@@ -39,7 +39,6 @@ def _words(text: str) -> frozenset[str]:
 
 _SWARM = "has an effect only in a swarm"
 _NO_LABELS = "labels are kept of containers alone"
-_NO_OPTION = "ns_container has no such option"
 _DEVICES = "devices cannot be given to a container; bind what can be opened without one"
 
 TOP = Section(
@@ -60,7 +59,7 @@ SERVICE = Section(
         """annotations blkio_config cgroup command configs container_name cpu_period cpu_quota cpu_shares cpus cpuset
         depends_on deploy entrypoint env_file environment extends extra_hosts healthcheck image init ipc labels links
         logging mac_address mem_limit mem_reservation memswap_limit network_mode networks pid pids_limit platform ports
-        profiles pull_policy restart scale secrets security_opt shm_size stop_grace_period sysctls tmpfs ulimits
+        profiles pull_policy restart scale secrets security_opt stop_grace_period sysctls tmpfs ulimits
         userns_mode uts volumes"""
     ),
     {
@@ -73,16 +72,13 @@ SERVICE = Section(
         "credential_spec": "is for Windows",
         "device_cgroup_rules": _DEVICES,
         "devices": _DEVICES,
-        "domainname": f"{_NO_OPTION}; set sysctls kernel.domainname",
         "external_links": "name the other container's network in networks, as external",
         "gpus": _DEVICES,
-        "group_add": _NO_OPTION,
         "isolation": "is for Windows",
         "label_file": "write the labels into labels",
         "mem_swappiness": "cgroup v2 has no such limit; use memswap_limit",
         "models": "there is nothing that runs models",
         "oom_kill_disable": "cgroup v2 has no such setting",
-        "oom_score_adj": _NO_OPTION,
         "post_start": "no command is run beside the container's own",
         "pre_stop": "no command is run beside the container's own",
         "privileged": "name what the program needs in cap_add, security_opt and volumes",

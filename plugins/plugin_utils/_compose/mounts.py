@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""``volumes``, ``tmpfs`` and ``shm_size`` of a service, as mounts of ns_container.
+"""``volumes`` and ``tmpfs`` of a service, as mounts of ns_container.
 
-Compose Specification, services, "volumes" (short and long syntax), "tmpfs", "shm_size".
+Compose Specification, services, "volumes" (short and long syntax), "tmpfs".
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Mounts:
         self._volumes, self._directory, self._project, self._reader = volumes, host_directory, project, reader
 
     def add(self, table: Table, options: Options) -> None:
-        """All mounts that a service names in its volumes, tmpfs and shm_size."""
+        """All mounts that a service names in its volumes and tmpfs."""
         for item in self._reader.items(table.get("volumes")):
             made = self._long(item, options) if isinstance(item, Table) else self._short(item, options)
             if made is not None:
@@ -46,13 +46,6 @@ class Mounts:
             # Docker's own for --tmpfs; of two words that contradict each other the last one counts.
             given = ["noexec", *filter(None, words.split(","))]
             options.add("mounts", {"type": "tmpfs", "target": target, "options": given}, place)
-        self._shared_memory(table.get("shm_size"), options)
-
-    def _shared_memory(self, value: Value | None, options: Options) -> None:
-        size = self._reader.size(value)
-        if value is not None and size:
-            words = ["noexec", "mode=1777", f"size={size}"]
-            options.add("mounts", {"type": "tmpfs", "target": "/dev/shm", "options": words}, value.place)
 
     def _short(self, item: Value, options: Options) -> dict[str, Any] | None:
         text = self._reader.text(item)

@@ -6,6 +6,6 @@
 
 from __future__ import annotations
 
-from ..._kernel.passwd import LookUp, NoSuchUser, parse_user
+from ..._kernel.passwd import LookUp, NoSuchUser, parse_group, parse_user
 
-__all__ = ["LookUp", "NoSuchUser", "parse_user"]
+__all__ = ["LookUp", "NoSuchUser", "parse_group", "parse_user"]
