@@ -6,7 +6,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
+
+import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import mountinfo
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,3 +33,21 @@ def test_a_line_with_optional_fields_and_odd_bytes() -> None:
     assert mount.propagation == ("master:1", "shared:7")
     assert mount.source == b"barekernel:a"
     assert mount.options == (b"rw", b"lowerdir=/l,x", b"upperdir=/u")
+
+
+def test_a_process_that_has_ended_and_is_not_waited_for_is_gone() -> None:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    try:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        directory = os.open(f"/proc/{pid}", os.O_PATH)
+        try:
+            for asked in ({"pid": pid}, {"directory": directory}):
+                with pytest.raises(KernelError) as caught:
+                    mountinfo.read_mountinfo(**asked)  # type: ignore[arg-type]
+                assert caught.value.errno == errno.ESRCH
+        finally:
+            os.close(directory)
+    finally:
+        os.waitpid(pid, 0)
