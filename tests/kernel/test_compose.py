@@ -33,6 +33,9 @@ COMPOSE = """
         networks: {front: , back: {ipv4_address: 10.88.9.9, aliases: [www]}}
         volumes: ["pages:/srv", "/scratch"]
         shm_size: 1m
+        domainname: lab.example
+        group_add: [7, "8"]
+        oom_score_adj: 400
         tmpfs: /tmp:size=64k,mode=1777
         secrets: [token, {source: token, target: owned, uid: "7", mode: 0440}]
         configs: [{source: motd, target: /etc/motd}]
@@ -136,6 +139,9 @@ def test_it_runs_as_the_file_says(site: Translation) -> None:
     # The process.
     assert "Max open files            100                  200" in said("web", "cat", "/proc/1/limits")
     assert said("web", "cat", "/proc/sys/net/core/somaxconn") == "77"
+    assert said("web", "cat", "/proc/1/oom_score_adj", "/proc/sys/kernel/domainname") == "400\nlab.example"
+    assert {"7", "8"} <= set(said("web", "id", "-G").split())
+    assert said("web", "hostname", "-f").endswith(".lab.example")
     assert said("other", "hostname") == "other.example"
     assert run("bktest-other-1", "sh", "-c", "touch /x || echo refused")["stdout"] == "refused"
     assert "CapBnd:\t0000000000000000" in said("other", "cat", "/proc/1/status")

@@ -5,7 +5,8 @@
 """Which keys of the Compose Specification are read, which have no counterpart here and why, and which have no effect.
 
 One table for each mapping that the specification defines (schema/compose-spec.json). To support a key, take it out of
-``unsupported``, name it in ``read``, and read it where that mapping is translated.
+``unsupported``, name it in ``read``, and read it where that mapping is translated. The last two are not needed for a
+key of a service that holds what an option of ns_container holds: the option's field names it (_container/records.py).
 """
 
 from __future__ import annotations
