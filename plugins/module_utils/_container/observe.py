@@ -33,7 +33,7 @@ from .observe_usable import unusable
 from .observed import ContainerObserved, Unusable
 from .options import container_of
 from .options_values import NONE
-from .plan import SHARED
+from .plan import PLACES
 from .plan_declared import meant
 from .plan_volumes import own_volumes
 from .records import Container
@@ -84,7 +84,7 @@ def observe(container: Container, world: World) -> ContainerObserved:
         network=network,
         unit_enabled=host.systemd and world.read(systemd.starts_at_boot, unit.unit_name(container.name)),
         leftovers=_leftovers(container.name, path),
-        empty=frozenset(path for path in SHARED if world.files.is_empty_directory(path)),
+        empty=frozenset(path for path in PLACES if world.files.is_empty_directory(path)),
         unusable=(
             *((Unusable("init", container.init, no_reaper),) if no_reaper else ()),
             *no_groups,

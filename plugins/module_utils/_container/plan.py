@@ -52,6 +52,8 @@ _ASIDE = ".before"
 """What a root that is recreated is called until the container runs with the new one."""
 SHARED = (locations.CONTAINERS, locations.VOLUMES, locations.CONTAINERS_RUN)
 """Directories that containers share; they go with the last one."""
+PLACES = (*SHARED, *locations.NETNS_DIRECTORIES)
+"""Of these it is asked whether nothing is in them."""
 
 
 def plan_container(container: Container, observed: ContainerObserved) -> Plan:
@@ -349,6 +351,7 @@ def _absent(container: Container, observed: ContainerObserved) -> Plan:
     if not observed.host.neighbours:
         # Those that are empty already were left by a removal that was interrupted.
         operations += [RemoveIfEmpty(path) for path in SHARED if operations or path in observed.empty]
+    operations += [RemoveIfEmpty(path) for path in locations.NETNS_DIRECTORIES if path in observed.empty]
     before, _gone = shown(_before(container, observed), {})
     return Plan(tuple(operations), before, {})
 

@@ -37,6 +37,8 @@ CACHE = RUN + "/cache"
 NETNS_MARKS = RUN + "/netns"
 #: The user namespaces that own network namespaces, kept by bind mounts of their nsfs files.
 USERNS = RUN + "/userns"
+#: Directories for all names of network namespaces: they go with the last one.
+NETNS_DIRECTORIES = (NETNS_MARKS, USERNS)
 #: How far long tasks have come, for the controller to show.
 PROGRESS = RUN + "/progress"
 CONTAINERS_RUN = RUN + "/containers"

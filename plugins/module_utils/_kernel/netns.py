@@ -91,9 +91,14 @@ def create_named_netns(name: str, idmap: tuple[int, int] | None = None) -> None:
     try:
         fd = _new_netns() if userns is None else _new_netns_of(userns)
         try:
+            # The mark comes first: a run killed after this leaves something that the next one knows as ours.
+            _mark(name, fd, idmap)
             with _locked_directory():
                 _forget(name)
-                _mark_and_keep(name, fd, userns, idmap)
+                if userns is not None:
+                    files.make_directory(locations.USERNS, 0o700)
+                    _keep(userns, f"{locations.USERNS}/{name}")
+                _keep(fd, namespaces.named_path(name))
         finally:
             os.close(fd)
     finally:
@@ -101,17 +106,12 @@ def create_named_netns(name: str, idmap: tuple[int, int] | None = None) -> None:
             os.close(userns)
 
 
-def _mark_and_keep(name: str, fd: int, userns: int | None, idmap: tuple[int, int] | None) -> None:
-    # The mark comes first: a run killed after this leaves something that the next one knows as ours.
+def _mark(name: str, fd: int, idmap: tuple[int, int] | None) -> None:
     files.make_directory(locations.NETNS_MARKS)
     mark = namespaces.mark_of_netns(fd)
     # A number may become that of another namespace, with another owner.
     owner = f"{_OWNER} {idmap[0]} {idmap[1]}\n" if idmap is not None and mark.startswith("cookie") else ""
     files.write_atomically(f"{locations.NETNS_MARKS}/{name}", f"{mark}\n{owner}")
-    if userns is not None:
-        files.make_directory(locations.USERNS, 0o700)
-        _keep(userns, f"{locations.USERNS}/{name}")
-    _keep(fd, namespaces.named_path(name))
 
 
 def delete_named_netns(name: str) -> None:
@@ -125,7 +125,7 @@ def delete_named_netns(name: str) -> None:
     else:
         _forget(name)
     files.remove_file(f"{locations.NETNS_MARKS}/{name}")
-    for directory in (locations.NETNS_MARKS, locations.USERNS):
+    for directory in locations.NETNS_DIRECTORIES:
         with contextlib.suppress(KernelError):  # not empty: others are there
             files.remove_directory(directory)
     _tidy_directory()

@@ -20,6 +20,7 @@ from .._core.names import check_name
 from .._core.observe_links import netns_identity
 from .._core.observe_world import World
 from .._core.operation import RECREATE, Operation, Plan, changes_between
+from .._core.units import RemoveIfEmpty, left_empty
 from .._core.user_ids import taken_by_users
 from .._kernel import locations, netns, subids
 from .._kernel.namespaces import HOST
@@ -57,6 +58,8 @@ class Observed:
     before: SetBefore = SetBefore("")
     #: Goes into derived MAC addresses, so that they differ from host to host.
     nodename: str = ""
+    #: Directories for namespaces that a run that was killed has left empty.
+    left: tuple[str, ...] = ()
 
 
 class NetnsVeth(KeptResource[Desired, Observed]):
@@ -113,7 +116,8 @@ class NetnsVeth(KeptResource[Desired, Observed]):
             granted = world.read(subids.granted) if any(ns.idmap for ns in wanted.values()) else ()
             spaces = tuple((ns, observe_netns(ns, world)) for ns in wanted.values())
             return Observed(spaces, veth, granted, before, os.uname().nodename)
-        return Observed(tuple((ns, _observe_to_remove(ns, world)) for ns in wanted.values()), veth, before=before)
+        spaces = tuple((ns, _observe_to_remove(ns, world)) for ns in wanted.values())
+        return Observed(spaces, veth, before=before, left=tuple(left_empty(locations.NETNS_DIRECTORIES, world)))
 
     def plan(self, desired: Desired, observed: Observed) -> Plan:
         if desired.veth is not None:
@@ -222,6 +226,7 @@ def _plan_absent(desired: Desired, observed: Observed) -> Plan:
         if removal:
             removed.append(ns.ref)
             after.pop(f"netns {ns.name}", None)
+    operations += map(RemoveIfEmpty, observed.left)
     links = [end.interface for end in observed.veth.ends if end is not None]
     return Plan((*plan_set_absent(observed.before, removed, links), *operations), before, after)
 
