@@ -5,7 +5,7 @@
 """A stack of everything, ended at any point while it is made, changed and removed: the next run completes it.
 
 The process is ended after a call to the kernel of each kind: each function for each sort of object. After every single
-call, which takes an hour, with BAREKERNEL_KILL=all in the environment (BAREKERNEL_KILL=0/4 for a part of four).
+call, which takes half an hour, with BAREKERNEL_KILL=all in the environment (BAREKERNEL_KILL=0/4 for a part of four).
 """
 
 from __future__ import annotations
@@ -271,7 +271,7 @@ def test_what_a_killed_run_made_is_removed(tmp_path: Path) -> None:
         assert leaks.leaked_since(before) == [], f"after {call}"
 
 
-@pytest.mark.skipif("BAREKERNEL_KILL" not in os.environ, reason="takes an hour: set BAREKERNEL_KILL=all")
+@pytest.mark.skipif("BAREKERNEL_KILL" not in os.environ, reason="takes half an hour: set BAREKERNEL_KILL=all")
 def test_ended_after_every_single_call(tmp_path: Path) -> None:
     before = leaks.take()
     steps = {"made": whole(tmp_path), "changed": changed(tmp_path), "removed": GONE}

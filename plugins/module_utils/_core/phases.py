@@ -39,10 +39,11 @@ from .observe_world import World
 from .operation import STRUCTURE, Caveat, Operation, Plan
 from .units import EnableUnit, ReloadUnits
 
-#: Processes that are ended or started at a time: they wait more than they work.
-WORKERS = 8
-#: Threads: those that wait for a condition of another one keep none of the others from working.
-_THREADS = 64
+#: Processes that are started at a time: they wait more than they work. Those that are ended wait even more, each for as
+#: long as it takes to stop: many do not listen to the signal, and keep none of the others from ending or starting.
+STARTED_AT_ONCE, ENDED_AT_ONCE = 8, 32
+#: Threads: those that wait for a condition of another one keep none of the others from working either.
+_THREADS = 96
 #: Stages of a job: nothing done; its process is being ended; the host has what it needs, and its process is started.
 _PLANNED, _ENDING, _MADE = "planned", "ending", "made"
 
@@ -104,7 +105,7 @@ class Run:
         self.tell = tell
         self.kernel = kernel
         self.opening = opening
-        self.slots = Semaphore(WORKERS)
+        self.starting, self.ending = Semaphore(STARTED_AT_ONCE), Semaphore(ENDED_AT_ONCE)
         self.jobs = {item.key: Job(item, kernel(item)) for item in items}
         self.results: dict[str, Result] = dict(results or {})
         opened = [first] if (first := opening(self.results)) is not None else []
@@ -113,14 +114,14 @@ class Run:
 
     def converge(self) -> Mapping[str, Result]:
         """Make the host agree with all items. Every failure is in the results."""
-        with files.locked(*self.own):
+        with self._locked(self.own):
             with ThreadPoolExecutor(_THREADS) as pool:
                 self._apply(pool)
             self._look_again()
         return self.results
 
     def _apply(self, pool: ThreadPoolExecutor) -> None:
-        with self._locked():
+        with self._locked(self.locks):
             self._plan(self.items)
             if wrong_values(self.results) or not self._open():
                 return
@@ -129,13 +130,13 @@ class Run:
             self._make(pool)
         while ending := [job for job in self.jobs.values() if job.stage == _ENDING]:
             wait([job.work for job in ending if job.work is not None], return_when=FIRST_COMPLETED)
-            with self._locked():
+            with self._locked(self.locks):
                 self._go_on(ending, pool)
         for job in self.jobs.values():
             self._await(job)
 
-    def _locked(self) -> Any:
-        return files.locked(*self.locks, when_busy=lambda: self.tell("waiting for another task on this host"))
+    def _locked(self, names: Sequence[str]) -> Any:
+        return files.locked(*names, when_busy=lambda: self.tell("waiting for another task on this host"))
 
     def _plan(self, items: Sequence[Item]) -> None:
         """Plan these by a fresh look; one whose process was ended for it, as if that still ran."""
@@ -176,12 +177,12 @@ class Run:
         for job in ending:
             ends = split(job.result.plan)[0]
             self._tell(ends)
-            job.stage, job.work = _ENDING, pool.submit(self._work, job, ends)
+            job.stage, job.work = _ENDING, pool.submit(self._work, job, ends, self.ending)
         return bool(ending)
 
-    def _work(self, job: Job, operations: Iterable[Operation]) -> None:
+    def _work(self, job: Job, operations: Iterable[Operation], turns: Semaphore) -> None:
         """End or start a process, in a thread. Raises Interrupted."""
-        with self.slots:
+        with turns:
             job.execute(operations)
 
     def _plan_ready(self) -> None:
@@ -284,7 +285,7 @@ class Run:
                 self.tell(f"{job.item.key} waits for {key}: {condition}")
                 other.item.resource.await_condition(other.item.desired, condition)
         self._tell(starts)
-        self._work(job, starts)
+        self._work(job, starts, self.starting)
 
     def _tell(self, operations: Iterable[Operation]) -> None:
         for operation in operations:
@@ -307,7 +308,7 @@ class Run:
             except BareKernelError as error:
                 job.fail(error)
         applied = [job for job in applied if not job.failed]
-        with self._locked() if applied else contextlib.nullcontext():
+        with self._locked(self.locks) if applied else contextlib.nullcontext():
             world = World()
             for job in applied:
                 _check(job, world)
