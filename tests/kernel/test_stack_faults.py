@@ -21,6 +21,7 @@ import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._container.resource import ContainerResource
 from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError
 from ansible_collections.barekernel.containers.plugins.module_utils._core.phases import STARTED_AT_ONCE
+from ansible_collections.barekernel.containers.plugins.module_utils._runtime.supervise import control
 
 from tests.kernel import images, leaks, module_process
 from tests.kernel.test_stack import (
@@ -39,7 +40,8 @@ from tests.kernel.test_stack_kill import converge as converge_all
 from tests.kernels import in_child, load_all
 from tests.waiting import until
 
-DEAF = "trap '' TERM; while :; do sleep 0.1; done"
+#: Does not end when it is asked to, but says that it was.
+DEAF = "trap 'touch /asked' TERM; while :; do sleep 0.1; done"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -140,21 +142,20 @@ def deaf_one(name: str = "deaf", **more: Any) -> dict[str, Any]:
 
 
 def until_deaf(name: str = "deaf") -> int:
-    """Its PID, once it does not listen any more."""
+    """Its PID, once it would not end."""
     its_own = pid(name)
     status_file = Path(f"/proc/{its_own}/status")
-    until("it does not listen", lambda: re.search(r"^SigIgn:.*4...$", status_file.read_text(), re.MULTILINE))
+    until("it takes the signal", lambda: re.search(r"^SigCgt:.*[4-7c-f]...$", status_file.read_text(), re.MULTILINE))
+    _asked(name).unlink(missing_ok=True)  # by a stop before
     return its_own
 
 
-def stopping(name: str) -> int:
-    """The process that stops a container, once there is one."""
-    return until("it is being stopped", lambda: _stopper(name))
+def _asked(name: str) -> Path:
+    return Path(f"/var/lib/barekernel/containers/bktest-{name}/upper/asked")
 
 
-def _stopper(name: str) -> int:
-    found = [pid for pid, command in leaks.processes() if "nsrun stop" in command and f"/{name}/" in command]
-    return found[0] if found else 0
+def until_asked(name: str = "deaf") -> None:
+    until("it is being stopped", _asked(name).exists)
 
 
 def test_nine_that_hang_in_their_stops_while_twenty_others_go_on() -> None:
@@ -183,7 +184,9 @@ def test_nine_that_hang_in_their_stops_while_twenty_others_go_on() -> None:
             home = Path(f"/var/lib/barekernel/containers/bktest-{name}")
             until(f"{name} is gone", lambda home=home: not home.exists())
         assert {name: pid(name) for name in changed} == {name: pids[name] for name in changed}
-        assert {name: pid(name) for name in hanging} == hangs and _stopper("bktest-deaf0")
+        for name in hanging:
+            until_asked(name)
+        assert {name: pid(name) for name in hanging} == hangs
     finally:
         for each in hangs.values():
             os.kill(each, signal.SIGKILL)
@@ -206,7 +209,7 @@ def test_an_interrupted_run_ends_at_once_and_the_next_one_goes_on(number: signal
         params = {"name": STACK, **given}
         task.stdin.write(json.dumps({"module": "stack", "params": params, "check": False}).encode())
         task.stdin.close()
-        stopping("bktest-deaf")
+        until_asked()
         until("the other one is started again", lambda: status("a") == "running" and pid("a") != first)
         os.killpg(task.pid, number)
         assert task.wait() == -number
@@ -290,25 +293,20 @@ def test_a_condition_that_cannot_be_asked_for_is_that_containers_failure() -> No
     assert status("later") == "running"
 
 
-def test_a_helper_that_is_killed_is_that_containers_failure() -> None:
-    """As the kernel does it that has no memory left."""
+def test_a_supervisor_that_is_killed_while_it_stops_its_container_is_no_failure() -> None:
+    """As the kernel does it that has no memory left: what it was to do is done by whoever waits for it."""
     applied(containers=[deaf_one(), container("a")])
     hangs = until_deaf()
+    supervisor = control.observe("bktest-deaf").supervisor
+    assert supervisor is not None
     given = {"containers": [deaf_one(env={"A": "b"}), container("a", env={"A": "b"})]}
-
-    def work() -> None:
-        answer = converge(**given)
-        assert len(answer.failures) == 1 and "bktest-deaf" in answer.failures[0], answer.failures
-        assert "SIGKILL" in answer.failures[0], answer.failures
-
-    end = begun(work)
-    os.kill(stopping("bktest-deaf"), signal.SIGKILL)
-    assert end() == 0
-    assert pid("deaf") == hangs and b"A=b" in Path(f"/proc/{pid('a')}/environ").read_bytes()
     end = begun(lambda: applied(**given))
-    stopping("bktest-deaf")
-    os.kill(hangs, signal.SIGKILL)
+    until_asked()
+    os.kill(supervisor, signal.SIGKILL)
     assert end() == 0
+    for name in ("deaf", "a"):
+        assert b"A=b" in Path(f"/proc/{pid(name)}/environ").read_bytes()
+    assert actions(predict(**given)) == [] and pid("deaf") != hangs
     os.kill(until_deaf(), signal.SIGKILL)
 
 

@@ -379,3 +379,12 @@ def test_another_runtime_does_not_wait_for_what_only_we_tell_systemd(
     monkeypatch.setenv("HOME", "/somewhere")
     engine._foreign(launch.Launch("web", str(tmp_path), "/cg", runtime=str(runtime)), "start", "web")
     assert (tmp_path / "calls").read_text() == "/somewhere:none start\n"
+
+
+def test_a_killed_nsrun_is_said_to_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "nsrun"
+    program.write_text("#!/bin/sh\nkill -KILL $$\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(control, "NSRUN", str(program))
+    with pytest.raises(RuntimeFailure, match="^nsrun was killed by SIGKILL$"):
+        control.kill("web")
