@@ -11,12 +11,21 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.barekernel.containers.plugins.module_utils._container import observe_replaced
 from ansible_collections.barekernel.containers.plugins.module_utils._core.observe_world import World
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel import namespaces, netlink_links, sockets
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import (
+    cgroup,
+    mountinfo,
+    namespaces,
+    netlink_links,
+    process_root,
+    sockets,
+)
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import process as processes
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import HOST, NetnsRef
@@ -84,6 +93,68 @@ def test_a_process_that_ends_while_its_namespace_is_opened_is_gone(monkeypatch: 
 
         monkeypatch.setattr(namespaces.os, "open", refused)
         assert namespaces.netns_identity(NetnsRef.of_process(process.pid, started)) is None
+
+
+#: What is opened of a process's directory in /proc, and what the kernel says of a zombie's.
+FILES = {"mountinfo": errno.EINVAL, "mounts": errno.EINVAL, "environ": errno.ESRCH, "root": errno.ENOENT} | {
+    f"ns/{name}": errno.ENOENT for name in ("cgroup", "ipc", "mnt", "net", "uts")
+}
+
+
+@pytest.fixture
+def zombie() -> Iterator[tuple[int, int]]:
+    """One that has ended and is not waited for: its PID and start time."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        started = processes.start_time(process.pid)
+        assert started is not None
+        yield process.pid, started
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_zombie_is_gone_whatever_the_kernel_says_of_it(zombie: tuple[int, int], name: str) -> None:
+    with pytest.raises(OSError) as said:
+        os.open(f"/proc/{zombie[0]}/{name}", os.O_RDONLY)
+    assert said.value.errno == FILES[name]
+    with pytest.raises(KernelError, match="ESRCH"), processes.entry(*zombie) as entry:
+        os.open(name, os.O_RDONLY, dir_fd=entry)
+
+
+def test_what_looks_at_a_process_takes_a_zombie_for_gone(zombie: tuple[int, int]) -> None:
+    """A task on a container may look in the very moment in which that ends."""
+    with pytest.raises(KernelError, match="ESRCH"), processes.entry(*zombie) as entry:
+        mountinfo.read_mountinfo(directory=entry)
+    for look in (process_root.exists, process_root.read_file):
+        with pytest.raises(KernelError, match="ESRCH"):
+            look(*zombie, "/etc/passwd")
+    with pytest.raises(KernelError, match="ESRCH"):
+        processes.open_namespace(*zombie, "mnt")
+    assert namespaces.identity_of_process(*zombie, "ipc") is None
+    running = control.Supervised("web", "running", *zombie)
+    mounts = [{"type": "bind", "source": "/etc/hosts", "destination": "/etc/hosts", "options": ["bind"]}]
+    assert observe_replaced.replaced(running, {"mounts": mounts}) == {}
+
+
+def test_what_a_process_showed_while_it_ended_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its mounts go with it: a file on one of them would be found missing, and `removes` skip the command."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        started, really = processes.start_time(process.pid), process_root.openat2
+
+        def ends_first(*arguments: Any) -> int:
+            process.communicate(b"\n")
+            return really(*arguments)
+
+        monkeypatch.setattr(process_root, "openat2", ends_first)
+        with pytest.raises(KernelError, match="ESRCH"):
+            process_root.exists(process.pid, started, "/no/such")
+
+
+def test_a_process_that_is_reaped_while_its_cgroup_is_read_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    def reaped(_fd: int, _size: int) -> bytes:
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+
+    monkeypatch.setattr(os, "read", reaped)
+    assert cgroup.cgroup_of(os.getpid(), "/sys/fs/cgroup") is None
 
 
 def test_a_namespace_that_goes_while_it_is_searched_has_no_links(monkeypatch: pytest.MonkeyPatch) -> None:

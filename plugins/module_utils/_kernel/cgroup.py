@@ -208,8 +208,17 @@ def attach_process(path: str, pid: int, started: int) -> None:
 
 
 def cgroup_of(pid: int, mount: str) -> str | None:
-    """The cgroup v2 directory that a process is in, None where the process is gone; mount: where cgroup2 is."""
-    for line in (read(f"/proc/{pid}", "cgroup") or "").splitlines():
+    """The cgroup v2 directory that a process is in, None where the process is gone; mount: where cgroup2 is.
+
+    Of one that has ended and waits to be reaped it is the last one, or the root's. Raises KernelError.
+    """
+    try:
+        text = read(f"/proc/{pid}", "cgroup") or ""
+    except KernelError as error:
+        if error.errno != errno.ESRCH:  # it was reaped between open(2) and read(2)
+            raise
+        text = ""
+    for line in text.splitlines():
         if line.startswith("0::"):
             return (mount + line[3:]).rstrip("/") or "/"
     return None

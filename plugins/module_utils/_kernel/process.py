@@ -70,19 +70,38 @@ def entry(pid: int, started: int | None) -> Iterator[int]:
     """A descriptor of the /proc/PID of exactly the process that began at ``started`` (None: of none).
 
     It is bound to the process, not to its PID (fs/proc/base.c: a lookup goes by struct pid): when that process is gone,
-    nothing opens from it any more, even where its PID is another's by then. Raises KernelError(ESRCH) for any other.
+    nothing opens from it any more, even where its PID is another's by then.
+
+    Raises KernelError(ESRCH) for any other, and instead of whatever is raised in the block when the process has ended by
+    then. The kernel has many words for that: ESRCH of one that is reaped; of a zombie EINVAL (mounts, mountinfo,
+    mountstats), ENOENT (root, cwd, exe, most of ns/) or ESRCH (environ, mem); EACCES where it is reaped on the way
+    (fs/proc/namespaces.c). stat, status, cgroup, the ID maps and the empty fd/ and maps of a zombie open without an error.
     """
     try:
         fd = os.open(f"/proc/{pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         raise KernelError(errno.ESRCH, "open", f"/proc/{pid}", "The process has ended") from None
     try:
         fields = _fields("stat", fd)
         if started is None or not fields or int(fields[19]) != started:
             raise KernelError(errno.ESRCH, "open", f"/proc/{pid}", "The process has ended, or its PID is another's now")
-        yield fd
+        try:
+            yield fd
+        except OSError as error:
+            if runs(fd):
+                raise
+            raise KernelError(errno.ESRCH, "open", f"/proc/{pid}", "The process has ended") from error
     finally:
         os.close(fd)
+
+
+def runs(entry: int) -> bool:
+    """Whether the process of an entry() still does; a zombie does not."""
+    return _is_alive(_fields("stat", entry))
+
+
+def _is_alive(fields: list[str]) -> bool:
+    return bool(fields) and fields[0] not in ("Z", "X")
 
 
 def open_namespace(pid: int, started: int | None, name: str) -> int:
@@ -94,9 +113,6 @@ def open_namespace(pid: int, started: int | None, name: str) -> int:
         try:
             return os.open(f"ns/{name}", os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
         except OSError as error:
-            # ENOENT of a zombie, EACCES (fs/proc/namespaces.c) of one that is reaped meanwhile
-            if not alive(pid, started):
-                raise KernelError(errno.ESRCH, "open", f"/proc/{pid}/ns/{name}", "The process has ended") from error
             raise KernelError.wrap(error, "open", f"/proc/{pid}/ns/{name}") from error
 
 
@@ -122,7 +138,7 @@ def owner_of(thread: int) -> int | None:
 def alive(pid: int, started: int | None) -> bool:
     """Whether the process that began at ``started`` (None: none) runs under that PID; a zombie does not."""
     fields = stat_fields(pid)
-    return bool(fields) and fields[0] not in ("Z", "X") and int(fields[19]) == started
+    return _is_alive(fields) and int(fields[19]) == started
 
 
 def pidfd_open(pid: int) -> int:
@@ -207,7 +223,7 @@ def _descent(pid: int, parent: int) -> dict[int, int]:
     The dead that nobody has waited for are none.
     """
     known = {each: stat_fields(each) for each in pids()}
-    living = {each: fields for each, fields in known.items() if fields and fields[0] not in ("Z", "X")}
+    living = {each: fields for each, fields in known.items() if _is_alive(fields)}
     if pid not in living or int(living[pid][1]) != parent:
         return {}
     found = [pid, *(each for each, fields in living.items() if int(fields[2]) == pid and each != pid)]
