@@ -323,6 +323,41 @@ def test_a_parameter_that_is_declared_no_longer_goes_back() -> None:
     assert live() == before
 
 
+SWITCHES = ("net.ipv4.ip_forward", "net.ipv4.conf.all.forwarding")
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_forwarding_that_is_declared_otherwise_leaves_its_network_quiet(switch: str) -> None:
+    """inet_forward_change(): the kernel turns redirects on when it turns forwarding off."""
+    names = (switch, "net/ipv4/conf/all/accept_redirects", "net/ipv4/conf/eth0/forwarding")
+
+    def live() -> list[str | None]:
+        return [sysctl.read(name, inside(ONE)) for name in names]
+
+    declare(ONE, "bktesta", sysctls={switch: 0})
+    assert live() == ["0", "0", "0"]
+    for declared in ({switch: 1}, {switch: 0}, {switch: 1, "net.ipv4.conf.eth0.forwarding": 0}, {}):
+        declare(ONE, "bktesta", sysctls=declared)
+        on = str(declared.get(switch, 0))
+        assert live() == [on, "0", str(declared.get("net.ipv4.conf.eth0.forwarding", on))]
+        assert declare(ONE, "bktesta", sysctls=declared) == []
+
+
+@pytest.fixture
+def a_host_that_forwards() -> Iterator[None]:
+    """A new network namespace begins with its parameters of IPv4 (net.core.devconf_inherit_init_net)."""
+    before = sysctl.read(SWITCHES[0])
+    sysctl.write(SWITCHES[0], "1")
+    yield
+    sysctl.write(SWITCHES[0], before or "0")
+
+
+@pytest.mark.usefixtures("a_host_that_forwards")
+def test_a_new_container_that_does_not_forward_where_the_host_does() -> None:
+    declare(ONE, "bktesta", sysctls={SWITCHES[0]: 0})
+    assert sysctl.read("net/ipv4/conf/all/accept_redirects", inside(ONE)) == "0"
+
+
 def names_in(name: str) -> list[str]:
     """/etc/hosts of a container without what every one has."""
     return run(name, "cat", "/etc/hosts")["stdout"].splitlines()[2:]

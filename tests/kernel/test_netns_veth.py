@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,6 +25,8 @@ from ansible_collections.barekernel.containers.plugins.module_utils._kernel impo
     netns,
     process,
     sysctl,
+    sysctl_carried,
+    sysctl_names,
 )
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import KernelError
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import HOST, NetnsRef
@@ -281,6 +284,96 @@ def test_what_is_declared_no_longer_goes_back():
     task({"sysctls": {"net.core.somaxconn": 55}})
     remove(remove_namespaces="never")
     assert sysctl.read("net.core.somaxconn", ref) == "77" and not record.parent.exists()
+
+
+REDIRECTS, EACH = "net.ipv4.conf.all.accept_redirects", "net.ipv4.conf.eth0.forwarding"
+
+
+def test_parameters_that_overwrite_others_are_set_first():
+    """Whatever the order in which they are declared, also where the pair's task and the namespace's name one each."""
+    ref = NetnsRef.named("bktest-a")
+    task()
+    first = {"sysctls": {REDIRECTS: 1, EACH: 0, "net.ipv4.ip_forward": 1}}
+    task(first)
+    assert [sysctl.read(n, ref) for n in (REDIRECTS, EACH, "net.ipv4.ip_forward")] == ["1", "0", "1"]
+    task({"sysctls": {REDIRECTS: 0, EACH: 1}}, namespaces=[{"name": "bktest-a", "sysctls": {"net.ipv4.ip_forward": 0}}])
+    assert [sysctl.read(n, ref) for n in (REDIRECTS, EACH, "net.ipv4.ip_forward")] == ["0", "1", "0"]
+    # conf/default goes to the interfaces that have no value of their own yet, such as one without an address.
+    spaces = [{"name": "bktest-a", "sysctls": {"net.ipv4.conf.default.rp_filter": 1}}]
+    bare = {"addresses": [], "routes": []}
+    remove()
+    task({**bare, "sysctls": {"net.ipv4.conf.eth0.rp_filter": 0}})
+    task({**bare, "sysctls": {"net.ipv4.conf.eth0.rp_filter": 0}}, namespaces=spaces)
+    assert sysctl.read("net.ipv4.conf.eth0.rp_filter", ref) == "0"
+
+
+@pytest.mark.parametrize("family", ["ipv4", "ipv6"])
+def test_what_the_kernel_overwrites_in_a_namespace_goes_back_too(family):
+    """As bridge_network puts it back on the host."""
+    ref, switch = NetnsRef.named("bktest-a"), f"net.{family}.conf.all.forwarding"
+    netns.create_named_netns("bktest-a")
+    explicit = {"net.ipv4.conf.all.accept_redirects": "0", f"net.{family}.conf.lo.forwarding": "1"}
+
+    def live():
+        names = [
+            f"net/{fam}/conf/{entry}/{leaf}"
+            for fam in ("ipv4", "ipv6")
+            for entry in ("all", "default", "lo")
+            for leaf in ("forwarding", "accept_redirects")
+        ]
+        return sysctl.read_many(tuple(names), ref)
+
+    for name, value in explicit.items():
+        sysctl.write(name, value, ref)
+    before = live()
+    task({"sysctls": {switch: 1}})
+    task({"mtu": 1400, "sysctls": {switch: 1}})
+    assert sysctl.read(f"net.{family}.conf.default.forwarding", ref) == "1"
+    task({"mtu": 1400})
+    assert live() == before
+    # What somebody has changed since is left to the kernel.
+    task({"sysctls": {switch: 1}})
+    sysctl.write(f"net.{family}.conf.lo.forwarding", "0", ref)
+    task()
+    assert live() == {**before, f"net/{family}/conf/lo/forwarding": "0"}
+    assert not Path("/run/barekernel/veth/bktest.json").exists()
+
+
+def shown_by_kernel(ref):
+    """Every parameter of IPv4 and IPv6 there that shows a number."""
+    found = {}
+    with namespaces.inside_netns(ref):
+        for path in Path("/proc/sys/net").glob("ipv[46]/**/*"):
+            if path.is_file() and path.stat().st_mode & 0o400:
+                name = sysctl_names.name_of(str(path))
+                found[name] = sysctl.read(name)
+    return found
+
+
+def test_what_a_parameter_overwrites_is_what_the_kernel_does():
+    """Each of those that are about all interfaces or about new ones is written, and every other one compared."""
+    task({"addresses": [], "routes": []}, {"addresses": ["10.99.0.1/24"]})
+    ref = NetnsRef.named("bktest-a")
+    before = shown_by_kernel(ref)
+    overwriting = set()
+    for name in [n for n in before if re.search(r"/conf/(all|default)/|^net/ipv[46]/(ip_forward|route/)", n)]:
+        if not re.fullmatch(r"\d+", before[name] or ""):
+            continue
+        value = str(int(before[name]) - 1) if before[name] != "0" else "1"
+        try:
+            sysctl.write(name, value, ref)
+        except KernelError:
+            continue
+        after = shown_by_kernel(ref)
+        changed = {n: after[n] for n in after if n != name and after[n] != before[n]}
+        foreseen = sysctl_carried.carried(name, after[name], before)
+        assert {n: foreseen.get(n) or changed[n] for n in changed if n in foreseen} == changed, name
+        assert {n: v for n, v in foreseen.items() if v} == {n: after[n] for n in foreseen if foreseen[n]}, name
+        overwriting.update([name] if changed else [])
+        for each in (name, *changed):
+            sysctl.write(each, before[each], ref)
+        before = shown_by_kernel(ref)
+    assert {"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding", "net/ipv4/conf/default/rp_filter"} <= overwriting
 
 
 def unshared():

@@ -13,15 +13,16 @@ from typing import Any
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import Refused
 from ansible_collections.barekernel.containers.plugins.module_utils._core.mac import derived_mac
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel import iptables_legacy
+from ansible_collections.barekernel.containers.plugins.module_utils._core.observe_world import World
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import iptables_legacy, sysctl
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.nft import Chain, Rule, Table
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.sysctl_carried import along
 from ansible_collections.barekernel.containers.plugins.module_utils._network import nft_table
 from ansible_collections.barekernel.containers.plugins.module_utils._network.foreign_firewall import (
     foreign,
     forwarders,
     warnings_for,
 )
-from ansible_collections.barekernel.containers.plugins.module_utils._network.forwarding import carried_along
 from ansible_collections.barekernel.containers.plugins.module_utils._network.host_sysctls import (
     Held,
     HostSysctls,
@@ -51,7 +52,7 @@ DEFAULT, PLAIN, VLAN = (f"net/ipv4/conf/{n}/forwarding" for n in ("default", "et
 def sysctls(live: dict[str, str | None], **held: Held) -> HostSysctls:
     """The record with those entries; keyword names stand for the two forwarding sysctls."""
     names = {"four": FOUR, "six": SIX, "uplink": UPLINK}
-    carried = {FOUR: carried_along(FOUR, ["all", "default", "eth0", "eth0.7"])}
+    carried = {FOUR: along(FOUR, ["all", "default", "eth0", "eth0.7"])}
     return HostSysctls("/s.json", "boot", bool(held), {names[n]: h for n, h in held.items()}, live, carried)
 
 
@@ -358,6 +359,20 @@ def test_host_sysctls(
         (i for i, o in enumerate(operations) if getattr(o, "value", "") == "1" and "ip_forward" in o.name), 9
     )
     assert all(operations.index(f) < first_write for f in files), "an original must be on disk before it is lost"
+
+
+def test_a_network_that_goes_and_one_that_comes_in_the_same_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second finds the switches, and what the kernel overwrites with them, as the first leaves them."""
+    live = {FOUR: "1", REDIRECTS: "0", DEFAULT: "1"}
+    monkeypatch.setattr(sysctl, "read_many", lambda names, netns: {name: live[name] for name in names})
+    world = World()
+    first = dataclasses.replace(sysctls(world.sysctls([FOUR]), four=Held("0", "1", (YOU,))), carried={})
+    for operation in hold(first, {}, YOU):
+        operation.expect(world)
+    later = dataclasses.replace(sysctls({}), live=world.sysctls(live))
+    assert later.live == {FOUR: "0", REDIRECTS: "1", DEFAULT: "0"}
+    [record, _write] = hold(later, {FOUR: "1"}, ME)
+    assert json.loads(record.content)["sysctls"][FOUR]["along"] == {}
 
 
 def test_accept_ra_comes_first_and_stays_while_anyone_forwards() -> None:

@@ -43,6 +43,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._links.resou
 from ansible_collections.barekernel.containers.plugins.module_utils._links.sysctl_values import same_value
 from ansible_collections.barekernel.containers.plugins.module_utils._links.sysctls import (
     check_sysctls,
+    going_back,
     interface_of,
     parse_sysctls,
     plan_sysctls,
@@ -591,3 +592,23 @@ def test_an_address_behind_a_port_is_one_in_whatever_vlans(monkeypatch: pytest.M
     entries = [("02:00:00:00:00:01", 64), ("02:00:00:00:00:01", 64), ("02:00:00:00:00:02", 2)]
     monkeypatch.setattr(netlink_fdb, "_entries", lambda _port, _netns: iter(entries))
     assert netlink_fdb.behind(6) == ("02:00:00:00:00:01", "02:00:00:00:00:02")
+
+
+FORWARDS, EACH = "net.ipv4.ip_forward", "net.ipv4.conf.eth0.forwarding"
+PORTS, SECRET = "net.ipv4.ip_local_reserved_ports", "net.ipv6.conf.eth0.stable_secret"
+#: Live values, what each was before, those that have the value of new interfaces, and what is written in which order.
+BACK: list[tuple[dict[str, str | None], tuple[str | None, ...], tuple[str, ...], dict[str, str]]] = [
+    ({EACH: "0", FORWARDS: "1"}, ("1", "0"), (EACH,), {FORWARDS: "0"}),
+    ({EACH: "0", FORWARDS: "1"}, ("1", "0"), (), {FORWARDS: "0", EACH: "1"}),
+    ({EACH: "1", FORWARDS: "1"}, ("1", "0"), (), {FORWARDS: "0", EACH: "1"}),
+    ({EACH: "0", FORWARDS: "1"}, ("1", "1"), (EACH,), {EACH: "1"}),
+    ({PORTS: "80", "net.core.somaxconn": "9"}, ("", None), (), {PORTS: ""}),
+    ({SECRET: "::1", "net.core.somaxconn": None}, ("", "1"), (), {}),
+]
+
+
+@pytest.mark.parametrize(("live", "before", "news", "written"), BACK)
+def test_parameters_go_back(
+    live: dict[str, str | None], before: tuple[str | None, ...], news: tuple[str, ...], written: dict[str, str]
+) -> None:
+    assert list(going_back(dict(zip(live, before)), live, news).items()) == list(written.items())

@@ -172,6 +172,8 @@ SHIPPED = (
     "_kernel.state_directory",
     "_kernel.subids",
     "_kernel.sysctl",
+    "_kernel.sysctl_carried",
+    "_kernel.sysctl_names",
     "_kernel.sysctl_trial",
     "_kernel.systemd",
     "_kernel.terminal",

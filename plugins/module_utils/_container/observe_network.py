@@ -12,6 +12,7 @@ from .._core.observe_links import links, netns_identity, permanent
 from .._core.observe_world import World
 from .._kernel import nft, sockets, sysctl
 from .._kernel.namespaces import HOST, NetnsRef
+from .._kernel.sysctl_carried import carried
 from .._links import operations as links_
 from .._links.netns import NetnsDesired, NetnsObserved
 from .._links.observe import links_of, observe_netns, observe_veth
@@ -23,7 +24,7 @@ from .._network import records as networks_
 from .._network.plan_elements import localnet_sysctl
 from .._network.publish import addresses_of, listeners_in_the_way
 from .._network.records import Network, Published
-from .plan_network import INSIDE, ContainerNetwork, has_own_network, pair_name, veth_desired
+from .plan_network import INSIDE, ContainerNetwork, has_own_network, pair_name, unknown, veth_desired
 from .plan_quiet import quiet_sysctls
 from .records import Attachment, Container, netns_name
 
@@ -70,6 +71,7 @@ def observe(
         netns,
         veths,
         sysctls=quiet,
+        switches={} if absent else _switches(container, quiet, netns.exists, world),
         dropped={} if absent or not netns.exists else _dropped(container, started_with, quiet, world),
         stale=tuple(name for network, name in ends if network not in declared),
         ends=tuple(name for _network, name in ends),
@@ -100,7 +102,14 @@ def _quiet(
     interfaces = [end.interface for end in inside if end is not None and end.netns == ref]
     names = quiet_sysctls(container.sysctls, interfaces if netns.exists else ())
     live = world.sysctls(names, ref if netns.exists else HOST)
-    return live if netns.exists else {name: None if value is None else "" for name, value in live.items()}
+    return live if netns.exists else unknown(live)
+
+
+def _switches(container: Container, quiet: Iterable[str], exists: bool, world: World) -> dict[str, str | None]:
+    quiet = tuple(quiet)
+    names = [name for name, value in container.sysctls.items() if carried(name, value, quiet)]
+    live = world.sysctls(names, NetnsRef.named(netns_name(container.name)) if exists else HOST)
+    return live if exists else unknown(live)
 
 
 def _dropped(

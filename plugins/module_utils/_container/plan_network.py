@@ -21,7 +21,7 @@ from .._links.operations import CreateVeth, DeleteLink, SetLink
 from .._links.plan import plan_veth, wanted_states
 from .._links.plan_together import Pair, make_room
 from .._links.records import EndState, VethDesired, VethEnd, VethObserved
-from .._links.sysctls import SetSysctls
+from .._links.sysctls import SetSysctls, as_left_by, going_back, plan_sysctls
 from .._network.nft_table import ChangeTable, elements_after
 from .._network.plan_elements import plan_localnet
 from .._network.publish import check_clashes, check_published, plan_publish, publish_elements, published_view
@@ -44,7 +44,8 @@ class ContainerNetwork:
     quiet_sysctls(), "" where the namespace is yet to be made. ``going`` are the inner ends of the stale pairs: alias
     to name. ``dropped`` are parameters that were declared and are no longer: what each is, and was before. ``inside``
     and ``outside`` are the neighbours known for good, by network: on the link in the container, and on the network's
-    bridge. ``earlier`` are the addresses that it had, by network.
+    bridge. ``earlier`` are the addresses that it had, by network. ``switches`` are the declared parameters that make
+    something else of those of quiet_sysctls() when they are written.
     """
 
     netns: NetnsObserved
@@ -57,6 +58,12 @@ class ContainerNetwork:
     inside: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     outside: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     earlier: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    switches: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def unknown(live: Mapping[str, str | None]) -> dict[str, str | None]:
+    """The same parameters in a namespace that is yet to be made."""
+    return {name: None if value is None else "" for name, value in live.items()}
 
 
 def pair_name(container: str, network: str) -> str:
@@ -126,9 +133,21 @@ def plan_dropped_sysctls(container: Container, observed: ContainerObserved) -> l
     To be done before the bundle is written, from which it is known.
     """
     dropped = observed.network.dropped if observed.network is not None else {}
-    back = tuple((name, before) for name, (live, before) in dropped.items() if before and live not in (None, before))
+    live, before = ({name: both[which] for name, both in dropped.items()} for which in (0, 1))
+    back = tuple(going_back(before, live, before).items())
+    return [SetSysctls(NetnsRef.named(netns_name(container.name)), back, "declared no longer")] if back else []
+
+
+def _plan_sysctls(container: Container, there: ContainerNetwork, before: Iterable[Operation]) -> list[Operation]:
+    """The namespace is quiet, and stays so: what the container's start will write is written first where the kernel
+    overwrites something with it that is to be 0. ``before`` is done until then."""
     netns = NetnsRef.named(netns_name(container.name))
-    return [SetSysctls(netns, back, "declared no longer")] if back else []
+    live = {**there.switches, **there.sysctls}
+    live = as_left_by(before, netns, live)
+    switches = {name: container.sysctls[name] for name in there.switches}
+    operations = plan_sysctls(netns, tuple(switches.items()), {name: live[name] for name in switches})
+    live = as_left_by(operations, netns, live)
+    return operations + plan_quiet(netns, {name: live[name] for name in there.sysctls})
 
 
 def plan_network(container: Container, resolved: Resolved, observed: ContainerObserved) -> list[Operation]:
@@ -145,10 +164,10 @@ def plan_network(container: Container, resolved: Resolved, observed: ContainerOb
         operations += [DeleteLink(end, HOST, "its namespace is made anew") for end in there.ends]
         operations.append(DeleteNetns(wanted.name))
         gone = {name: _gone(veth) for name, veth in there.veths.items()}
-        known = {name: None if value is None else "" for name, value in there.sysctls.items()}
-        there = ContainerNetwork(NetnsObserved(), gone, sysctls=known)
+        quiet, switches = unknown(there.sysctls), unknown(there.switches)
+        there = ContainerNetwork(NetnsObserved(), gone, sysctls=quiet, switches=switches)
     operations += plan_netns(wanted, there.netns)
-    operations += plan_quiet(wanted.ref, there.sysctls)
+    operations += _plan_sysctls(container, there, plan_dropped_sysctls(container, observed))
     operations += [DeleteLink(end, HOST, "the network is not declared any more") for end in there.stale]
     pairs = _pairs(container, resolved, there, observed)
     first, veths = make_room(pairs, there.going)

@@ -31,6 +31,7 @@ class World:
         self.files = Files()
         self._parts: dict[tuple[Any, ...], Any] = {}
         self._parameters: dict[tuple[NetnsRef, str], str | None] = {}
+        self._written: dict[NetnsRef, list[tuple[str, str]]] = {}
         self._new_namespaces: set[NetnsRef] = set()
 
     def read(self, reader: Callable[..., Part], *arguments: Any) -> Part:
@@ -78,14 +79,29 @@ class World:
             new = netns in self._new_namespaces
             for name, value in (sysctl.read_fresh(unknown) if new else sysctl.read_many(unknown, netns)).items():
                 self._parameters[netns, sysctl.path_of(name)] = value
+            for name, value in self._written.get(netns, ()):
+                self._expect_carried(name, value, netns, [sysctl.path_of(other) for other in unknown])
         return {name: self._parameters[netns, sysctl.path_of(name)] for name in wanted}
 
     def expect_sysctl(self, name: str, value: str, netns: NetnsRef | None = None) -> None:
-        """From now on that is the parameter's value."""
+        """From now on that is the parameter's value, and others are what the kernel makes of them along with it."""
         from .._kernel import sysctl
         from .._kernel.namespaces import HOST
+        from .._kernel.sysctl_carried import carries
 
-        self._parameters[netns or HOST, sysctl.path_of(name)] = sysctl.normalise(value)
+        netns, value = netns or HOST, sysctl.normalise(value)
+        if carries(name):
+            self._written.setdefault(netns, []).append((name, value))
+            self._expect_carried(name, value, netns, [path for there, path in self._parameters if there == netns])
+        self._parameters[netns, sysctl.path_of(name)] = value
+
+    def _expect_carried(self, name: str, value: str, netns: NetnsRef, paths: Iterable[str]) -> None:
+        from .._kernel.sysctl_carried import carried
+        from .._kernel.sysctl_names import name_of, path_of
+
+        there = [name_of(path) for path in paths if self._parameters[netns, path] is not None]
+        for other, becomes in carried(name, value, there).items():
+            self._parameters[netns, path_of(other)] = becomes
 
     def is_new(self, netns: NetnsRef) -> bool:
         """Whether that network namespace is yet to be made."""
@@ -94,5 +110,6 @@ class World:
     def expect_new_sysctls(self, netns: NetnsRef) -> None:
         """That network namespace is made anew: its parameters are those of any new one."""
         self._new_namespaces.add(netns)
+        self._written.pop(netns, None)
         for known in [known for known in self._parameters if known[0] == netns]:
             del self._parameters[known]

@@ -72,10 +72,10 @@ def entry(pid: int, started: int | None) -> Iterator[int]:
     It is bound to the process, not to its PID (fs/proc/base.c: a lookup goes by struct pid): when that process is gone,
     nothing opens from it any more, even where its PID is another's by then.
 
-    Raises KernelError(ESRCH) for any other, and instead of whatever is raised in the block when the process has ended by
+    Raises KernelError(ESRCH) for any other, and instead of what is raised in the block when the process has ended by
     then. The kernel has many words for that: ESRCH of one that is reaped; of a zombie EINVAL (mounts, mountinfo,
     mountstats), ENOENT (root, cwd, exe, most of ns/) or ESRCH (environ, mem); EACCES where it is reaped on the way
-    (fs/proc/namespaces.c). stat, status, cgroup, the ID maps and the empty fd/ and maps of a zombie open without an error.
+    (fs/proc/namespaces.c). Of a zombie, stat, status, cgroup and the ID maps can be read, fd/ and maps are empty.
     """
     try:
         fd = os.open(f"/proc/{pid}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

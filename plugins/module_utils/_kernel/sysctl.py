@@ -12,23 +12,10 @@ import os
 from . import namespaces
 from .errors import KernelError
 from .namespaces import HOST, NetnsRef, inside_netns
+from .sysctl_names import path_of
 
-_ROOT = "/proc/sys/"
-
-
-def path_of(name: str) -> str:
-    """net.ipv4.ip_forward or net/ipv4/ip_forward to its file; as in sysctl(8) the first separator decides.
-
-    In the dotted form a slash stands for a dot of the name itself (net.ipv4.conf.eth0/100.forwarding).
-    Raises ValueError for a name that leaves /proc/sys.
-    """
-    dot, slash = name.find("."), name.find("/")
-    if dot != -1 and (slash == -1 or dot < slash):
-        name = name.translate(str.maketrans("./", "/."))
-    parts = name.split("/")
-    if any(part in ("", ".", "..") for part in parts) or "\0" in name:
-        raise ValueError(f"{name!r} is not the name of a kernel parameter")
-    return _ROOT + "/".join(parts)
+#: Of others, under the name of what they are about.
+__all__ = ["path_of"]
 
 
 def normalise(value: str) -> str:
@@ -61,12 +48,15 @@ def read_fresh(names: tuple[str, ...]) -> dict[str, str | None]:
         os.close(home)
 
 
-def entries(name: str) -> tuple[str, ...]:
-    """The names in a directory of parameters of the calling process's namespaces, such as the interfaces in
-    net/ipv4/conf. Raises KernelError."""
+def entries(name: str, netns: NetnsRef = HOST) -> tuple[str, ...]:
+    """The names in a directory of parameters of the calling process's namespaces, or of a network namespace, such as
+    the interfaces in net/ipv4/conf. Raises KernelError."""
     path = path_of(name)
     try:
-        return tuple(sorted(os.listdir(path)))
+        with inside_netns(netns):
+            return tuple(sorted(os.listdir(path)))
+    except KernelError:
+        raise
     except OSError as error:
         raise KernelError.wrap(error, "open", path) from error
 

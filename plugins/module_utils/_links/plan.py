@@ -16,7 +16,7 @@ from .operations import CreateVeth, DeleteLink, GuardPort, PinPort, SetLink, Set
 from .plan_checks import check
 from .qdisc import plan_qdisc
 from .records import EndState, VethDesired, VethEnd, VethObserved, wanted_state
-from .sysctls import interface_of, plan_sysctls
+from .sysctls import as_left_by, interface_of, plan_sysctls
 
 
 def wanted_states(desired: VethDesired, observed: VethObserved) -> tuple[EndState, EndState]:
@@ -55,6 +55,7 @@ def plan_veth(
                 for name, value in observed.places[number].sysctls.items()
                 if there is observed.ends[number] or interface_of(name) is None  # a new link's are the kernel's
             }
+            sysctls = as_left_by(operations, end.netns, sysctls)  # the other end may be in the same namespace
             operations += _plan_end(there, wanted[number], end, sysctls, observed.live_rename)
     return operations + _waits(desired, observed, wanted, operations)
 

@@ -27,13 +27,23 @@ from .._kernel.namespaces import HOST
 from .._kernel.subids import Granted
 from .netns import UNUSED, NetnsDesired, NetnsObserved, plan_netns, plan_netns_absent
 from .observe import births, end_state, everywhere, find_ends, joined, links_of, observe_netns, observe_veth
-from .observe_sysctls import values_of_new
+from .observe_sysctls import overwritten, values_of_new
 from .operations import LOCK, veth_alias
 from .options import container_of, parse_end, parse_netns
 from .plan import is_kept, plan_births, plan_veth, plan_veth_absent, wanted_states
-from .plan_set import Key, SetBefore, declared_sysctls, decode, plan_set, plan_set_absent, record_path, without_dropped
+from .plan_set import (
+    Key,
+    SetBefore,
+    declared_sysctls,
+    decode,
+    dropped,
+    plan_set,
+    plan_set_absent,
+    record_path,
+    without_dropped,
+)
 from .records import EndState, VethDesired, VethObserved, view
-from .sysctls import interface_of, values_after
+from .sysctls import as_left_by, interface_of, values_after
 
 
 @dataclass(frozen=True)
@@ -150,11 +160,14 @@ def _set_before(desired: Desired, world: World) -> SetBefore:
     wanted = declared_sysctls(desired.namespaces, desired.veth) if desired.present else {}
     live: dict[Key, str | None] = {}
     fresh: dict[Key, str | None] = {}
-    for ref in {ref for ref, _name in before.sysctls if netns_identity(world, ref) is not None}:
-        dropped = tuple(name for place, name in before.sysctls if place == ref and (ref, name) not in wanted)
-        live.update({(ref, name): value for name, value in world.sysctls(dropped, ref).items()})
-        fresh.update({(ref, name): value for name, value in values_of_new(ref, dropped).items()})
-    return replace(before, has_directory=world.files.is_directory(os.path.dirname(path)), live=live, fresh=fresh)
+    gone = dropped(before, wanted)
+    for ref in dict.fromkeys(ref for ref, _name in gone if netns_identity(world, ref) is not None):
+        names = tuple(name for place, name in gone if place == ref)
+        live.update({(ref, name): value for name, value in world.sysctls(names, ref).items()})
+        fresh.update({(ref, name): value for name, value in values_of_new(ref, names).items()})
+    along = overwritten([key for key in wanted if key not in before.sysctls], world)
+    has_directory = world.files.is_directory(os.path.dirname(path))
+    return replace(before, has_directory=has_directory, live=live, fresh=fresh, along=along)
 
 
 def _plan_set(desired: Desired, observed: Observed) -> list[Operation]:
@@ -190,7 +203,7 @@ def _plan_present(desired: Desired, observed: Observed) -> Plan:
                     "mode, one that a task before this one would only make is not there either: skip this task then"
                 )
                 raise OptionError(f"ends[{n}].container", container_of(end.netns), words)
-        operations += plan_veth(desired.veth, observed.veth)
+        operations += plan_veth(desired.veth, _with_sysctls(desired.veth, observed.veth, operations))
         wanted = wanted_states(desired.veth, observed.veth)
         for n, state in enumerate(wanted):
             there_now = observed.veth.ends[n]
@@ -272,6 +285,15 @@ def _diffable(observed: NetnsObserved, sysctls: dict[str, Any], new: NetnsDesire
     # That of somebody else's namespace is left as it is.
     raised = new is not None and not (observed.exists and named is not None and not named.ours)
     return {"owner": owner, "loopback_up": observed.loopback_up or raised, "sysctls": sysctls}
+
+
+def _with_sysctls(desired: VethDesired, veth: VethObserved, operations: list[Operation]) -> VethObserved:
+    """The pair as observed, with the parameters of its namespaces as these operations leave them."""
+    first, second = (
+        replace(place, sysctls=as_left_by(operations, end.netns, place.sysctls))
+        for end, place in zip(desired.ends, veth.places)
+    )
+    return replace(veth, places=(first, second))
 
 
 def _sysctls(veth: VethObserved, number: int) -> Mapping[str, str | None]:

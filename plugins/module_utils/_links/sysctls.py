@@ -7,13 +7,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._core.errors import OptionError
 from .._core.operation import Operation
 from .._kernel.namespaces import NetnsRef
+from .._kernel.sysctl_carried import carried, in_order
+from .._kernel.sysctl_names import path_of
 from .sysctl_values import GIVEN_NUMBERS, SHOWN_NUMBERS, is_mask, same_value
 
 if TYPE_CHECKING:
@@ -133,8 +135,53 @@ def dotted(name: str) -> str:
 def plan_sysctls(
     netns: NetnsRef, wanted: tuple[tuple[str, str], ...], observed: Mapping[str, str | None]
 ) -> list[Operation]:
-    """What must be written, in the order given: ip_forward resets others, so whoever declares both says which first."""
-    return [SetSysctl(netns, name, value) for name, value in wanted if not same_value(name, value, observed.get(name))]
+    """What must be written, in an order in which all of it is kept, with what is so already and will not stay so."""
+    live = dict(observed)
+    operations: list[Operation] = []
+    for name, value in in_order(dict(wanted)).items():
+        if not same_value(name, value, live.get(name)):
+            operations.append(SetSysctl(netns, name, value))
+            _write(name, value, live)
+    return operations
+
+
+def as_left_by(
+    operations: Iterable[Operation], netns: NetnsRef, live: Mapping[str, str | None]
+) -> dict[str, str | None]:
+    """Live values as they are once these operations have been executed, "" where only the kernel can tell."""
+    left = dict(live)
+    for operation in operations:
+        if isinstance(operation, SetSysctl) and operation.netns == netns:
+            _write(operation.name, operation.value, left)
+        elif isinstance(operation, SetSysctls) and operation.netns == netns:
+            for name, value in operation.values:
+                _write(name, value, left)
+    return left
+
+
+def _write(name: str, value: str, live: dict[str, str | None]) -> None:
+    live.update({other: becomes for other, becomes in carried(name, value, live).items() if live[other] is not None})
+    live.update({same: value for same in live if path_of(same) == path_of(name)})
+
+
+def going_back(
+    values: Mapping[str, str | None], live: Mapping[str, str | None], news: Collection[str]
+) -> dict[str, str]:
+    """What to write so that each parameter has that value, in the order of writing; None where it is not known.
+
+    ``news`` are those whose value is that of a new interface now: it is another one once what all interfaces get from
+    another parameter has gone back.
+    """
+    found: dict[str, str] = {}
+    left = {name: live[name] for name in values}
+    for name, value in in_order(values).items():
+        if name in news and interface_of(name):
+            value = next((back for other, back in found.items() if name in carried(other, back, (name,))), value)
+        # A stable_secret that has been set cannot be unset again (net/ipv6/addrconf.c).
+        if value is not None and left[name] not in (None, value) and (value or not name.endswith("stable_secret")):
+            found[name] = value
+            _write(name, value, left)
+    return found
 
 
 def values_after(wanted: tuple[tuple[str, str], ...], observed: Mapping[str, str | None]) -> dict[str, str | None]:

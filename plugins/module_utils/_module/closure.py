@@ -213,6 +213,8 @@ def kernel() -> None:
         state_directory,
         subids,
         sysctl,
+        sysctl_carried,
+        sysctl_names,
         sysctl_trial,
         systemd,
         terminal,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .._core.files import RemoveFile, WriteFile
 from .._core.operation import Operation
 from .._kernel import record_file
-from .forwarding import carried_value
+from .._kernel.sysctl_carried import carried
 
 if TYPE_CHECKING:
     from .._core.observe_world import World
@@ -137,8 +137,8 @@ def _released(
 def _along(state: HostSysctls, switch: str) -> dict[str, str]:
     """What differs now from what the kernel will make of it when the switch goes back to the value that it has now."""
     live = {name: state.live.get(name) for name in state.carried.get(switch, ())}
-    back = state.live[switch] or ""
-    return {name: value for name, value in live.items() if value is not None and value != carried_value(name, back)}
+    back = carried(switch, state.live[switch] or "", live)
+    return {name: value for name, value in live.items() if value is not None and value != back.get(name)}
 
 
 def _restored(state: HostSysctls, name: str, entry: Held) -> list[Operation]:
@@ -150,7 +150,7 @@ def _restored(state: HostSysctls, name: str, entry: Held) -> list[Operation]:
     if now is None or now not in (entry.value, entry.original):
         return []
     writes: list[Operation] = [WriteSysctl(name, entry.original, "as it was")] if now != entry.original else []
-    untouched = (n for n in entry.along if state.live.get(n) == carried_value(n, now))
+    untouched = (n for n in entry.along if state.live.get(n) == carried(name, now, (n,)).get(n))
     return writes + [WriteSysctl(n, entry.along[n], "as it was") for n in untouched]
 
 

@@ -12,8 +12,9 @@ from .._core.observe_world import World
 from .._kernel import iptables_legacy, locations, netlink_ip, netlink_links, netns, nft, sockets, sysctl
 from .._kernel.namespaces import HOST, NetnsRef
 from .._kernel.netlink_links import Link
+from .._kernel.sysctl_carried import along, directory
 from . import foreign_firewall, nft_table
-from .forwarding import CONF, IP_FORWARD, IPV6_FORWARDING, carried_along
+from .forwarding import IP_FORWARD, IPV6_FORWARDING
 from .host_sysctls import HostSysctls, decode
 from .observe_declared import declared_elements
 from .plan import ALIAS, Bridge, Desired, Observed, bridge_sysctls
@@ -173,7 +174,7 @@ def _host_sysctls(more: tuple[str, ...], world: World) -> HostSysctls:
     switches = world.sysctls((IP_FORWARD, IPV6_FORWARDING))
     # One that is on will not be switched on, and there may be hundreds of interfaces.
     off = [switch for switch, value in switches.items() if value not in (None, "1")]
-    carried = {switch: carried_along(switch, sysctl.entries(CONF[switch])) for switch in off}
+    carried = {switch: along(switch, sysctl.entries(directory(switch) or "")) for switch in off}
     names = {*state.recorded_names, *more, *(name for names in carried.values() for name in names)}
     live = {**switches, **world.sysctls(names)}
     return replace(state, live=live, carried=carried)
