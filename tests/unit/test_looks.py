@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.barekernel.containers.plugins.module_utils._container import observe_replaced
+from ansible_collections.barekernel.containers.plugins.module_utils._container import observe_mounted
 from ansible_collections.barekernel.containers.plugins.module_utils._core.observe_world import World
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import (
     cgroup,
@@ -131,8 +131,7 @@ def test_what_looks_at_a_process_takes_a_zombie_for_gone(zombie: tuple[int, int]
         processes.open_namespace(*zombie, "mnt")
     assert namespaces.identity_of_process(*zombie, "ipc") is None
     running = control.Supervised("web", "running", *zombie)
-    mounts = [{"type": "bind", "source": "/etc/hosts", "destination": "/etc/hosts", "options": ["bind"]}]
-    assert observe_replaced.replaced(running, {"mounts": mounts}) == {}
+    assert observe_mounted.mounted(running) == {}
 
 
 def test_what_a_process_showed_while_it_ended_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
