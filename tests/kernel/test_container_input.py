@@ -11,8 +11,9 @@ import os
 import re
 import resource as resource_
 import signal
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -440,6 +441,74 @@ def test_a_file_that_was_replaced_on_the_host_is_noticed(web: dict[str, Any], tm
     assert run(NAME, "cat", "/srv/conf")["stdout"] == "three" and info(NAME)["pid"] != first["pid"]
     # Of one that is gone for good nothing could be mounted again: what runs goes on.
     file.unlink()
+    plan = apply("ns_container", **given).plan
+    says = f"mounts[0].source: '{file}', mounted at /srv/conf: is not on this host: create it first"
+    assert plan.actions == []
+    assert [w for w in plan.warnings if "next start will fail" in w and says in w] == list(plan.warnings) != []
+    file.write_text("four\n")
+    assert run(NAME, "cat", "/srv/conf")["stdout"] == "three\n".strip()
+    assert [change.option for change in apply("ns_container", **given).plan.changes] == ["replaced_mounts"]
+    assert run(NAME, "cat", "/srv/conf")["stdout"] == "four"
+
+
+def overlay(tmp_path: Path) -> Path:
+    """A file system whose files have another device number than mountinfo says of it."""
+    for name in ("lower", "upper", "work", "merged"):
+        (tmp_path / name).mkdir()
+    options = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
+    subprocess.run(["mount", "-t", "overlay", "-o", options, "none", tmp_path / "merged"], check=True)
+    return tmp_path / "merged"
+
+
+@pytest.mark.parametrize(
+    ("make", "options"), [(Path, []), (Path, ["idmap"]), (overlay, [])], ids=["bind", "idmap", "overlay"]
+)
+def test_a_link_that_leads_elsewhere_is_noticed(
+    web: dict[str, Any], tmp_path: Path, make: Callable[[Path], Path], options: list[str]
+) -> None:
+    """As certbot and deployments do it: the name stays, and is a link to another file or directory by now."""
+    tmp_path.chmod(0o755)
+    place = make(tmp_path)
+    try:
+        for version in ("one", "two"):
+            (place / version).mkdir()
+            (place / version / "key.pem").write_text(f"{version}\n")
+        (place / "current").symlink_to("one")
+        (place / "live.pem").symlink_to("current/key.pem")
+        mounts = [
+            {"source": f"{place}/live.pem", "target": "/srv/key", "read_only": True, "options": options},
+            {"source": f"{place}/current", "target": "/srv/dir", "options": options},
+            {"source": f"{place}/one", "target": "/srv/stays", "options": options},
+        ]
+        given = {**BASE, "mounts": mounts}
+        apply("ns_container", **given)
+        assert apply("ns_container", **given).plan.actions == []
+        (place / "new").symlink_to("two")
+        (place / "new").rename(place / "current")
+        shown = [run(NAME, "cat", path)["stdout"] for path in ("/srv/key", "/srv/dir/key.pem")]
+        assert shown == ["one", "one"]
+        [change] = apply("ns_container", **given).plan.changes
+        assert (change.option, change.how) == ("replaced_mounts", "restart")
+        assert sorted(change.before) == ["/srv/dir", "/srv/key"]
+        shown = [run(NAME, "cat", path)["stdout"] for path in ("/srv/key", "/srv/dir/key.pem", "/srv/stays/key.pem")]
+        assert shown == ["two", "two", "one"]
+        assert apply("ns_container", **given).plan.actions == []
+        # The same directory under another name, and another one under its own.
+        (place / "one").rename(place / "three")
+        (place / "one").mkdir()
+        [change] = apply("ns_container", **given).plan.changes
+        assert sorted(change.before) == ["/srv/stays"]
+    finally:
+        apply("ns_container", name=NAME, state="absent")
+        if place != tmp_path:
+            subprocess.run(["umount", place], check=True)
+
+
+def test_what_a_container_mounts_over_a_bind_is_its_own_affair(web: dict[str, Any], tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    given = {**BASE, "mounts": [{"source": str(tmp_path), "target": "/srv"}], "cap_add": ["SYS_ADMIN"]}
+    apply("ns_container", **given)
+    run(NAME, "mount", "-t", "tmpfs", "tmpfs", "/srv")
     assert apply("ns_container", **given).plan.actions == []
 
 

@@ -130,8 +130,7 @@ def test_what_looks_at_a_process_takes_a_zombie_for_gone(zombie: tuple[int, int]
     with pytest.raises(KernelError, match="ESRCH"):
         processes.open_namespace(*zombie, "mnt")
     assert namespaces.identity_of_process(*zombie, "ipc") is None
-    running = control.Supervised("web", "running", *zombie)
-    assert observe_mounted.mounted(running) == {}
+    assert observe_mounted.mounted(*zombie) == {}
 
 
 def test_what_a_process_showed_while_it_ended_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

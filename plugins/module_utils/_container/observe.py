@@ -68,7 +68,8 @@ def observe(container: Container, world: World) -> ContainerObserved:
     starts = not supervised.running or launch.get("runtime") != container.runtime
     reapers, no_reaper, coming = *_reapers(container), _coming(container, world)
     groups, no_groups = _groups(container, layers)
-    mounts = mounted(supervised)
+    lives = supervised.running and supervised.pid is not None
+    mounts = world.read(mounted, supervised.pid, supervised.start_time) if lives else {}
     written, directories = _files(container.name, host.systemd, world), frozenset(_directories(home, world))
     return ContainerObserved(
         host=host,
@@ -92,15 +93,15 @@ def observe(container: Container, world: World) -> ContainerObserved:
         )
         if container.state != "absent"
         else (),
-        strayed=strayed(supervised, documents, host.neighbours),
+        strayed=strayed(supervised, documents, host.neighbours, world),
         recorded=recorded,
-        replaced=replaced(mounts, documents["config"]),
+        replaced=replaced(supervised, mounts, documents["config"], world),
         modes=_modes((*written, *directories, own_volumes(container.name)), world),
         reapers=reapers,
         no_reaper=no_reaper,
         spent=spent,
         groups=groups,
-        shared_memory=shared_memory(supervised, mounts, documents["config"], container.shm_size),
+        shared_memory=shared_memory(supervised, mounts, documents["config"], container.shm_size, world),
     )
 
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from .._core.observe_world import World
 from .._kernel import process
 from .._kernel.errors import KernelError
 from .._kernel.mountinfo import Mount, read_mountinfo
@@ -22,15 +23,13 @@ from .plan_shared_memory import PLACE, SOURCE, is_covered, pages, size_in
 _GONE = (errno.ESRCH, errno.ENOENT, errno.ENODEV, errno.ENOTDIR, errno.ELOOP)
 
 
-def mounted(supervised: Supervised) -> Mapping[bytes, Mount]:
-    """Every mount by its target in the container, the topmost where there are several; empty where it does not run.
+def mounted(pid: int, started: int | None) -> Mapping[bytes, Mount]:
+    """Every mount of exactly that process by its target, the topmost where there are several; none where it has ended.
 
     Raises KernelError.
     """
-    if not supervised.running or supervised.pid is None:
-        return {}
     try:
-        with process.entry(supervised.pid, supervised.start_time) as directory:
+        with process.entry(pid, started) as directory:
             return {mount.target: mount for mount in read_mountinfo(directory=directory)}
     except KernelError as error:
         if error.errno in _GONE:  # it has ended meanwhile
@@ -39,7 +38,7 @@ def mounted(supervised: Supervised) -> Mapping[bytes, Mount]:
 
 
 def shared_memory(
-    supervised: Supervised, mounts: Mapping[bytes, Mount], config: Mapping[str, Any] | None, wanted: int
+    supervised: Supervised, mounts: Mapping[bytes, Mount], config: Mapping[str, Any] | None, wanted: int, world: World
 ) -> SharedMemory | None:
     """The tmpfs at /dev/shm that the runtime has made, where it is there and nothing is mounted on it.
 
@@ -56,7 +55,7 @@ def shared_memory(
     from .._kernel import process_mounts  # here: few are to become smaller
 
     try:
-        used = process_mounts.tmpfs_used(supervised.pid or 0, supervised.start_time, PLACE, SOURCE)
+        used = world.read(process_mounts.tmpfs_used, supervised.pid or 0, supervised.start_time, PLACE, SOURCE)
     except KernelError as error:
         if error.errno in _GONE:
             return None

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -294,6 +295,7 @@ def _warnings(container: Container, resolved: Resolved, observed: ContainerObser
         *identity.resolver_warnings(container, resolved, observed.host),
         *_without_user_namespace(container, observed),
         *_not_again(container, observed, starts),
+        *_not_next_time(container, observed, starts),
         *filter(None, about),
         *warnings_of_absent(
             ((f"networks[{index}].ports", attachment.ports) for index, attachment in enumerate(container.networks)),
@@ -321,6 +323,23 @@ def _not_again(container: Container, observed: ContainerObserved, starts: bool) 
         f"container {container.name} exited with code 0 at {supervised.finished_at} and is not started again "
         f"(restart_policy {container.restart_policy}): state restarted runs it again",
     )
+
+
+def _not_next_time(container: Container, observed: ContainerObserved, starts: bool) -> tuple[str, ...]:
+    """What would keep one that runs on from being started again, by whomever."""
+    if starts or container.state == "stopped" or observed.supervised.status not in _RUNS:
+        return ()
+    return tuple(
+        f"container {container.name} runs on as it is, and its next start will fail: {found.option}: '{found.value}'"
+        f"{_at(container, found.option)}: {found.why}"
+        for found in observed.unusable
+    )
+
+
+def _at(container: Container, option: str) -> str:
+    """Where a mount that the option names is in the container."""
+    number = re.fullmatch(r"mounts\[(\d+)\]\.source", option)
+    return f", mounted at {container.mounts[int(number.group(1))].target}" if number else ""
 
 
 def _without_user_namespace(container: Container, observed: ContainerObserved) -> tuple[str, ...]:

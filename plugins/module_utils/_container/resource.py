@@ -21,11 +21,13 @@ from .._core.resource import CommandFailed, Resource
 from .._image.store.store import CONTAINERS_LOCK
 from .._kernel import cgroup_state, container_records, files, locations
 from .._runtime.supervise import control
+from .._runtime.supervise.control import Supervised
 from . import observe_network
 from .documents import directory
 from .facts import facts
 from .observe import observe
 from .observe_hosts import observe_hosts
+from .observe_mounted import mounted
 from .observed import ContainerObserved
 from .options import container_from, container_of
 from .plan import plan_container
@@ -62,11 +64,20 @@ class ContainerResource(DeclaredResource[Container, ContainerObserved]):
     def own_locks(self, desired: Container) -> tuple[str, ...]:
         return (control.lock_of(desired.name),)
 
-    def before(self, desired: Container, world: World) -> Any:
-        return world.read(control.observe, desired.name)
+    def before(self, desired: Container, world: World) -> tuple[Supervised, World]:
+        return world.read(control.observe, desired.name), world
 
-    def as_before(self, desired: Container, before: Any, world: World) -> None:
-        world.expect(before, control.observe, desired.name)
+    def as_before(self, desired: Container, before: tuple[Supervised, World], world: World) -> None:
+        """What only its process shows was read in the earlier world."""
+        from .._kernel import namespaces, process_mounts  # here: most tasks end nothing
+
+        supervised, earlier = before
+        world.expect(supervised, control.observe, desired.name)
+        shown = mounted, namespaces.identity_of_process, process_mounts.identity, process_mounts.tmpfs_used
+        for reader in shown:
+            for arguments, value in earlier.known(reader):
+                if arguments[:2] == (supervised.pid, supervised.start_time):
+                    world.expect(value, reader, *arguments)
 
     def settle(self, desired: Container) -> None:
         if desired.state != "absent":

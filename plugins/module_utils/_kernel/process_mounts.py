@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from . import mount, process
 from .errors import KernelError
-from .mountinfo import read_mountinfo
+from .mountinfo import Mount, read_mountinfo
 from .openat2 import openat2
 
 
@@ -45,6 +45,22 @@ def resize_tmpfs(pid: int, started: int | None, path: str, source: str, size: in
             os.close(context)
 
 
+def identity(pid: int, started: int | None, wanted: Mount) -> tuple[int, int] | None:
+    """Device and inode of the root of that mount, as stat(2) tells them, in exactly the process that began at
+    ``started``; None where its target leads elsewhere. Raises KernelError."""
+    with process.entry(pid, started) as directory:
+        root = os.open("root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+        try:
+            fd = openat2(root, wanted.target, os.O_PATH | os.O_NOFOLLOW)
+        finally:
+            os.close(root)
+    try:
+        found = os.fstat(fd)
+        return (found.st_dev, found.st_ino) if mount.mount_id(fd) == wanted.mount_id else None
+    finally:
+        os.close(fd)
+
+
 @contextlib.contextmanager
 def _tmpfs(pid: int, started: int | None, path: str, source: str) -> Iterator[int]:
     """A descriptor of its root. Whatever the container has made of the path, it leads to that very mount or nowhere."""
@@ -53,7 +69,7 @@ def _tmpfs(pid: int, started: int | None, path: str, source: str) -> Iterator[in
         try:
             root = os.open("root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
         except OSError as error:
-            raise KernelError.wrap(error, "open", f"/proc/{pid}/root", "The process has ended") from error
+            raise KernelError.wrap(error, "open", f"/proc/{pid}/root") from error
     try:
         fd = openat2(root, path, os.O_PATH | os.O_DIRECTORY)
     finally:
