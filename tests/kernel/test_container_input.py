@@ -451,6 +451,71 @@ def test_a_file_that_was_replaced_on_the_host_is_noticed(web: dict[str, Any], tm
     assert run(NAME, "cat", "/srv/conf")["stdout"] == "four"
 
 
+SRC, FILE, DIR = "{tmp}/src", "{tmp}/file", "{tmp}/dir"
+
+
+def bind(target: str, source: str = DIR, **options: Any) -> dict[str, Any]:
+    return {"source": source, "target": target, **options}
+
+
+def memory(target: str, **options: Any) -> dict[str, Any]:
+    return {"type": "tmpfs", "target": target, **options}
+
+
+#: Mounts of which the last one has no place, and what is said of it.
+NO_PLACE: list[tuple[list[dict[str, Any]], str]] = [
+    ([bind("/proc/x")], "is below /proc, where the kernel shows nothing of that name: choose another target"),
+    ([bind("/link/x")], "is below /proc, where the kernel shows nothing"),
+    ([bind("/proc/cpuinfo")], "is below /proc, where it is a file, and a directory is to be mounted there"),
+    ([bind("/sys/fs/x")], "is below /sys, where the kernel shows nothing of that name"),
+    ([bind("/sys/fs/cgroup/x")], "is below /sys/fs/cgroup, which is read-only"),
+    ([bind("/dev/pts/x")], "is below /dev/pts, where the kernel lets nobody create"),
+    ([bind("/dev/mqueue/x")], "is below /dev/mqueue, where the kernel lets nobody create a directory"),
+    ([bind("/data", SRC, read_only=True), bind("/data/a/x")], "is mounted there, has no x and is read-only: create it"),
+    ([bind("/data", SRC), bind("/data/f/x")], "src/f of this host, which is mounted there, is no directory"),
+    ([bind("/data", SRC), bind("/data/x")], "has no x and belongs to a user that the container does not have: create"),
+    ([bind("/data", SRC), bind("/data/f")], "is below /data, where it is a file, and a directory is to be"),
+    ([memory("/data", read_only=True), bind("/data/x")], "is below /data, which is empty and read-only"),
+]
+#: Mounts that all have one.
+PLACES = [
+    *(bind("/proc/cpuinfo", FILE), bind("/dev/mqueue/x", FILE), bind("/dev/x/y"), memory("/memory"), bind("/memory/x")),
+    *(
+        bind("/open", SRC),
+        bind("/open/open/x"),
+        bind("/open/to/y"),
+        bind("/only", SRC, options=["ro"]),
+        bind("/only/a/b"),
+    ),
+    *(bind("/mapped", SRC, options=["idmap"]), bind("/mapped/x")),
+]
+
+
+def test_a_mount_whose_place_cannot_be_made_stops_nothing(web: dict[str, Any], tmp_path: Path) -> None:
+    """The runtime makes it as the container's root; it would find out after the stop."""
+    tmp_path.chmod(0o755)
+    for path in ("src/a/b", "src/open", "dir"):
+        (tmp_path / path).mkdir(parents=True)
+    (tmp_path / "src/open").chmod(0o777)
+    for path in ("src/f", "file"):
+        (tmp_path / path).write_text("x")
+    (tmp_path / "src/to").symlink_to("open")
+    run(NAME, "ln", "-s", "proc", "/link")
+
+    def given(mounts: list[dict[str, Any]]) -> dict[str, Any]:
+        return {**BASE, "mounts": json.loads(json.dumps(mounts).replace("{tmp}", str(tmp_path)))}
+
+    for mounts, words in NO_PLACE:
+        resource = ContainerResource()
+        desired = resource.desired(parameters("ns_container", given(mounts)))
+        for look in (predict, converge):
+            with pytest.raises(OptionError, match=re.escape(words)) as refused:
+                pytest.fail(f"{mounts}: {look(resource, desired).plan.actions}")
+            assert f"mounts[{len(mounts) - 1}].target: '{mounts[-1]['target']}': " in str(refused.value)
+        assert info(NAME)["pid"] == web["pid"], mounts
+    apply("ns_container", **given(PLACES))
+
+
 def overlay(tmp_path: Path) -> Path:
     """A file system whose files have another device number than mountinfo says of it."""
     for name in ("lower", "upper", "work", "merged"):

@@ -367,7 +367,9 @@ def test_labels_are_rewritten_in_the_bundle_of_a_running_container() -> None:
 
 def test_what_cannot_be_started_is_refused_only_where_it_would_be() -> None:
     missing = (Unusable("mounts[0].source", "/nope", "is not on this host"),)
-    assert plan_container(container(), replace(running(container()), unusable=missing)).actions == []
+    plan = plan_container(container(), replace(running(container()), unusable=missing))
+    [warning] = [warning for warning in plan.warnings if "next start will fail" in warning]
+    assert plan.actions == [] and "mounts[0].source: '/nope': is not on this host" in warning
     assert plan_container(container(state="present"), replace(nothing(), unusable=missing)).actions
     for observed in (nothing(), running(container(env={"A": "0"}))):
         with pytest.raises(OptionError, match=r"mounts\[0\]\.source: '/nope': is not on this host"):

@@ -37,6 +37,7 @@ SHIPPED = (
     "_container.observe_host",
     "_container.observe_hosts",
     "_container.observe_joined",
+    "_container.observe_mount_places",
     "_container.observe_mount_points",
     "_container.observe_mounted",
     "_container.observe_network",

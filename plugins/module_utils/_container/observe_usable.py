@@ -22,6 +22,7 @@ from .._kernel import locations
 from .._kernel.errors import KernelError
 from .._runtime.bundle.defaults import default_mounts
 from .documents_bundle import capabilities
+from .observe_mount_places import misplaced
 from .observe_mount_points import is_of_file
 from .observe_program import program, sizes, too_long
 from .observed import Unusable
@@ -67,6 +68,7 @@ def unusable(
         try:
             with Stack(layers) as root:
                 found += _inside(container, image, root, spent, coming)
+                found += misplaced(container, volumes_of(container, image.config), root, own_ids, coming)
         except (CannotTell, Refused):  # the planner says what it refuses
             pass
     return tuple(found)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -338,8 +337,8 @@ def _not_next_time(container: Container, observed: ContainerObserved, starts: bo
 
 def _at(container: Container, option: str) -> str:
     """Where a mount that the option names is in the container."""
-    number = re.fullmatch(r"mounts\[(\d+)\]\.source", option)
-    return f", mounted at {container.mounts[int(number.group(1))].target}" if number else ""
+    named = (f", mounted at {m.target}" for n, m in enumerate(container.mounts) if option == f"mounts[{n}].source")
+    return next(named, "")
 
 
 def _without_user_namespace(container: Container, observed: ContainerObserved) -> tuple[str, ...]:

@@ -50,6 +50,7 @@ def container() -> None:
         observe_host,
         observe_hosts,
         observe_joined,
+        observe_mount_places,
         observe_mount_points,
         observe_mounted,
         observe_network,
