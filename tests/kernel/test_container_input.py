@@ -471,7 +471,10 @@ NO_PLACE: list[tuple[list[dict[str, Any]], str]] = [
     ([bind("/sys/fs/cgroup/x")], "is below /sys/fs/cgroup, which is read-only"),
     ([bind("/dev/pts/x")], "is below /dev/pts, where the kernel lets nobody create"),
     ([bind("/dev/mqueue/x")], "is below /dev/mqueue, where the kernel lets nobody create a directory"),
-    ([bind("/data", SRC, read_only=True), bind("/data/a/x")], "is mounted there, has no x and is read-only: create it"),
+    (
+        [bind("/data", SRC, read_only=True), bind("/data/a/x/y")],
+        "is mounted there, has no x and is read-only",
+    ),
     ([bind("/data", SRC), bind("/data/f/x")], "src/f of this host, which is mounted there, is no directory"),
     ([bind("/data", SRC), bind("/data/x")], "has no x and belongs to a user that the container does not have: create"),
     ([bind("/data", SRC), bind("/data/f")], "is below /data, where it is a file, and a directory is to be"),
@@ -480,14 +483,8 @@ NO_PLACE: list[tuple[list[dict[str, Any]], str]] = [
 #: Mounts that all have one.
 PLACES = [
     *(bind("/proc/cpuinfo", FILE), bind("/dev/mqueue/x", FILE), bind("/dev/x/y"), memory("/memory"), bind("/memory/x")),
-    *(
-        bind("/open", SRC),
-        bind("/open/open/x"),
-        bind("/open/to/y"),
-        bind("/only", SRC, options=["ro"]),
-        bind("/only/a/b"),
-    ),
-    *(bind("/mapped", SRC, options=["idmap"]), bind("/mapped/x")),
+    *(bind("/open", SRC), bind("/open/open/x"), bind("/open/to/y"), bind("/mapped", SRC, options=["idmap"])),
+    *(bind("/mapped/x"), bind("/only", SRC, options=["ro"]), bind("/only/a/b")),
 ]
 
 
