@@ -469,3 +469,30 @@ def test_a_start_that_fails_goes_back_to_what_ran() -> None:
     assert status("a") == "running" and b"A=b" not in Path(f"/proc/{pid('a')}/environ").read_bytes()
     assert b"A=b" in Path(f"/proc/{pid('b')}/environ").read_bytes()
     apply(networks=[NETWORK], containers=[good[0], {**good[1], "env": {"A": "b"}}])
+
+
+def test_no_two_links_of_one_run_have_the_same_address_or_route() -> None:
+    """Also in a check; what one link gives up, another may have in the same run."""
+
+    def link(name: str, address: str, **more: Any) -> dict[str, Any]:
+        mine = {"netns": "bktesta", "interface": name, "addresses": [address], **more}
+        return {"name": f"bktest{name}", "ends": [mine, {"netns": "bktestb", "interface": name}]}
+
+    def route(via: str) -> dict[str, Any]:
+        return {"routes": [{"to": "10.79.0.0/24", "via": via}]}
+
+    before = leaks.take()
+    for taken, words in (
+        (link("e1", "10.77.0.1/24"), "addresses: '10.77.0.1/24': e0 in netns bktesta has it"),
+        (link("e1", "10.78.0.1/24", **route("10.78.0.2")), "netns bktesta has that route through e0"),
+    ):
+        links = [link("e0", "10.77.0.1/24", **route("10.77.0.2")), taken]
+        for go in (predict, converge):
+            answer = go(links=links)
+            assert words in answer.message and (go is predict or actions(answer) == [])
+    assert leaks.leaked_since(before) == []
+    apply(links=[link("e0", "10.77.0.1/24", **route("10.77.0.2")), link("e1", "10.78.0.1/24")])
+    apply(links=[link("e0", "10.76.0.1/24", routes=[]), link("e1", "10.77.0.1/24", **route("10.77.0.2"))])
+    apply(links=[link("e2", "10.77.0.1/24", **route("10.77.0.2"))], prune=True)
+    apply(state="absent")
+    assert leaks.leaked_since(before) == []

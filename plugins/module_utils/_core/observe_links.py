@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,51 @@ def expect_gone(world: World, name: str, ref: NetnsRef = HOST) -> None:
         world.expect(tuple(found for found in there if found.alias != other), netlink_links.links, place)
 
 
+def expect_moved(world: World, name: str, ref: NetnsRef, new_name: str, to: NetnsRef) -> None:
+    """The interface of that name has another one, or is in another namespace, where it has another number."""
+    moved = next((found for found in links(world, ref) if found.name == name), None)
+    if moved is not None:
+        world.expect(tuple(found for found in links(world, ref) if found is not moved), netlink_links.links, ref)
+        expect_link(world, replace(moved, name=new_name, index=moved.index if to == ref else 0), to)
+
+
+def expect_addresses(world: World, name: str, ref: NetnsRef = HOST, *, come: str = "", goes: str = "") -> None:
+    """An address of ours comes to the interface of that name, and another one goes."""
+    there = link(world, name, ref)
+    if there is None:
+        return
+    ips = {ipaddress.ip_interface(each).ip for each in (come, goes) if each}
+    kept = [
+        each
+        for each in world.read(netlink_ip.addresses, ref)
+        if each.index != there.index or ipaddress.ip_interface(each.address).ip not in ips
+    ]
+    if come:
+        link_local = ":" in come and ipaddress.ip_interface(come).is_link_local
+        kept.append(netlink_ip.Address(come, there.index, link_local=link_local, protocol=netlink_ip.PROTOCOL))
+    world.expect(tuple(kept), netlink_ip.addresses, ref)
+    if goes and ":" not in goes and not any(each.index == there.index and ":" not in each.address for each in kept):
+        # The kernel takes the routes of IPv4 along with the last address.
+        for route in world.read(netlink_ip.routes, ref):
+            if route.index == there.index and route.version == 4:
+                expect_route(world, name, ref, route, there=False)
+
+
+def expect_route(world: World, name: str, ref: NetnsRef, route: netlink_ip.Route, there: bool) -> None:
+    """That route leads through the interface of that name, or does no more."""
+    through = link(world, name, ref)
+    if through is None:
+        return
+    holders = dict(world.read(netlink_ip.route_holders, ref, route.version))
+    holders.pop(route.key, None)
+    kept = tuple(each for each in world.read(netlink_ip.routes, ref) if each.key != route.key)
+    if there:
+        holders[route.key] = (through.index,)
+        kept = (*kept, replace(route, index=through.index))
+    world.expect(holders, netlink_ip.route_holders, ref, route.version)
+    world.expect(kept, netlink_ip.routes, ref)
+
+
 def expect_netns(world: World, name: str, idmap: tuple[int, int] | None) -> None:
     """There is a named network namespace of ours with nothing in it but loopback, which is up."""
     ref, identity = NetnsRef.named(name), NamespaceId(0, next(_NOT_YET))
@@ -77,6 +123,8 @@ def expect_netns(world: World, name: str, idmap: tuple[int, int] | None) -> None
     world.expect((loopback,), netlink_links.links, ref)
     for empty in (netlink_ip.addresses, netlink_ip.routes):
         world.expect((), empty, ref)
+    for version in (4, 6):
+        world.expect({}, netlink_ip.route_holders, ref, version)
     world.expect({}, netlink_qdisc.root_qdiscs, ref)
     world.expect_new_sysctls(ref)
 

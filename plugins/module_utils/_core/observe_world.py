@@ -103,10 +103,6 @@ class World:
         for other, becomes in carried(name, value, there).items():
             self._parameters[netns, path_of(other)] = becomes
 
-    def is_new(self, netns: NetnsRef) -> bool:
-        """Whether that network namespace is yet to be made."""
-        return netns in self._new_namespaces
-
     def expect_new_sysctls(self, netns: NetnsRef) -> None:
         """That network namespace is made anew: its parameters are those of any new one."""
         self._new_namespaces.add(netns)

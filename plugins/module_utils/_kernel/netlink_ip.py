@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import ipaddress
 import time
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,15 +178,14 @@ def routes(netns: NetnsRef = HOST, index: int | None = None) -> tuple[Route, ...
     return tuple(_route(m) for m in wanted if not m["flags"] & _RTM_F_CLONED)
 
 
-def route_holders(netns: NetnsRef, keys: Collection[RouteKey]) -> dict[RouteKey, tuple[int, ...]]:
-    """The numbers of the interfaces that have a route of that destination, metric and table; 0 for one without an
-    interface (a blackhole, several next hops). Raises KernelError."""
+def route_holders(netns: NetnsRef, version: int) -> dict[RouteKey, tuple[int, ...]]:
+    """Of each route of that IP version, by destination, metric and table, the numbers of the interfaces that have it;
+    0 for one without an interface (a blackhole, several next hops). Raises KernelError."""
     holders: dict[RouteKey, tuple[int, ...]] = {}
-    for version in sorted({6 if ":" in to else 4 for to, _metric, _table in keys}):
-        for message in _routes(netns, version):
-            route = _route(message)
-            if route.key in keys and not message["flags"] & _RTM_F_CLONED:
-                holders[route.key] = (*holders.get(route.key, ()), route.index)
+    for message in _routes(netns, version):
+        route = _route(message)
+        if not message["flags"] & _RTM_F_CLONED:
+            holders[route.key] = (*holders.get(route.key, ()), route.index)
     return holders
 
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Union
+from typing import TYPE_CHECKING, Any, Union
 
+from .._core import observe_links
 from .._core.operation import Operation
 from .._kernel.namespaces import HOST, NetnsRef
 from .._kernel.netlink_ip import PROTOCOL, RTPROT_BOOT, RTPROT_STATIC, RTPROT_UNSPEC, Route
+
+if TYPE_CHECKING:
+    from .._core.observe_world import World
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
@@ -33,6 +37,9 @@ class AddAddress(Operation):
     def execute(self, kernel: Any) -> None:
         kernel.netlink_ip.add_address(self.link, self.address, self.netns, dad=self.dad, protocol=PROTOCOL)
 
+    def expect(self, world: World) -> None:
+        observe_links.expect_addresses(world, self.link, self.netns, come=self.address)
+
 
 @dataclass(frozen=True)
 class RemoveAddress(Operation):
@@ -47,6 +54,9 @@ class RemoveAddress(Operation):
 
     def execute(self, kernel: Any) -> None:
         kernel.netlink_ip.remove_address(self.link, self.address, self.netns)
+
+    def expect(self, world: World) -> None:
+        observe_links.expect_addresses(world, self.link, self.netns, goes=self.address)
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,9 @@ class ReplaceRoute(Operation):
     def execute(self, kernel: Any) -> None:
         kernel.netlink_ip.replace_route(self.link, self.route, self.netns)
 
+    def expect(self, world: World) -> None:
+        observe_links.expect_route(world, self.link, self.netns, self.route, there=True)
+
 
 @dataclass(frozen=True)
 class RemoveRoute(Operation):
@@ -92,6 +105,9 @@ class RemoveRoute(Operation):
 
     def execute(self, kernel: Any) -> None:
         kernel.netlink_ip.remove_route(self.link, self.route, self.netns)
+
+    def expect(self, world: World) -> None:
+        observe_links.expect_route(world, self.link, self.netns, self.route, there=False)
 
 
 def shown(route: Route) -> str:

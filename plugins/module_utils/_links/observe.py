@@ -240,7 +240,8 @@ def _taken(
         ip = str(ipaddress.ip_interface(each.address).ip)
         if ip in wanted and each.index not in own:
             holder = by_index(world, each.index, end.netns)
-            holders[ip] = holder.name if holder is not None else f"interface {each.index}"
+            if holder is not None:  # else its interface goes
+                holders[ip] = holder.name
     return holders
 
 
@@ -248,15 +249,14 @@ def _routed(
     end: VethEnd, identity: NamespaceId, found: list[tuple[NetnsRef, Link | None]], world: World
 ) -> dict[RouteKey, str]:
     """Who has a route that the end is to get, where an interface other than the pair's has it."""
-    wanted = frozenset(route.key for route in end.routes or ())
     own = _own(identity, found, world)
     holders: dict[RouteKey, str] = {}
-    if not wanted or world.is_new(end.netns):
-        return holders
-    for key, indices in netlink_ip.route_holders(end.netns, wanted).items():
-        for index in set(indices) - own:
+    for route in end.routes or ():
+        there = world.read(netlink_ip.route_holders, end.netns, route.version)
+        for index in set(there.get(route.key, ())) - own:
             holder = by_index(world, index, end.netns) if index else None
-            holders[key] = holder.name if holder is not None else "no interface"
+            if holder is not None or not index:  # else its interface goes
+                holders[route.key] = holder.name if holder is not None else "no interface"
     return holders
 
 

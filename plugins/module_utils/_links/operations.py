@@ -104,9 +104,15 @@ class SetLink(Operation):
         )
 
     def expect(self, world: World) -> None:
-        if self.bridge is not None and self.move_to is None:
-            there = observe_links.link(world, self.bridge, self.netns) if self.bridge else None
-            observe_links.expect_changed(world, self.link, self.netns, master=there.index if there is not None else 0)
+        name, place = self.new_name or self.link, self.move_to or self.netns
+        if (name, place) != (self.link, self.netns):
+            observe_links.expect_moved(world, self.link, self.netns, name, place)
+        given: dict[str, Any] = {"mac": self.mac, "mtu": self.mtu, "up": self.up}
+        changed = {option: value for option, value in given.items() if value is not None}
+        if self.bridge is not None:
+            there = observe_links.link(world, self.bridge, place) if self.bridge else None
+            changed["master"] = there.index if there is not None else 0
+        observe_links.expect_changed(world, name, place, **changed)
 
 
 @dataclass(frozen=True)

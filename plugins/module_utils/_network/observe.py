@@ -151,12 +151,14 @@ def _taken(host: Host, ours: set[int]) -> tuple[tuple[str, str], ...]:
     found = {}
     for route in host.routes:
         length = int(route.to.partition("/")[2])
-        if route.index in ours or length < 2 or route.to.startswith(("fe80:", "ff00:")):
+        goes = route.index and route.index not in names  # with its interface
+        if route.index in ours or goes or length < 2 or route.to.startswith(("fe80:", "ff00:")):
             continue
         found[route.to] = f"a route on {names.get(route.index, 'another interface')}"
     for address in host.addresses:
-        if address.index not in ours and not address.link_local and names.get(address.index) != "lo":
-            found.setdefault(address.address.partition("/")[0], f"an address of {names.get(address.index)}")
+        name = names.get(address.index, "lo")
+        if address.index not in ours and not address.link_local and name != "lo":
+            found.setdefault(address.address.partition("/")[0], f"an address of {name}")
     return tuple(found.items())
 
 

@@ -101,6 +101,11 @@ class AddBridgeAddress(Operation):
     def execute(self, kernel: Any) -> None:
         kernel.netlink_ip.add_address(self.bridge, self.address, protocol=PROTOCOL)
 
+    def expect(self, world: World) -> None:
+        from .._core.observe_links import expect_addresses
+
+        expect_addresses(world, self.bridge, come=self.address)
+
 
 @dataclass(frozen=True)
 class RemoveBridgeAddress(Operation):
@@ -114,3 +119,8 @@ class RemoveBridgeAddress(Operation):
 
     def execute(self, kernel: Any) -> None:
         kernel.netlink_ip.remove_address(self.bridge, self.address)
+
+    def expect(self, world: World) -> None:
+        from .._core.observe_links import expect_addresses
+
+        expect_addresses(world, self.bridge, goes=self.address)
