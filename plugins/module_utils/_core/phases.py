@@ -59,13 +59,20 @@ class Job:
     executed: list[Operation] = field(default_factory=list)
     returned: list[Any] = field(default_factory=list)
     before: Any = None
+    #: Its plan when all were planned together.
+    foreseen: Plan = Plan()
     work: Future[None] | None = None
-    #: It cannot be planned as long as others are still being ended, and may be able to afterwards.
+    #: It cannot be made as it was foreseen as long as others are still being ended, and may be able to afterwards.
     postponed: bool = False
 
     @property
     def failed(self) -> bool:
         return self.result.error is not None
+
+    @property
+    def as_foreseen(self) -> bool:
+        """Whether its plan changes of the host what it was to change when all were planned together."""
+        return split(self.result.plan)[1] == split(self.foreseen)[1]
 
     def execute(self, operations: Iterable[Operation]) -> None:
         """Raises Interrupted, after what can be taken back was taken back."""
@@ -125,6 +132,8 @@ class Run:
             self._plan(self.items)
             if wrong_values(self.results) or not self._open():
                 return
+            for job in self.jobs.values():
+                job.foreseen = job.result.plan
             if self._end_processes(pool):
                 self._plan_ready()
             self._make(pool)
@@ -151,7 +160,7 @@ class Run:
         for item in items:
             job = self.jobs[item.key]
             if job.executed:
-                _start_again(self.results[item.key], job.result.plan)
+                _start_again(self.results[item.key], job.foreseen)
             job.result = self.results[item.key]
 
     def _open(self) -> bool:
@@ -188,14 +197,15 @@ class Run:
     def _plan_ready(self) -> None:
         """Plan those that can be made now without what the others will leave.
 
-        What keeps one from it (an address that one of those still has) is an error only when nobody else is in its way.
+        What keeps one from it (an address that one of those still has) is an error only when nobody else is in its way,
+        and who would get something else than was foreseen (the next free address) waits for what was.
         """
         ready = self._ready()
         self._plan([job.item for job in ready])
         if any(job.stage == _ENDING for job in self.jobs.values()):
             for job in ready:
-                job.postponed = job.failed
-                if job.failed:
+                job.postponed = job.failed or not job.as_foreseen
+                if job.postponed:
                     del self.results[job.item.key]
                     job.result = Result()
 
@@ -217,7 +227,10 @@ class Run:
 
     def _waits(self, job: Job) -> bool:
         needed = [self.jobs[key] for key in job.item.needs if key in self.jobs]
-        return any(other.stage == _ENDING or (other.stage == _PLANNED and self._waits(other)) for other in needed)
+        return any(
+            other.stage == _ENDING or (other.stage == _PLANNED and (other.postponed or self._waits(other)))
+            for other in needed
+        )
 
     def _make(self, pool: ThreadPoolExecutor) -> None:
         """Change the host for all that are ready, and start their processes."""
