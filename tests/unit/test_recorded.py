@@ -63,40 +63,26 @@ def test_the_nftables_table() -> None:
     assert ("bridges", ("bk0",)) in elements and ("nets4", ("10.77.0.0/24",)) in elements
 
 
-class Message(dict[str, Any]):
-    """As pyroute2 returns it."""
-
-    def get_attr(self, name: str) -> Any:
-        return next((value for each, value in self["attrs"] if each == name), None)
-
-
-def revived(value: Any) -> Any:
-    """Messages of what JSON made of them."""
-    if isinstance(value, dict):
-        plain = {key: revived(each) for key, each in value.items() if key != "attrs"}
-        attrs = [(name, revived(each)) for name, each in value.get("attrs", ())]
-        return Message(plain, attrs=attrs) if "attrs" in value else plain
-    return [revived(each) for each in value] if isinstance(value, list) else value
-
-
 @pytest.fixture
 def messages(monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel's answers, whatever is asked of it."""
-    recorded = revived(json.loads((RECORDED / "netlink.json").read_text()))
-    answers = {"RTM_GETLINK": "links", "RTM_GETADDR": "addresses", "RTM_GETROUTE": "routes"}
+    said = json.loads((RECORDED / "netlink.json").read_text())
 
-    class Handle:
-        def __getattr__(self, name: str) -> None:
-            return None
+    def ask(_kind: int, _flags: int, body: bytes, *_netns: Any, what: str, subject: str) -> list[bytes]:
+        answers = [bytes.fromhex(message) for message in said[what]]
+        return [answer for answer in answers if answer[0] == body[0] or not body[0]]  # the family
 
     for module in (netlink_links, netlink_ip):
-        monkeypatch.setattr(module.netlink, "handle", lambda netns: Handle())
-        monkeypatch.setattr(module.netlink, "request", lambda *a, what, **k: recorded[answers[what]])
+        monkeypatch.setattr(module, "ask", ask)
+
+
+def link(name: str) -> netlink_links.Link:
+    return next(each for each in netlink_links.links() if each.name == name)
 
 
 @pytest.mark.usefixtures("messages")
 def test_links() -> None:
-    veth, bridge = netlink_links.links()
+    veth, bridge = link("recorded0"), link("bk0")
     assert (veth.name, veth.kind, veth.mtu, veth.up, veth.alias) == (
         "recorded0",
         "veth",
@@ -110,7 +96,7 @@ def test_links() -> None:
 
 @pytest.mark.usefixtures("messages")
 def test_addresses_and_routes() -> None:
-    index = netlink_links.links()[0].index
+    index = link("recorded0").index
     found = {a.address: a for a in netlink_ip.addresses(index=index)}
     assert {a for a in found if not found[a].link_local} == {"10.99.0.1/24", "fd99::1/64"}
     assert not any(a.tentative for a in found.values() if not a.link_local)

@@ -147,6 +147,7 @@ SHIPPED = (
     "_kernel.netlink_filter",
     "_kernel.netlink_ip",
     "_kernel.netlink_links",
+    "_kernel.netlink_messages",
     "_kernel.netlink_neighbours",
     "_kernel.netlink_qdisc",
     "_kernel.netns",

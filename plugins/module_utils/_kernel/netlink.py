@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""rtnetlink(7) sockets, one for each network namespace and task, through pyroute2 (0.7 to 0.9)."""
+"""rtnetlink(7) sockets, one for each network namespace and task, through pyroute2 (0.7 to 0.9).
+
+What changes an interface goes through them; what is only read, through netlink_messages.py.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from . import namespaces, pyroute2_parts
+from . import namespaces, netlink_messages, pyroute2_parts
 from .errors import KernelError
 from .namespaces import HOST, NamespaceId, NetnsRef
 
@@ -48,12 +51,15 @@ def _connect(fd: int) -> Any:
 def forget(netns: NetnsRef) -> None:
     """Close the socket into a namespace that is about to be deleted: an open one keeps it alive."""
     known = namespaces.netns_identity(netns)
-    if known is not None and known in _open:
-        _open.pop(known).close()
+    if known is not None:
+        netlink_messages.forget(known)
+        if known in _open:
+            _open.pop(known).close()
 
 
 def forget_all() -> None:
     """Close every socket: before a fork, and when a task is over."""
+    netlink_messages.forget_all()
     while _open:
         _open.popitem()[1].close()
 

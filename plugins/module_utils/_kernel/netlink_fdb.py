@@ -7,14 +7,16 @@
 from __future__ import annotations
 
 import errno
+import struct
 from collections.abc import Iterator
 
 from . import netlink
 from .errors import KernelError
 from .namespaces import HOST, NetnsRef
+from .netlink_messages import DUMP, REQUEST, ask, attributes, hardware_address
 
 _AF_BRIDGE = 7
-_REQUEST, _DUMP = 0x1, 0x300
+_GETNEIGH, _LLADDR = 30, 2
 _NTF_SELF, _NTF_MASTER = 0x02, 0x04
 _NUD_REACHABLE, _NUD_NOARP, _NUD_PERMANENT = 0x02, 0x40, 0x80
 
@@ -48,22 +50,13 @@ def pin(port: str, mac: str, netns: NetnsRef = HOST) -> None:
 
 
 def _entries(port: int, netns: NetnsRef) -> Iterator[tuple[str, int]]:
-    # Asked in the older of its two forms, by which the kernel answers for that port alone; in the other, which
-    # pyroute2 uses, it answers for all ports of all bridges (net/core/rtnetlink.c, valid_fdb_dump_legacy).
-    from pyroute2.netlink import rtnl
-    from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
-
-    request = ifinfmsg()
-    request["family"], request["index"] = _AF_BRIDGE, port
-    handle = netlink.handle(netns)
-    netlink.settle(handle)
-    found = netlink.request(
-        handle.nlm_request, request, rtnl.RTM_GETNEIGH, _REQUEST | _DUMP, subject=str(port), what="RTM_GETNEIGH"
-    )
-    for message in found:
-        own = message["state"] & _NUD_PERMANENT
-        if message["ifindex"] == port and not own and not message["flags"] & _NTF_SELF:
-            yield str(message.get_attr("NDA_LLADDR")), int(message["state"])
+    # Asked in the older of its two forms (struct ifinfomsg), by which the kernel answers for that port alone; in the
+    # other it answers for all ports of all bridges (net/core/rtnetlink.c, valid_fdb_dump_legacy).
+    body = struct.pack("=BxHiII", _AF_BRIDGE, 0, port, 0, 0)
+    for entry in ask(_GETNEIGH, REQUEST | DUMP, body, netns, what="RTM_GETNEIGH", subject=str(port)):
+        there, state, flags = struct.unpack_from("=iHB", entry, 4)
+        if there == port and not state & _NUD_PERMANENT and not flags & _NTF_SELF:
+            yield hardware_address(attributes(entry, 12).get(_LLADDR)), state
 
 
 def _forget(index: int, mac: str, state: int, port: str, netns: NetnsRef) -> None:

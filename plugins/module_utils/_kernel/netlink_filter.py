@@ -13,15 +13,14 @@ from __future__ import annotations
 import errno
 import os
 import struct
-from collections.abc import Iterator
 
 from . import namespaces, netlink
 from .errors import KernelError
 from .namespaces import CLONE_NEWNET, HOST, NetnsRef
+from .netlink_messages import ACK, CREATE, DUMP, REPLACE, REQUEST, ask, attribute, attributes
 
 #: linux/rtnetlink.h, linux/pkt_sched.h, linux/pkt_cls.h
 _NEWQDISC, _NEWTFILTER, _DELTFILTER, _GETTFILTER = 36, 44, 45, 46
-_REQUEST, _ACK, _DUMP, _CREATE, _REPLACE = 0x1, 0x4, 0x300, 0x400, 0x100
 _CLSACT, _CLSACT_HANDLE, _INGRESS = 0xFFFFFFF1, 0xFFFF0000, 0xFFFFFFF2
 _KIND, _OPTIONS = 1, 2
 _OPS_LEN, _OPS, _FLAGS, _ACT_DIRECT = 4, 5, 8, 1
@@ -56,34 +55,34 @@ def _program() -> bytes:
 def guarded(index: int, netns: NetnsRef = HOST) -> bool:
     """Whether the interface of that number has the filter. Raises KernelError."""
     try:
-        found = list(_ask(_GETTFILTER, _REQUEST | _DUMP, index, _INGRESS, netns=netns))
+        found = _ask(_GETTFILTER, REQUEST | DUMP, index, _INGRESS, netns=netns)
     except KernelError as error:
         if error.errno in (errno.EINVAL, errno.EOPNOTSUPP):  # no such qdisc, or no such thing in this kernel
             return False
         raise
-    return any(_is_ours(attributes) for attributes in found)
+    return any(map(_is_ours, found))
 
 
 def guard(link: str, netns: NetnsRef = HOST) -> None:
     """Have the filter on an interface. Raises KernelError; ENOENT where the kernel has no such classifier."""
     index = netlink.interface_index(link, netns)
-    kind = _attribute(_KIND, b"clsact\0")
+    kind = attribute(_KIND, b"clsact\0")
     try:
-        _change(_NEWQDISC, _CREATE, index, _CLSACT, kind, handle=_CLSACT_HANDLE, netns=netns)
+        _change(_NEWQDISC, CREATE, index, _CLSACT, kind, handle=_CLSACT_HANDLE, netns=netns)
     except KernelError as error:
         if error.errno not in (errno.EEXIST, errno.EINVAL):  # another program's, which takes filters as well
             raise
     program = _program()
-    options = _attribute(_OPS_LEN, struct.pack("=H", len(program) // 8)) + _attribute(_OPS, program)
-    options += _attribute(_FLAGS, struct.pack("=I", _ACT_DIRECT))
-    body = _attribute(_KIND, b"bpf\0") + _attribute(_OPTIONS, options)
-    _change(_NEWTFILTER, _CREATE | _REPLACE, index, _INGRESS, body, handle=_HANDLE, info=_info(), netns=netns)
+    options = attribute(_OPS_LEN, struct.pack("=H", len(program) // 8)) + attribute(_OPS, program)
+    options += attribute(_FLAGS, struct.pack("=I", _ACT_DIRECT))
+    body = attribute(_KIND, b"bpf\0") + attribute(_OPTIONS, options)
+    _change(_NEWTFILTER, CREATE | REPLACE, index, _INGRESS, body, handle=_HANDLE, info=_info(), netns=netns)
 
 
 def unguard(link: str, netns: NetnsRef = HOST) -> None:
     """Take the filter away; its qdisc, in which others may have filters, stays. Raises KernelError."""
     index = netlink.interface_index(link, netns)
-    kind = _attribute(_KIND, b"bpf\0")
+    kind = attribute(_KIND, b"bpf\0")
     _change(_DELTFILTER, 0, index, _INGRESS, kind, handle=_HANDLE, info=_info(), netns=netns)
 
 
@@ -117,10 +116,10 @@ def _info() -> int:
     return _PRIORITY << 16 | int.from_bytes(struct.pack("=H", _ALL), "big")
 
 
-def _is_ours(attributes: dict[int, bytes]) -> bool:
-    if attributes.get(_KIND) != b"bpf\0":
+def _is_ours(found: dict[int, bytes]) -> bool:
+    if found.get(_KIND) != b"bpf\0":
         return False
-    options = dict(_attributes(attributes.get(_OPTIONS, b"")))
+    options = attributes(found.get(_OPTIONS, b""))
     return options.get(_OPS) == _program() and options.get(_FLAGS) == struct.pack("=I", _ACT_DIRECT)
 
 
@@ -135,8 +134,7 @@ def _change(
     netns: NetnsRef,
     info: int = 0,
 ) -> None:
-    for _answer in _ask(kind, _REQUEST | _ACK | flags, index, parent, body, handle=handle, info=info, netns=netns):
-        pass
+    _ask(kind, REQUEST | ACK | flags, index, parent, body, handle=handle, info=info, netns=netns)
 
 
 def _ask(
@@ -149,45 +147,9 @@ def _ask(
     handle: int = 0,
     info: int = 0,
     netns: NetnsRef,
-) -> Iterator[dict[int, bytes]]:
-    """Send one message about an interface; yields the attributes of each answer. Raises KernelError."""
-    import _socket  # the small one: importing socket costs 15 ms
-
-    what = {_NEWQDISC: "RTM_NEWQDISC", _GETTFILTER: "RTM_GETTFILTER", _DELTFILTER: "RTM_DELTFILTER"}
+) -> list[dict[int, bytes]]:
+    """Send one message about an interface; the attributes of each answer. Raises KernelError."""
+    names = {_NEWQDISC: "RTM_NEWQDISC", _GETTFILTER: "RTM_GETTFILTER", _DELTFILTER: "RTM_DELTFILTER"}
+    what, subject = names.get(kind, "RTM_NEWTFILTER"), f"interface {index} in {netns}"
     message = struct.pack("=BxxxiIII", 0, index, handle, parent, info) + body
-    with namespaces.inside_netns(netns):
-        link = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW | _socket.SOCK_CLOEXEC, 0)
-    try:
-        link.send(struct.pack("=IHHII", 16 + len(message), kind, flags, 1, 0) + message)
-        while True:
-            for answer, content in _messages(link.recv(1 << 17)):
-                if answer in (2, 3):  # NLMSG_ERROR, which is also an acknowledgement, and NLMSG_DONE
-                    code = -struct.unpack_from("=i", content)[0] if len(content) >= 4 else 0
-                    if code:
-                        subject = f"interface {index} in {netns}"
-                        raise KernelError(code, what.get(kind, "RTM_NEWTFILTER"), subject)
-                    return
-                yield dict(_attributes(content[20:]))
-    finally:
-        link.close()
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Type and content of netlink messages, netlink(7)."""
-    while len(data) >= 16:
-        length, kind = struct.unpack_from("=IH", data)
-        yield kind, data[16:length]
-        data = data[(length + 3) & ~3 :]
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    while len(data) >= 4:
-        length, kind = struct.unpack_from("=HH", data)
-        if length < 4:
-            return
-        yield kind & 0x3FFF, data[4:length]
-        data = data[(length + 3) & ~3 :]
-
-
-def _attribute(kind: int, content: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(content), kind) + content + bytes(-len(content) % 4)
+    return [attributes(answer, 20) for answer in ask(kind, flags, message, netns, what=what, subject=subject)]

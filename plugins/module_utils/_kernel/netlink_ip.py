@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import struct
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from . import locations, netlink
 from .errors import KernelError
 from .namespaces import HOST, NetnsRef
+from .netlink_messages import DUMP, REQUEST, ask, attributes, number, text
 
 IFA_F_NODAD, IFA_F_DADFAILED, IFA_F_TENTATIVE, IFA_F_PERMANENT = 0x02, 0x08, 0x40, 0x80
 RT_TABLE_MAIN = 254
@@ -24,6 +26,11 @@ PROTOCOL = locations.PROTOCOL
 _RTN_UNICAST, _RTN_LOCAL = 1, 2
 _RTNH_F_ONLINK = 4
 _RTM_F_CLONED = 0x200  #: a cache entry
+_AF_INET, _AF_INET6 = 2, 10
+#: linux/if_addr.h
+_GETADDR, _ADDRESS, _LOCAL, _LABEL, _FLAGS, _PROTO = 22, 1, 2, 3, 8, 11
+#: linux/rtnetlink.h
+_GETROUTE, _DST, _OIF, _GATEWAY, _PRIORITY, _PREFSRC, _TABLE, _VIA = 26, 1, 4, 5, 6, 7, 15, 18
 #: What the kernel gives an IPv6 route that names no metric (IP6_RT_PRIO_USER).
 DEFAULT_METRIC_V6 = 1024
 
@@ -85,24 +92,31 @@ class Route:
 
 def addresses(netns: NetnsRef = HOST, index: int | None = None) -> tuple[Address, ...]:
     """The addresses of a namespace, or of one interface in it. Raises KernelError."""
-    ipr = netlink.handle(netns)
-    found = netlink.request(ipr.get_addr, subject=str(netns), what="RTM_GETADDR")
-    return tuple(_address(m) for m in found if index in (None, m["index"]))
+    body = struct.pack("=BBBBi", 0, 0, 0, 0, 0)
+    found = map(_address, ask(_GETADDR, REQUEST | DUMP, body, netns, what="RTM_GETADDR", subject=str(netns)))
+    return tuple(each for each in found if index in (None, each.index))
 
 
-def _as_python_writes(address: str | None) -> Any:
-    """inet_ntop(3) writes ``::1.2.3.4`` where the ipaddress module of a Python may write ``::102:304``."""
-    return str(ipaddress.IPv6Address(address)) if address and ":" in address and "." in address else address
+def as_text(address: bytes) -> str:
+    """An IP address as the ipaddress module of this Python writes it."""
+    import _socket  # the small one: importing socket costs 15 ms
+
+    if len(address) == 4:
+        return str(_socket.inet_ntop(_AF_INET, address))
+    written = str(_socket.inet_ntop(_AF_INET6, address))
+    # inet_ntop(3) writes ``::1.2.3.4`` where that module may write ``::102:304``.
+    return str(ipaddress.IPv6Address(written)) if "." in written else written
 
 
-def _address(message: Any) -> Address:
+def _address(message: bytes) -> Address:
+    family, length, flags, _scope, index = struct.unpack_from("=BBBBi", message)
+    found = attributes(message, 8)
     # On a point-to-point address IFA_ADDRESS is the other side's; ours is IFA_LOCAL where there is one.
-    own = _as_python_writes(message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS"))
-    flags = message.get_attr("IFA_FLAGS")
-    link_local = message["family"] == 10 and ipaddress.IPv6Address(own).is_link_local
-    flags = message["flags"] if flags is None else flags
-    protocol, label = message.get_attr("IFA_PROTO") or 0, message.get_attr("IFA_LABEL") or ""
-    return Address(f"{own}/{message['prefixlen']}", message["index"], flags, link_local, protocol, label)
+    own = found.get(_LOCAL) or found[_ADDRESS]
+    link_local = family == _AF_INET6 and own[0] == 0xFE and own[1] & 0xC0 == 0x80
+    flags = number(found[_FLAGS]) if _FLAGS in found else flags
+    protocol, label = number(found.get(_PROTO)), text(found.get(_LABEL))
+    return Address(f"{as_text(own)}/{length}", index, flags, link_local, protocol, label)
 
 
 def add_address(
@@ -173,19 +187,16 @@ def wait_for_dad(link: str, address: str, netns: NetnsRef = HOST, seconds: float
 
 def routes(netns: NetnsRef = HOST, index: int | None = None) -> tuple[Route, ...]:
     """The unicast routes of a namespace, or of one interface in it, in every table. Raises KernelError."""
-    found = [m for version in (4, 6) for m in _routes(netns, version)]
-    wanted = [m for m in found if m["type"] == _RTN_UNICAST and index in (None, m.get_attr("RTA_OIF"))]
-    return tuple(_route(m) for m in wanted if not m["flags"] & _RTM_F_CLONED)
+    found = [each for version in (4, 6) for each in _routes(netns, version)]
+    return tuple(route for kind, route in found if kind == _RTN_UNICAST and index in (None, route.index))
 
 
 def route_holders(netns: NetnsRef, version: int) -> dict[RouteKey, tuple[int, ...]]:
     """Of each route of that IP version, by destination, metric and table, the numbers of the interfaces that have it;
     0 for one without an interface (a blackhole, several next hops). Raises KernelError."""
     holders: dict[RouteKey, tuple[int, ...]] = {}
-    for message in _routes(netns, version):
-        route = _route(message)
-        if not message["flags"] & _RTM_F_CLONED:
-            holders[route.key] = (*holders.get(route.key, ()), route.index)
+    for _kind, route in _routes(netns, version):
+        holders[route.key] = (*holders.get(route.key, ()), route.index)
     return holders
 
 
@@ -194,30 +205,34 @@ def local_networks(version: int, netns: NetnsRef = HOST) -> tuple[str, ...]:
 
     Raises KernelError.
     """
-    return tuple(_route(m).to for m in _routes(netns, version) if m["type"] == _RTN_LOCAL)
+    return tuple(route.to for kind, route in _routes(netns, version) if kind == _RTN_LOCAL)
 
 
-def _routes(netns: NetnsRef, version: int) -> list[Any]:
-    family = {4: 2, 6: 10}[version]
-    ipr = netlink.handle(netns)
-    return netlink.request(ipr.get_routes, subject=str(netns), what="RTM_GETROUTE", family=family)
+def _routes(netns: NetnsRef, version: int) -> list[tuple[int, Route]]:
+    """Type (RTN_*) and route of all that are no cache entries."""
+    family = {4: _AF_INET, 6: _AF_INET6}[version]
+    body = struct.pack("=BBBBBBBBI", family, *(0,) * 8)
+    found = map(_route, ask(_GETROUTE, REQUEST | DUMP, body, netns, what="RTM_GETROUTE", subject=str(netns)))
+    return [(kind, route) for kind, cached, route in found if not cached]
 
 
-def _route(message: Any) -> Route:
-    anywhere = "0.0.0.0" if message["family"] == 2 else "::"
-    via = message.get_attr("RTA_GATEWAY")
-    if via is None and isinstance(message.get_attr("RTA_VIA"), dict):
-        via = message.get_attr("RTA_VIA").get("addr")
-    return Route(
-        to=f"{_as_python_writes(message.get_attr('RTA_DST')) or anywhere}/{message['dst_len']}",
-        via=_as_python_writes(via),
-        metric=message.get_attr("RTA_PRIORITY") or 0,
-        source=_as_python_writes(message.get_attr("RTA_PREFSRC")),
-        table=message.get_attr("RTA_TABLE") or message["table"],
-        onlink=bool(message["flags"] & _RTNH_F_ONLINK),
-        index=message.get_attr("RTA_OIF") or 0,
-        protocol=message["proto"],
+def _route(message: bytes) -> tuple[int, bool, Route]:
+    family, length, _source, _tos, table, protocol, _scope, kind, flags = struct.unpack_from("=BBBBBBBBI", message)
+    found = attributes(message, 12)
+    # RTA_VIA: the gateway of an IPv4 route that is an IPv6 address, behind its family.
+    via = found.get(_GATEWAY) or found.get(_VIA, b"")[2:]
+    anywhere = "0.0.0.0" if family == _AF_INET else "::"
+    route = Route(
+        to=f"{as_text(found[_DST]) if _DST in found else anywhere}/{length}",
+        via=as_text(via) if via else None,
+        metric=number(found.get(_PRIORITY)),
+        source=as_text(found[_PREFSRC]) if _PREFSRC in found else None,
+        table=number(found.get(_TABLE)) or table,
+        onlink=bool(flags & _RTNH_F_ONLINK),
+        index=number(found.get(_OIF)),
+        protocol=protocol,
     )
+    return kind, bool(flags & _RTM_F_CLONED), route
 
 
 def replace_route(link: str, route: Route, netns: NetnsRef = HOST) -> None:

@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 from dataclasses import dataclass
 from typing import Any
 
 from . import locations, namespaces, netlink
 from .errors import KernelError
 from .namespaces import HOST, NetnsRef
+from .netlink_messages import DUMP, REQUEST, ask, attribute, attributes, hardware_address, number, text
 
 _IFF_UP = 0x1
 _LOWER_UP = 0x10000
-_BRIDGE_MODE_HAIRPIN = "IFLA_BRPORT_MODE"
+#: linux/rtnetlink.h, linux/if_link.h: the message, its attributes, those of IFLA_LINKINFO and of a bridge port.
+_GETLINK, _FIXED = 18, 16
+_ADDRESS, _IFNAME, _MTU, _LINK, _MASTER, _LINKINFO, _IFALIAS, _EXT_MASK = 1, 3, 4, 5, 10, 18, 20, 29
+_INFO_KIND, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 4, 5
+_BRPORT_MODE, _BRPORT_LEARNING, _BRPORT_ISOLATED = 4, 8, 33
+_SKIP_STATS = 1 << 3  # RTEXT_FILTER_SKIP_STATS
 
 
 @dataclass(frozen=True)
@@ -56,15 +63,14 @@ class Link:
 
 def links(netns: NetnsRef = HOST) -> tuple[Link, ...]:
     """Every interface of a namespace. Raises KernelError."""
-    ipr = netlink.handle(netns)
-    return tuple(_link(m) for m in netlink.request(ipr.get_links, subject=str(netns), what="RTM_GETLINK"))
+    return tuple(map(_link, _ask(netns, str(netns), DUMP)))
 
 
 def link(name: str, netns: NetnsRef = HOST) -> Link | None:
     """The interface of that name, None where there is none. Raises KernelError."""
     if not name or len(os.fsencode(name)) > 15:
         return None
-    return _get(netns, name, ifname=name)
+    return _get(netns, name, attribute(_IFNAME, os.fsencode(name) + b"\0"))
 
 
 def link_by_index(index: int, netns: NetnsRef = HOST) -> Link | None:
@@ -72,10 +78,9 @@ def link_by_index(index: int, netns: NetnsRef = HOST) -> Link | None:
     return _get(netns, str(index), index=index)
 
 
-def _get(netns: NetnsRef, subject: str, **key: Any) -> Link | None:
-    ipr = netlink.handle(netns)
+def _get(netns: NetnsRef, subject: str, name: bytes = b"", index: int = 0) -> Link | None:
     try:
-        found = netlink.request(ipr.link, "get", subject=subject, what="RTM_GETLINK", **key)
+        found = _ask(netns, subject, 0, name, index)
     except KernelError as error:
         if error.errno == errno.ENODEV:
             return None
@@ -83,25 +88,34 @@ def _get(netns: NetnsRef, subject: str, **key: Any) -> Link | None:
     return _link(found[0]) if found else None
 
 
-def _link(message: Any) -> Link:
-    info = message.get_attr("IFLA_LINKINFO")
+def _ask(netns: NetnsRef, subject: str, flags: int, name: bytes = b"", index: int = 0) -> list[bytes]:
+    body = struct.pack("=BxHiII", 0, 0, index, 0, 0) + name + attribute(_EXT_MASK, struct.pack("=I", _SKIP_STATS))
+    return ask(_GETLINK, REQUEST | flags, body, netns, what="RTM_GETLINK", subject=subject)
+
+
+def _link(message: bytes) -> Link:
+    index, flags = struct.unpack_from("=iI", message, 4)
+    found = attributes(message, _FIXED)
+    info = attributes(found.get(_LINKINFO, b""))
     port: Port | None = None
-    if info is not None:
-        slave = info.get_attr("IFLA_INFO_SLAVE_DATA")
-        if info.get_attr("IFLA_INFO_SLAVE_KIND") == "bridge" and slave is not None:
-            hairpin, isolated = slave.get_attr(_BRIDGE_MODE_HAIRPIN), slave.get_attr("IFLA_BRPORT_ISOLATED")
-            port = Port(bool(hairpin), bool(isolated), slave.get_attr("IFLA_BRPORT_LEARNING") != 0)
+    if text(info.get(_INFO_SLAVE_KIND)) == "bridge" and _INFO_SLAVE_DATA in info:
+        flag = attributes(info[_INFO_SLAVE_DATA])
+        port = Port(
+            bool(number(flag.get(_BRPORT_MODE))),
+            bool(number(flag.get(_BRPORT_ISOLATED))),
+            _BRPORT_LEARNING not in flag or bool(number(flag[_BRPORT_LEARNING])),
+        )
     return Link(
-        index=message["index"],
-        name=message.get_attr("IFLA_IFNAME"),
-        kind=(info.get_attr("IFLA_INFO_KIND") or "") if info is not None else "",
-        mac=message.get_attr("IFLA_ADDRESS") or "",
-        mtu=message.get_attr("IFLA_MTU"),
-        up=bool(message["flags"] & _IFF_UP),
-        carrier=bool(message["flags"] & _LOWER_UP),
-        alias=message.get_attr("IFLA_IFALIAS") or "",
-        master=message.get_attr("IFLA_MASTER") or 0,
-        peer_index=message.get_attr("IFLA_LINK") or 0,
+        index=index,
+        name=text(found.get(_IFNAME)),
+        kind=text(info.get(_INFO_KIND)),
+        mac=hardware_address(found.get(_ADDRESS)),
+        mtu=number(found.get(_MTU)),
+        up=bool(flags & _IFF_UP),
+        carrier=bool(flags & _LOWER_UP),
+        alias=text(found.get(_IFALIAS)),
+        master=number(found.get(_MASTER)),
+        peer_index=number(found.get(_LINK)),
         port=port,
     )
 

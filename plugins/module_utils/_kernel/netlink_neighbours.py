@@ -7,14 +7,19 @@
 from __future__ import annotations
 
 import errno
+import struct
 from typing import Any
 
 from . import netlink
 from .errors import KernelError
 from .namespaces import HOST, NetnsRef
+from .netlink_ip import as_text
+from .netlink_messages import DUMP, REQUEST, ask, attribute, attributes, hardware_address
 
 _AF_INET, _AF_INET6 = 2, 10
 _NUD_PERMANENT = 0x80
+#: linux/neighbour.h
+_GETNEIGH, _DST, _LLADDR, _IFINDEX = 30, 1, 2, 8
 
 
 def permanent(link: str, netns: NetnsRef = HOST) -> dict[str, str]:
@@ -28,12 +33,16 @@ def permanent(link: str, netns: NetnsRef = HOST) -> dict[str, str]:
         if error.errno == errno.ENODEV:
             return {}
         raise
+    # Kernels that know the filter leave out those of other interfaces.
+    body = struct.pack("=BxxxiHBB", 0, 0, 0, 0, 0) + attribute(_IFINDEX, struct.pack("=I", index))
     found = {}
-    for entry in netlink.request(netlink.handle(netns).get_neighbours, subject=link, what="RTM_GETNEIGH"):
-        mac = entry.get_attr("NDA_LLADDR")
-        ip = entry["family"] in (_AF_INET, _AF_INET6)
-        if ip and entry["ifindex"] == index and entry["state"] & _NUD_PERMANENT and mac:
-            found[str(entry.get_attr("NDA_DST"))] = str(mac)
+    for entry in ask(_GETNEIGH, REQUEST | DUMP, body, netns, what="RTM_GETNEIGH", subject=link):
+        family, there, state = struct.unpack_from("=BxxxiH", entry)
+        if family not in (_AF_INET, _AF_INET6) or there != index or not state & _NUD_PERMANENT:
+            continue
+        known = attributes(entry, 12)
+        if known.get(_LLADDR):
+            found[as_text(known[_DST])] = hardware_address(known[_LLADDR])
     return found
 
 

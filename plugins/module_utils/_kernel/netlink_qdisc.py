@@ -8,27 +8,29 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from . import namespaces, netlink
 from .errors import KernelError
 from .namespaces import CLONE_NEWNET, HOST, NetnsRef
+from .netlink_messages import ACK, CREATE, DUMP, REPLACE, REQUEST, ask, attribute, attributes, text
 
 TC_H_ROOT = 0xFFFFFFFF
 #: The kernel's clock for these messages counts in steps of 64 ns (PSCHED_SHIFT, include/net/pkt_sched.h).
 TICK_NS = 64
 _TC_LINKLAYER_ETHERNET = 1
 _NETEM_FIELDS = ("delay", "limit", "loss", "gap", "duplicate", "jitter")
-#: attribute -> our name -> the field's name in pyroute2
-_NETEM_NESTED = {
-    "TCA_NETEM_CORR": {"delay_correlation": "delay_corr", "loss_correlation": "loss_corr"},
-    "TCA_NETEM_REORDER": {"reorder": "prob_reorder", "reorder_correlation": "corr_reorder"},
-    "TCA_NETEM_CORRUPT": {"corrupt": "prob_corrupt"},
-    "TCA_NETEM_RATE": {"rate": "rate"},
-}
-_TBF_FIELDS = ("rate", "limit", "buffer")
+#: linux/rtnetlink.h, linux/pkt_sched.h
+_NEWQDISC, _DELQDISC, _GETQDISC, _KIND, _OPTIONS, _TBF_PARMS = 36, 37, 38, 1, 2, 1
+#: Further groups of netem: each has its attribute's number, what it begins with, and how many numbers it has.
+_NETEM_GROUPS: tuple[tuple[int, tuple[str, ...], int], ...] = (
+    (1, ("delay_correlation", "loss_correlation"), 3),
+    (3, ("reorder", "reorder_correlation"), 2),
+    (4, ("corrupt",), 2),
+    (6, ("rate",), 4),
+)
 
 
 @dataclass(frozen=True)
@@ -49,74 +51,65 @@ class Qdisc:
 
 def root_qdiscs(netns: NetnsRef = HOST) -> dict[int, Qdisc]:
     """The disciplines at the roots of a namespace's interfaces, by interface index. Raises KernelError."""
-    ipr = netlink.handle(netns)
-    found = netlink.request(ipr.get_qdiscs, subject=str(netns), what="RTM_GETQDISC")
-    return {m["index"]: _qdisc(m) for m in found if m["parent"] == TC_H_ROOT}
+    body = struct.pack("=BxxxiIII", 0, 0, 0, 0, 0)
+    found = map(_qdisc, ask(_GETQDISC, REQUEST | DUMP, body, netns, what="RTM_GETQDISC", subject=str(netns)))
+    return {each.index: each for each in found if each.parent == TC_H_ROOT}
 
 
-def _qdisc(message: Any) -> Qdisc:
-    kind = message.get_attr("TCA_KIND")
-    options = message.get_attr("TCA_OPTIONS")
+def _qdisc(message: bytes) -> Qdisc:
+    index, handle, parent = struct.unpack_from("=iII", message, 4)
+    found = attributes(message, 20)
+    kind, options = text(found.get(_KIND)), found.get(_OPTIONS, b"")
     values: dict[str, int] = {}
     if kind == "netem":
-        values.update({name: options[name] for name in _NETEM_FIELDS})
-        for attribute, names in _NETEM_NESTED.items():
-            nested = options.get_attr(attribute)
-            values.update({ours: nested[theirs] for ours, theirs in names.items()} if nested is not None else {})
+        values.update(zip(_NETEM_FIELDS, struct.unpack_from("=6I", options)))
+        nested = attributes(options, 24)
+        for number, names, _size in _NETEM_GROUPS:
+            if number in nested:
+                values.update(zip(names, struct.unpack_from(f"={len(names)}I", nested[number])))
     elif kind == "tbf":
-        parameters = options.get_attr("TCA_TBF_PARMS")
-        values.update({name: parameters[name] for name in _TBF_FIELDS})
-    plain = tuple(sorted((name, int(value)) for name, value in values.items() if value))
-    return Qdisc(kind, plain, message["handle"], message["parent"], message["index"])
+        # struct tc_tbf_qopt: two rates of 12 bytes each, the bytes a second last; then these.
+        parameters = attributes(options)[_TBF_PARMS]
+        values.update(rate=struct.unpack_from("=I", parameters, 8)[0])
+        values.update(zip(("limit", "buffer"), struct.unpack_from("=II", parameters, 24)))
+    plain = tuple(sorted((name, value) for name, value in values.items() if value))
+    return Qdisc(kind, plain, handle, parent, index)
 
 
 def replace_root_qdisc(link: str, qdisc: Qdisc, netns: NetnsRef = HOST) -> None:
     """``tc qdisc replace dev LINK root``. Raises KernelError(ENOENT) where the kernel has no such discipline."""
-    from pyroute2.netlink import NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, NLM_F_REQUEST
-
-    attributes: list[Any] = [["TCA_KIND", qdisc.kind]]
+    body = attribute(_KIND, qdisc.kind.encode() + b"\0")
     if qdisc.options:
-        attributes.append(["TCA_OPTIONS", _encoded(qdisc.kind, dict(qdisc.options))])
-    flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE
-    _request("RTM_NEWQDISC", link, netns, flags, attributes, f"{qdisc.kind} on {link}")
+        body += attribute(_OPTIONS, _encoded(qdisc.kind, dict(qdisc.options)))
+    _change(_NEWQDISC, "RTM_NEWQDISC", link, netns, CREATE | REPLACE, body, f"{qdisc.kind} on {link}")
 
 
 def delete_root_qdisc(link: str, netns: NetnsRef = HOST) -> None:
     """``tc qdisc delete dev LINK root``: back to the kernel's own; none to delete is fine. Raises KernelError."""
-    from pyroute2.netlink import NLM_F_ACK, NLM_F_REQUEST
-
     try:
-        _request("RTM_DELQDISC", link, netns, NLM_F_REQUEST | NLM_F_ACK, [], f"qdisc on {link}")
+        _change(_DELQDISC, "RTM_DELQDISC", link, netns, 0, b"", f"qdisc on {link}")
     except KernelError as error:
         if error.errno != errno.ENOENT:
             raise
 
 
-def _request(what: str, link: str, netns: NetnsRef, flags: int, attributes: list[Any], subject: str) -> None:
+def _change(kind: int, what: str, link: str, netns: NetnsRef, flags: int, body: bytes, subject: str) -> None:
     # pyroute2's tc() computes the options itself, differently from version to version; a message of ours is exact.
-    from pyroute2.netlink import rtnl
-    from pyroute2.netlink.rtnl.tcmsg import tcmsg
-
-    message = tcmsg()
-    message["index"] = netlink.interface_index(link, netns)
-    message["parent"] = TC_H_ROOT
-    message["attrs"] = attributes
-    ipr = netlink.handle(netns)
-    netlink.settle(ipr)
-    netlink.request(ipr.nlm_request, message, getattr(rtnl, what), flags, subject=subject, what=what)
+    fixed = struct.pack("=BxxxiIII", 0, netlink.interface_index(link, netns), 0, TC_H_ROOT, 0)
+    ask(kind, REQUEST | ACK | flags, fixed + body, netns, what=what, subject=subject)
 
 
-def _encoded(kind: str, options: Mapping[str, int]) -> dict[str, Any]:
+def _encoded(kind: str, options: Mapping[str, int]) -> bytes:
     if kind == "tbf":
-        parameters = {name: options.get(name, 0) for name in _TBF_FIELDS}
-        # With a link layer named the kernel needs no rate table.
-        return {"attrs": [["TCA_TBF_PARMS", {**parameters, "rate___reserved": _TC_LINKLAYER_ETHERNET}]]}
-    encoded: dict[str, Any] = {name: options.get(name, 0) for name in _NETEM_FIELDS}
+        # struct tc_tbf_qopt. With a link layer named in its struct tc_ratespec, the kernel needs no rate table.
+        rate = struct.pack("=BBHhHI", 0, _TC_LINKLAYER_ETHERNET, 0, 0, 0, options.get("rate", 0))
+        rest = struct.pack("=12xIII", options.get("limit", 0), options.get("buffer", 0), 0)
+        return attribute(_TBF_PARMS, rate + rest)
+    encoded = struct.pack("=6I", *(options.get(name, 0) for name in _NETEM_FIELDS))
     # Every group is sent, also where it is all zeros: the kernel keeps what a message does not mention.
-    encoded["attrs"] = [
-        [attribute, {theirs: options.get(ours, 0) for ours, theirs in names.items()}]
-        for attribute, names in _NETEM_NESTED.items()
-    ]
+    for number, names, size in _NETEM_GROUPS:
+        values = [*(options.get(name, 0) for name in names), *(0,) * (size - len(names))]
+        encoded += attribute(number, struct.pack(f"={size}I", *values))
     return encoded
 
 

@@ -188,6 +188,7 @@ def kernel() -> None:
         netlink_filter,
         netlink_ip,
         netlink_links,
+        netlink_messages,
         netlink_neighbours,
         netlink_qdisc,
         netns,

@@ -18,28 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from tests import conftest
-from tests.kernel.module_process import HOST_PYTHON, run_module
+from tests.kernel.module_process import run_module
 
 HERE = Path(__file__).parent
 PLACE = b"/run/recorded"
 #: What a path may hold: space, line end, backslash, comma, colon, and a byte that is no UTF-8.
 ODD = (b"a b\n", b"c,d:e\\", b"caf\xe9")
-NETLINK = """
-import json, sys
-from pyroute2 import IPRoute
-def plain(value):
-    if isinstance(value, dict):
-        attrs = [[each[0], plain(each[1])] for each in value.get("attrs", ())]
-        kept = {k: plain(v) for k, v in value.items() if k not in ("attrs", "header") and type(k) is str}
-        return {**kept, "attrs": attrs} if "attrs" in value else kept
-    return [plain(each) for each in value] if isinstance(value, (list, tuple)) else value
-ipr = IPRoute()
-indexes = [ipr.link_lookup(ifname=name)[0] for name in ("recorded0", "bk0")]
-found = {"links": [*ipr.get_links(*indexes)], "addresses": [*ipr.get_addr()], "routes": [*ipr.get_routes(table=254)]}
-found["addresses"] = [m for m in found["addresses"] if m["index"] in indexes]
-found["routes"] = [m for m in found["routes"] if dict(m["attrs"]).get("RTA_OIF") in indexes]
-json.dump(plain(found), sys.stdout, indent=1, default=repr)
-"""
 
 
 def main() -> None:
@@ -51,13 +35,34 @@ def main() -> None:
     ])  # fmt: skip
     ports = [{"addresses": ["10.77.0.9", "fd77::9"], "ports": ["8080:80", "5300-5301:53-54/udp"]}]
     done("bridge_network", name="recorded", bridge="bk0", addresses=["10.77.0.1/24", "fd77::1/64"], published=ports)
-    netlink = subprocess.run([HOST_PYTHON, "-c", NETLINK], check=True, capture_output=True, text=True)
-    (HERE / "netlink.json").write_text(netlink.stdout + "\n")
+    netlink()
     nft = ["nft", "-j", "list", "table", "inet", "barekernel"]
     listed = json.loads(subprocess.run(nft, check=True, capture_output=True).stdout)
     (HERE / "nft.json").write_text(json.dumps(listed, indent=1) + "\n")
     mountinfo()
     cgroup()
+
+
+def netlink() -> None:
+    """All that the kernel says of interfaces, addresses and routes."""
+    from ansible_collections.barekernel.containers.plugins.module_utils._kernel import (  # linked by now
+        netlink_ip,
+        netlink_links,
+        netlink_messages,
+    )
+
+    said: dict[str, list[str]] = {}
+
+    def listen(*arguments: Any, what: str, **more: Any) -> list[bytes]:
+        answers = netlink_messages.ask(*arguments, what=what, **more)
+        said.setdefault(what, []).extend(answer.hex() for answer in answers)
+        return answers
+
+    for module in (netlink_links, netlink_ip):
+        vars(module)["ask"] = listen
+    for look in (netlink_links.links, netlink_ip.addresses, netlink_ip.routes):
+        look()
+    (HERE / "netlink.json").write_text(json.dumps(said, indent=1) + "\n")
 
 
 def done(module: str, **params: Any) -> None:
