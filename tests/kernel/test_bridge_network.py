@@ -20,9 +20,9 @@ from ansible_collections.barekernel.containers.plugins.module_utils._core.conver
 from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError, Refused
 from ansible_collections.barekernel.containers.plugins.module_utils._core.observe_world import World
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import (
-    netlink,
     netlink_ip,
     netlink_links,
+    netlink_messages,
     nft,
     sysctl,
 )
@@ -202,19 +202,19 @@ def table() -> Any:
 def asked(monkeypatch: pytest.MonkeyPatch, work: Callable[[], object]) -> list[str]:
     """What was asked of netlink and of nft meanwhile."""
     found: list[str] = []
-    request, listing = netlink.request, nft._nft
+    exchange, listing = netlink_messages._exchange, nft._nft
 
-    def counted(*args: Any, what: str, **kwargs: Any) -> Any:
-        found.append(what)
-        return request(*args, what=what, **kwargs)
+    def counted(socket: Any, kind: int, *rest: Any) -> Any:
+        found.append(f"rtnetlink message {kind}")
+        return exchange(socket, kind, *rest)
 
-    def counted_nft(*args: str, **kwargs: Any) -> Any:
-        done = listing(*args, **kwargs)
-        found.append(f"nft {' '.join(args)} {done.stdout}")
+    def counted_nft(command: str, **how: bool) -> Any:
+        done = listing(command, **how)
+        found.append(f"nft {command} {done.output}")
         return done
 
     with monkeypatch.context() as patch:
-        patch.setattr(netlink, "request", counted)
+        patch.setattr(netlink_messages, "_exchange", counted)
         patch.setattr(nft, "_nft", counted_nft)
         work()
     return found
@@ -502,7 +502,7 @@ def killed_after_any_change(state: str) -> None:
     for step in range(40):
         if state == "absent":
             make(**options)
-        netlink.forget_all()
+        netlink_messages.forget_all()
         desired = R.desired({**LAB, **options, "state": state})
         status = in_child(lambda: converge(R, desired, Dying(Kernel(), step)))  # noqa: B023
         assert status in (0, DIED)

@@ -19,9 +19,10 @@ from ansible_collections.barekernel.containers.plugins.module_utils._core.conver
 from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel import (
     namespaces,
-    netlink,
     netlink_ip,
     netlink_links,
+    netlink_messages,
+    netlink_qdisc,
     netns,
     process,
     sysctl,
@@ -696,18 +697,19 @@ def test_info_finds_pairs_wherever_they_are():
 
 def test_info_lists_each_namespace_once(monkeypatch):
     """The kernel lists a namespace as a whole: once for each interface would be as many times as many answers."""
-    request, asked = netlink.request, []
+    ask, asked = netlink_messages.ask, []
 
     def counted(*args, subject, what, **kwargs):
         asked.append((subject, what))
-        return request(*args, subject=subject, what=what, **kwargs)
+        return ask(*args, subject=subject, what=what, **kwargs)
 
     task(*BASE)
     pair = {"name": "bktest-more", "state": "present"}
     ends = [{"interface": f"bktest{n}", "addresses": [f"10.98.{n}.1/24"]} for n in (1, 2)]
     converge(NetnsVeth(), NetnsVeth().desired({**pair, "ends": ends}))
     try:
-        monkeypatch.setattr(netlink, "request", counted)
+        for module in (netlink_ip, netlink_links, netlink_qdisc):
+            monkeypatch.setattr(module, "ask", counted)
         assert len(NetnsVethInfo().gather({})["veths"]) == 2
         monkeypatch.undo()
         # Routes are listed by family. The host is found by its processes.

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import namespaces
-from .errors import KernelError
+from .errors import BareKernelError, KernelError
 from .namespaces import HOST, NamespaceId, NetnsRef
 
 #: linux/netlink.h
@@ -103,7 +103,7 @@ def forget_all() -> None:
         _open.popitem()[1].close()
 
 
-class _Refused(Exception):
+class _Refused(BareKernelError):
     def __init__(self, code: int, words: str) -> None:
         super().__init__(code)
         self.code, self.words = code, words

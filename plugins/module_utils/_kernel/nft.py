@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, barekernel.containers maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""nftables through nft(8): a transaction is written as nft's own language, state is read as libnftables-json(5).
+"""nftables as nft(8) has it: a transaction is written in nft's own language, state is read as libnftables-json(5).
 
 JSON cannot write what we need: nft 1.0.6 refuses to add a map whose data is a concatenation ("Invalid map type"),
 although it lists one. Nothing but JSON is ever read.
@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import errno
 import json
-import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import spawn
+from . import libnftables, spawn
 from .errors import KernelError
+from .libnftables import Answer
 
 NFT = "nft"
 _HINT = "Install the package nftables"
@@ -87,21 +87,21 @@ class Table:
 
 def run(script: str) -> None:
     """Apply a script as one transaction: all of it or, on error, nothing. Raises KernelError with nft's words."""
-    done = _nft("-f", "-", stdin=script)
-    if done.returncode != 0:
-        raise KernelError(errno.EINVAL, "nft", None, detail=done.stderr.strip())
+    done = _nft(script)
+    if done.status != 0:
+        raise KernelError(errno.EINVAL, "nft", None, detail=done.errors.strip())
 
 
 def read_table(family: str, name: str) -> Table | None:
     """A table with all it holds, None where there is none. Raises KernelError."""
-    done = _nft("-j", "list", "table", family, name)
-    if done.returncode == 0:
-        return parse_table(family, name, _objects(done.stdout))
+    done = _nft(f"list table {family} {name}", json=True)
+    if done.status == 0:
+        return parse_table(family, name, _objects(done.output))
     # The exit status does not say why: look whether it is because there is no such table.
     tables = (o["table"] for o in _list("tables") if "table" in o)
     if not any(t["family"] == family and t["name"] == name for t in tables):
         return None
-    raise KernelError(errno.EIO, "nft", f"{family} {name}", detail=done.stderr.strip())
+    raise KernelError(errno.EIO, "nft", f"{family} {name}", detail=done.errors.strip())
 
 
 def read_tables() -> tuple[Table, ...]:
@@ -110,7 +110,7 @@ def read_tables() -> tuple[Table, ...]:
     Those can be a hundred thousand (blocklists). Of all that nft 1.0.6 lists, it leaves them in the kernel only here.
     """
     held: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
-    for listed in _list("ruleset", "-t"):
+    for listed in _list("ruleset", terse=True):
         for kind, o in listed.items():
             if kind == "table":
                 held.setdefault((o["family"], o["name"]), [])
@@ -175,11 +175,11 @@ def _part(kind: str, value: Any) -> str:
     return _PROTOCOLS.get(str(value), str(value)) if kind == "inet_proto" else str(value)
 
 
-def _list(what: str, *options: str) -> list[Mapping[str, Any]]:
-    done = _nft("-j", *options, "list", what)
-    if done.returncode != 0:
-        raise KernelError(errno.EIO, "nft", f"list {what}", detail=done.stderr.strip())
-    return _objects(done.stdout)
+def _list(what: str, terse: bool = False) -> list[Mapping[str, Any]]:
+    done = _nft(f"list {what}", json=True, terse=terse)
+    if done.status != 0:
+        raise KernelError(errno.EIO, "nft", f"list {what}", detail=done.errors.strip())
+    return _objects(done.output)
 
 
 def _objects(output: str) -> list[Mapping[str, Any]]:
@@ -187,8 +187,17 @@ def _objects(output: str) -> list[Mapping[str, Any]]:
     return objects
 
 
-def _nft(*arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+def _nft(command: str, json: bool = False, terse: bool = False) -> Answer:
     try:
-        return spawn.run(["nft", *arguments], input=stdin, text=True, capture_output=True)
+        return libnftables.run(command, json, terse)
+    except OSError:
+        # What it reads from a file has to be JSON where its answer is.
+        return _program(["-j", *["-t"] * terse, *command.split()] if json else ["-f", "-"], command)
+
+
+def _program(arguments: list[str], command: str) -> Answer:
+    try:
+        done = spawn.run([NFT, *arguments], input=command, text=True, capture_output=True)
     except OSError as error:
-        raise KernelError.wrap(error, "execve", "nft", _HINT) from error
+        raise KernelError.wrap(error, "execve", NFT, _HINT) from error
+    return Answer(done.returncode, done.stdout, done.stderr)
