@@ -8,6 +8,7 @@ ends included, and such a text would become lines of its own in resolv.conf(5), 
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import Any, Union
 
 Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
@@ -15,19 +16,25 @@ Interface = Union[ipaddress.IPv4Interface, ipaddress.IPv6Interface]
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 
+# What is read of one host names few addresses many times.
+_address = lru_cache(maxsize=4096)(ipaddress.ip_address)
+_interface = lru_cache(maxsize=4096)(ipaddress.ip_interface)
+_network = lru_cache(maxsize=4096)(ipaddress.ip_network)
+
+
 def ip_address(text: Any) -> Address:
     """An address. Raises ValueError, also for a number, which Python would take for one."""
-    return ipaddress.ip_address(_plain(text))
+    return _address(_plain(text))
 
 
 def ip_interface(text: Any) -> Interface:
     """An address with the prefix length of its network. Raises ValueError."""
-    return ipaddress.ip_interface(_plain(text))
+    return _interface(_plain(text))
 
 
 def ip_network(text: Any) -> Network:
     """A network. Raises ValueError where bits are set behind the prefix."""
-    return ipaddress.ip_network(_plain(text))
+    return _network(_plain(text))
 
 
 def _plain(text: Any) -> str:

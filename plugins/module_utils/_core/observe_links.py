@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .._kernel import namespaces, netlink_ip, netlink_links, netlink_neighbours, netlink_qdisc, netns
 from .._kernel.namespaces import HOST, NamespaceId, NetnsRef
 from .._kernel.netlink_links import Link
+from .ip_text import ip_interface
 
 if TYPE_CHECKING:
     from .observe_world import World
@@ -82,14 +82,14 @@ def expect_addresses(world: World, name: str, ref: NetnsRef = HOST, *, come: str
     there = link(world, name, ref)
     if there is None:
         return
-    ips = {ipaddress.ip_interface(each).ip for each in (come, goes) if each}
+    ips = {ip_interface(each).ip for each in (come, goes) if each}
     kept = [
         each
         for each in world.read(netlink_ip.addresses, ref)
-        if each.index != there.index or ipaddress.ip_interface(each.address).ip not in ips
+        if each.index != there.index or ip_interface(each.address).ip not in ips
     ]
     if come:
-        link_local = ":" in come and ipaddress.ip_interface(come).is_link_local
+        link_local = ":" in come and ip_interface(come).is_link_local
         kept.append(netlink_ip.Address(come, there.index, link_local=link_local, protocol=netlink_ip.PROTOCOL))
     world.expect(tuple(kept), netlink_ip.addresses, ref)
     if goes and ":" not in goes and not any(each.index == there.index and ":" not in each.address for each in kept):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Union
 
 from .._core import observe_links
+from .._core.ip_text import ip_address, ip_interface
 from .._core.operation import Operation
 from .._kernel.namespaces import HOST, NetnsRef
 from .._kernel.netlink_ip import PROTOCOL, RTPROT_BOOT, RTPROT_STATIC, RTPROT_UNSPEC, Route
@@ -141,8 +142,8 @@ def merged_addresses(
     those that nobody in particular has set."""
     if wanted is None:
         return there
-    named = {ipaddress.ip_interface(a).ip for a in wanted}
-    others = [a for a in there if ipaddress.ip_interface(a).ip not in named]
+    named = {ip_interface(a).ip for a in wanted}
+    others = [a for a in there if ip_interface(a).ip not in named]
     kept = [a for a in others if a in owners.theirs or not (exclusive or a in owners.ours)]
     return wanted + tuple(kept)
 
@@ -175,12 +176,12 @@ def plan_addresses(
     removes with its primary; for the same reason those of that subnet that stay are set once more.
     """
     gone = [a for a in there if a not in wanted]
-    gone_networks = {ipaddress.ip_interface(a).network for a in gone}
-    gone_ips = {ipaddress.ip_interface(a).ip for a in gone}
+    gone_networks = {ip_interface(a).network for a in gone}
+    gone_ips = {ip_interface(a).ip for a in gone}
     early: list[str] = []
     late: list[str] = []
     for address in wanted:
-        interface = ipaddress.ip_interface(address)
+        interface = ip_interface(address)
         shares = interface.network in gone_networks and interface.version == 4
         if address in there and not shares:
             continue
@@ -188,9 +189,9 @@ def plan_addresses(
     operations: list[Operation] = [AddAddress(link, netns, a, dad) for a in early]
     operations += [RemoveAddress(link, netns, a) for a in gone]
     operations += [AddAddress(link, netns, a, dad) for a in late]
-    stays = {ipaddress.ip_interface(a).version for a in wanted if a not in late}
+    stays = {ip_interface(a).version for a in wanted if a not in late}
     # IPv6 keeps an interface's routes without any address. Of IPv4 they go, unless promote_secondaries left one.
-    bare = ({ipaddress.ip_interface(a).version for a in gone} - stays) & {4}
+    bare = ({ip_interface(a).version for a in gone} - stays) & {4}
     return operations, frozenset(bare)
 
 
@@ -214,7 +215,7 @@ def plan_routes(
 
 def reaches(networks: Iterable[Network], gateway: str) -> bool:
     """Whether a gateway is on the link: in one of these networks, or link-local."""
-    via = ipaddress.ip_address(gateway)
+    via = ip_address(gateway)
     return via.is_link_local or any(via in n for n in networks if n.version == via.version)
 
 
@@ -222,7 +223,7 @@ def surviving_routes(there: tuple[Route, ...], old: tuple[str, ...], new: tuple[
     """Routes that nobody declared, after a change of addresses: the kernel takes those of IPv4 along with its last
     address, and they are set again where their gateway can still be reached."""
     _operations, bare = plan_addresses("", HOST, old, new, False)
-    networks = [ipaddress.ip_interface(a).network for a in new]
+    networks = [ip_interface(a).network for a in new]
     gone = set(old) - set(new)
     return tuple(
         r
@@ -234,6 +235,6 @@ def surviving_routes(there: tuple[Route, ...], old: tuple[str, ...], new: tuple[
 def without_sources(routes: Iterable[Route], gone: Iterable[str]) -> tuple[Route, ...]:
     """The routes that are left when addresses go: the kernel drops those of IPv4 that name one as their source
     (fib_sync_down_addr()), and takes the source from those of IPv6 (fib6_remove_prefsrc())."""
-    ips = {str(ipaddress.ip_interface(a).ip) for a in gone}
+    ips = {str(ip_interface(a).ip) for a in gone}
     left = (r for r in routes if r.version == 6 or r.source not in ips)
     return tuple(replace(r, source=None) if r.source in ips else r for r in left)

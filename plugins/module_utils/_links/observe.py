@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+from .._core.ip_text import ip_interface
 from .._core.observe_links import link, links, netns_identity
 from .._core.observe_world import World
 from .._kernel import (
@@ -233,11 +233,11 @@ def _taken(
     end: VethEnd, identity: NamespaceId, found: list[tuple[NetnsRef, Link | None]], world: World
 ) -> dict[str, str]:
     """Who has an IP that the end is to get, where an interface other than the pair's has it."""
-    wanted = {str(ipaddress.ip_interface(a).ip) for a in end.addresses or ()}
+    wanted = {str(ip_interface(a).ip) for a in end.addresses or ()}
     own = _own(identity, found, world)
     holders = {}
     for each in world.read(netlink_ip.addresses, end.netns) if wanted else ():
-        ip = str(ipaddress.ip_interface(each.address).ip)
+        ip = str(ip_interface(each.address).ip)
         if ip in wanted and each.index not in own:
             holder = by_index(world, each.index, end.netns)
             if holder is not None:  # else its interface goes

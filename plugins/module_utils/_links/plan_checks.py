@@ -6,9 +6,8 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 from .._core.errors import OptionError
+from .._core.ip_text import ip_address, ip_interface, ip_network
 from .._core.quantities import IPV6_MIN_MTU
 from .._kernel.netlink_links import Link
 from .addresses import reaches, same_route
@@ -85,7 +84,7 @@ def _check_sysctls(option: str, end: VethEnd, place: PlaceObserved) -> None:
 
 
 def _check_ip(option: str, end: VethEnd, wanted: EndState) -> None:
-    interfaces = [ipaddress.ip_interface(a) for a in wanted.addresses]
+    interfaces = [ip_interface(a) for a in wanted.addresses]
     broadcasts = {i.network.broadcast_address for i in interfaces if i.version == 4 and i.network.prefixlen < 31}
     if wanted.mtu < IPV6_MIN_MTU and any(i.version == 6 for i in interfaces):
         words = f"IPv6 needs at least {IPV6_MIN_MTU}: give it that, or remove the IPv6 addresses"
@@ -93,7 +92,7 @@ def _check_ip(option: str, end: VethEnd, wanted: EndState) -> None:
     for name, flag in (("hairpin", end.hairpin), ("isolated", end.isolated)):
         if flag is not None and not wanted.bridge:
             raise OptionError(f"{option}.{name}", flag, "is a flag of a bridge port: name the bridge")
-    reached = [*(i.network for i in interfaces), *(ipaddress.ip_network(r.to) for r in wanted.routes if r.via is None)]
+    reached = [*(i.network for i in interfaces), *(ip_network(r.to) for r in wanted.routes if r.via is None)]
     for number, route in enumerate(end.routes or ()):
         if route.source is not None and route.source not in {str(i.ip) for i in interfaces}:
             words = f"is no address of {end.interface}: declare it, or leave the source out"
@@ -105,7 +104,7 @@ def _check_ip(option: str, end: VethEnd, wanted: EndState) -> None:
             raise OptionError(f"{option}.routes[{number}].via", route.via, words)
         if route.onlink:
             continue
-        if ipaddress.ip_address(route.via) in broadcasts:
+        if ip_address(route.via) in broadcasts:
             words = "is the broadcast address of the interface's network: name a host of it"
             raise OptionError(f"{option}.routes[{number}].via", route.via, words)
         if not reaches(reached, route.via):
@@ -117,7 +116,7 @@ def _check_addresses(option: str, end: VethEnd, place: PlaceObserved) -> None:
     """A single host's address (/32, /128) may be on many interfaces, which then are unnumbered; one with a network may
     not: the kernel would send what goes there by one of them."""
     for address in end.addresses or ():
-        holder = place.taken.get(str(ipaddress.ip_interface(address).ip))
+        holder = place.taken.get(str(ip_interface(address).ip))
         if holder is not None and not _shareable(address):
             raise OptionError(f"{option}.addresses", address, f"{holder} in {end.netns} has it: choose another one")
 
@@ -132,13 +131,13 @@ def _check_routes(option: str, end: VethEnd, place: PlaceObserved, there: EndSta
 
 
 def _check_both(desired: VethDesired, options: tuple[str, str]) -> None:
-    ips = {ipaddress.ip_interface(a).ip for a in desired.ends[0].addresses or ()}
+    ips = {ip_interface(a).ip for a in desired.ends[0].addresses or ()}
     for address in desired.ends[1].addresses or ():
-        if ipaddress.ip_interface(address).ip in ips:
+        if ip_interface(address).ip in ips:
             words = f"is an address of the other end ({options[0]}) too: each end needs its own"
             raise OptionError(f"{options[1]}.addresses", address, words)
 
 
 def _shareable(address: str) -> bool:
-    interface = ipaddress.ip_interface(address)
+    interface = ip_interface(address)
     return interface.ip.is_link_local or interface.network.prefixlen == interface.max_prefixlen

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
@@ -110,4 +109,4 @@ def _assignable(address: Address, subnet: Subnet) -> bool:
 
 @lru_cache(maxsize=4096)
 def _address(text: str) -> Address:
-    return ipaddress.ip_interface(text).ip
+    return ip_interface(text).ip

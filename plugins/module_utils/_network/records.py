@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Union
 
+from .._core.ip_text import ip_interface
 from .._kernel import record_file
 
 #: Held by whoever reads or changes the networks declared on the host.
@@ -64,7 +65,7 @@ class Network:
     @property
     def interfaces(self) -> tuple[Interface, ...]:
         """The gateway addresses as ipaddress objects."""
-        return tuple(ipaddress.ip_interface(address) for address in self.addresses)
+        return tuple(ip_interface(address) for address in self.addresses)
 
     @property
     def subnets(self) -> tuple[Subnet, ...]:
