@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -78,6 +79,9 @@ class ContainerResource(DeclaredResource[Container, ContainerObserved]):
             for arguments, value in earlier.known(reader):
                 if arguments[:2] == (supervised.pid, supervised.start_time):
                     world.expect(value, reader, *arguments)
+
+    def starting(self) -> AbstractContextManager[object]:
+        return control.many_starts()
 
     def settle(self, desired: Container) -> None:
         if desired.state != "absent":

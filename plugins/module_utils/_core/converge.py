@@ -90,9 +90,19 @@ def converge(resource: Resource[Any, Any], desired: Any, kernel: Any = None) -> 
     def wait() -> None:
         shown.enter_context(resource.waiting(desired))
 
-    with shown, files.locked(*resource.own_locks(desired), when_busy=wait), files.locked(*locks, when_busy=wait):
+    with shown, files.locked(*locks, when_busy=wait):
         shown.close()
-        return converge_locked(resource, desired, kernel)
+        if not resource.own_locks(desired):
+            return converge_locked(resource, desired, kernel)
+        world = World()
+        observed = resource.observe(desired, world)
+        plan = _plan(resource, desired, observed, world)
+        if not plan.operations:
+            return Outcome(plan, resource.facts(desired, observed))
+    # It has a process, for whose end and start nobody else is to wait.
+    from .phases import converge_one  # here: most tasks find nothing to do
+
+    return converge_one(resource, desired, kernel)
 
 
 def _as_declared(resource: Resource[Any, Any], desired: Any) -> Outcome | None:

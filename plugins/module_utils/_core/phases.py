@@ -20,7 +20,8 @@ from typing import Any
 
 from .._kernel import files
 from .._kernel.errors import BareKernelError
-from .converge import Interrupted, NotConverged, planned, undo
+from .converge import Interrupted, NotConverged, Outcome, expect, planned, undo
+from .errors import CommandFailed
 from .fold import (
     COMPLETED,
     HEALTHY,
@@ -37,6 +38,7 @@ from .fold import (
 )
 from .observe_world import World
 from .operation import STRUCTURE, Caveat, Operation, Plan
+from .resource import Resource
 from .units import EnableUnit, ReloadUnits
 
 #: Processes that are started at a time: they wait more than they work. Those that are ended wait even more, each for as
@@ -44,6 +46,8 @@ from .units import EnableUnit, ReloadUnits
 STARTED_AT_ONCE, ENDED_AT_ONCE = 8, 32
 #: Threads: those that wait for a condition of another one keep none of the others from working either.
 _THREADS = 96
+#: Seconds that others have to end as well before the host is changed for those that have: it is looked at once then.
+GATHER = 0.5
 #: Stages of a job: nothing done; its process is being ended; the host has what it needs, and its process is started.
 _PLANNED, _ENDING, _MADE = "planned", "ending", "made"
 
@@ -59,8 +63,8 @@ class Job:
     executed: list[Operation] = field(default_factory=list)
     returned: list[Any] = field(default_factory=list)
     before: Any = None
-    #: Its plan when all were planned together.
-    foreseen: Plan = Plan()
+    #: What was to become of it when all were planned together.
+    foreseen: Result = field(default_factory=Result)
     work: Future[None] | None = None
     #: It cannot be made as it was foreseen as long as others are still being ended, and may be able to afterwards.
     postponed: bool = False
@@ -72,7 +76,7 @@ class Job:
     @property
     def as_foreseen(self) -> bool:
         """Whether its plan changes of the host what it was to change when all were planned together."""
-        return split(self.result.plan)[1] == split(self.foreseen)[1]
+        return split(self.result.plan)[1] == split(self.foreseen.plan)[1]
 
     def execute(self, operations: Iterable[Operation]) -> None:
         """Raises Interrupted, after what can be taken back was taken back."""
@@ -122,46 +126,70 @@ class Run:
     def converge(self) -> Mapping[str, Result]:
         """Make the host agree with all items. Every failure is in the results."""
         with self._locked(self.own):
-            with ThreadPoolExecutor(_THREADS) as pool:
-                self._apply(pool)
+            try:
+                with self._starting(), ThreadPoolExecutor(_THREADS) as pool:
+                    self._apply(pool)
+            finally:
+                files.remove_marks(*self.locks)
             self._look_again()
         return self.results
 
+    def _starting(self) -> contextlib.ExitStack:
+        entered = contextlib.ExitStack()
+        for resource in {item.resource.name: item.resource for item in self.items}.values():
+            entered.enter_context(resource.starting())
+        return entered
+
     def _apply(self, pool: ThreadPoolExecutor) -> None:
-        with self._locked(self.locks):
+        with self._locked(self.locks, mark=True):
             self._plan(self.items)
             if wrong_values(self.results) or not self._open():
                 return
             for job in self.jobs.values():
-                job.foreseen = job.result.plan
-            if self._end_processes(pool):
-                self._plan_ready()
-            self._make(pool)
+                found = job.result
+                job.foreseen = Result(found.plan, found.facts, warnings=found.warnings)
+                if not (found.plan.operations or job.failed):
+                    job.stage = _MADE
+            if not self._end_processes(pool):
+                self._make(pool)
+        first = True
         while ending := [job for job in self.jobs.values() if job.stage == _ENDING]:
-            wait([job.work for job in ending if job.work is not None], return_when=FIRST_COMPLETED)
-            with self._locked(self.locks):
-                self._go_on(ending, pool)
+            works = [job.work for job in ending if job.work is not None]
+            if not first:
+                wait(works, return_when=FIRST_COMPLETED)
+            wait(works, GATHER)
+            first = False
+            with self._locked(self.locks, mark=True) as undisturbed:
+                self._go_on(ending, pool, undisturbed)
         for job in self.jobs.values():
             self._await(job)
 
-    def _locked(self, names: Sequence[str]) -> Any:
-        return files.locked(*names, when_busy=lambda: self.tell("waiting for another task on this host"))
+    def _locked(self, names: Sequence[str], mark: bool = False) -> contextlib.AbstractContextManager[bool]:
+        return files.locked(*names, when_busy=lambda: self.tell("waiting for another task on this host"), mark=mark)
 
-    def _plan(self, items: Sequence[Item]) -> None:
-        """Plan these by a fresh look; one whose process was ended for it, as if that still ran."""
+    def _plan(self, items: Sequence[Item], kept: Sequence[Job] = ()) -> None:
+        """Plan these by a fresh look; one whose process was ended for it, as if that still ran.
+
+        ``kept`` are those among them that stay as they were foreseen.
+        """
         world = World()
+        as_foreseen = {job.item.key for job in kept}
         for item in items:
             job = self.jobs[item.key]
             if job.executed:
                 item.resource.as_before(item.desired, job.before, world)
-            else:
+            elif item.key not in as_foreseen:
                 job.before = item.resource.before(item.desired, world)
-        fold(items, world, self.results)
         for item in items:
             job = self.jobs[item.key]
-            if job.executed:
-                _start_again(self.results[item.key], job.foreseen)
-            job.result = self.results[item.key]
+            if item.key in as_foreseen:
+                found = replace(job.foreseen)
+                expect(found.plan, world)
+            else:
+                found = plan_one(item, world, self.results)
+                if job.executed:
+                    _start_again(found, job.foreseen.plan)
+            job.result = self.results[item.key] = found
 
     def _open(self) -> bool:
         """Apply what comes before all others. Whether anything is to be done by any item."""
@@ -194,31 +222,34 @@ class Run:
         with turns:
             job.execute(operations)
 
-    def _plan_ready(self) -> None:
-        """Plan those that can be made now without what the others will leave.
-
-        What keeps one from it (an address that one of those still has) is an error only when nobody else is in its way,
-        and who would get something else than was foreseen (the next free address) waits for what was.
-        """
-        ready = self._ready()
-        self._plan([job.item for job in ready])
-        if any(job.stage == _ENDING for job in self.jobs.values()):
-            for job in ready:
-                job.postponed = job.failed or not job.as_foreseen
-                if job.postponed:
-                    del self.results[job.item.key]
-                    job.result = Result()
-
-    def _go_on(self, ending: Iterable[Job], pool: ThreadPoolExecutor) -> None:
-        """With those whose processes have ended, and who waited for them. The host may be another one by now."""
+    def _go_on(self, ending: Iterable[Job], pool: ThreadPoolExecutor, undisturbed: bool) -> None:
+        """With those whose processes have ended, and who waited for them."""
         for job in ending:
             if job.work is not None and job.work.done():
                 job.stage = _PLANNED
                 self._await(job)
         for job in self.jobs.values():
             job.postponed = False
-        self._plan_ready()
+        self._plan_ready(undisturbed)
         self._make(pool)
+
+    def _plan_ready(self, undisturbed: bool) -> None:
+        """Plan those that can be made now without what the others will leave.
+
+        What keeps one from it (an address that one of those still has) is an error only when nobody else is in its way,
+        and who would get something else than was foreseen (the next free address) waits for what was. Once all have
+        ended, and nobody else has changed the host meanwhile, what was foreseen still holds for those that go on.
+        """
+        ready = self._ready()
+        still = any(job.stage == _ENDING for job in self.jobs.values())
+        ended = undisturbed and not still and not any(job.failed for job in self.jobs.values())
+        self._plan([job.item for job in ready], [job for job in ready if ended and not job.executed])
+        if still:
+            for job in ready:
+                job.postponed = job.failed or not job.as_foreseen
+                if job.postponed:
+                    del self.results[job.item.key]
+                    job.result = Result()
 
     def _ready(self) -> list[Job]:
         """Those that can be made now: nothing that they need is being ended."""
@@ -340,8 +371,11 @@ def _check(job: Job, world: World) -> None:
             raise NotConverged(words, result.done)
         result.facts = {**resource.facts(desired, observed), **resource.results(job.returned)}
         result.warnings = tuple(dict.fromkeys((*result.warnings, *caveats, *left.warnings)))
-    except BareKernelError as error:
+    except (NotConverged, CommandFailed) as error:
+        error.done = result.done
         result.error = error
+    except BareKernelError as error:
+        result.error = NotConverged(f"all was applied, but the second look failed: {error}", result.done)
 
 
 def _start_again(found: Result, earlier: Plan) -> None:
@@ -359,6 +393,18 @@ def _reloads(operation: Operation) -> bool:
 def _without_reload(operations: Iterable[Operation]) -> list[Operation]:
     kept = [each for each in operations if not isinstance(each, ReloadUnits)]
     return [replace(each, reload=False) if isinstance(each, EnableUnit) else each for each in kept]
+
+
+def converge_one(resource: Resource[Any, Any], desired: Any, kernel: Any = None) -> Outcome:
+    """An object that has a process, as a run over nothing else. Raises as converge() does."""
+    item = Item(resource.name, resource, desired)
+    results = Run([item], kernel=lambda each: kernel if kernel is not None else each.resource.kernel()).converge()
+    result, following = results[item.key], [results[f.name] for f in resource.followers() if f.name in results]
+    for found in (result, *following):
+        if found.error is not None:
+            raise found.error
+    operations = tuple(operation for found in (result, *following) for operation in found.plan.operations)
+    return Outcome(replace(result.plan, operations=operations, warnings=result.warnings), result.facts)
 
 
 def predict(items: Sequence[Item]) -> dict[str, Result]:

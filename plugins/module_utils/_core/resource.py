@@ -88,6 +88,10 @@ class Resource(Generic[Desired, Observed]):
     def as_before(self, desired: Desired, before: Any, world: World) -> None:
         """Have the world as before the process was ended, so that the object is planned anew as one that runs."""
 
+    def starting(self) -> contextlib.AbstractContextManager[object]:
+        """Entered while processes of many objects of this kind are started, by many threads."""
+        return contextlib.nullcontext()
+
     def settle(self, desired: Desired) -> None:
         """Wait until a second look can tell whether what was started runs on."""
 

@@ -22,6 +22,9 @@ from .errors import KernelError
 _ATTEMPTS = 100
 #: The locks that this process holds: the path of each, and its descriptor.
 _held: dict[str, int] = {}
+#: What the name of a lock's mark ends with, and the marks that this process left.
+_MARK = "~"
+_marks: dict[str, int] = {}
 
 
 def make_directory(path: str | bytes, mode: int | None = None, uid: int = 0, gid: int = 0, mark: bool = False) -> None:
@@ -380,17 +383,42 @@ def remove_tree(path: str | bytes) -> None:
 
 
 @contextlib.contextmanager
-def locked(*names: str, when_busy: Callable[[], None] = lambda: None) -> Iterator[None]:
+def locked(*names: str, when_busy: Callable[[], None] = lambda: None, mark: bool = False) -> Iterator[bool]:
     """Hold the host-wide locks of those names (flock(2) in /run), always taken in sorted order.
 
     Nothing is left of a lock that nobody waits for. ``when_busy`` is called before each wait for somebody else.
+    ``mark`` is for one who will come back: it leaves marks, which whoever takes one of the locks removes. Yields
+    whether those of this process from the last time are still there: nobody else has had any of the locks since.
     """
     with contextlib.ExitStack() as stack:
-        for name in sorted(set(names)):
-            path = _lock_path(name)
+        paths = [_lock_path(name) for name in sorted(set(names))]
+        for path in paths:
             _held[path] = _lock(path, when_busy)
             stack.callback(_unlock, _held[path], path)
-        yield
+        undisturbed = [_remove_mark(path) for path in paths]
+        yield all(undisturbed)
+        for path in paths if mark else ():
+            _marks[path] = os.open(path + _MARK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(_marks[path], fcntl.LOCK_SH)  # it is somebody's
+
+
+def remove_marks(*names: str) -> None:
+    """One who left marks in locked() does not come back."""
+    for name in names:
+        if _lock_path(name) in _marks:
+            _remove_mark(_lock_path(name))
+    _remove_lock_directories()
+
+
+def _remove_mark(path: str) -> bool:
+    """Whether it was this process's, and there."""
+    own = _marks.pop(path, None)
+    found = own is not None and os.fstat(own).st_nlink > 0
+    if own is None or found:
+        remove_file(path + _MARK)
+    if own is not None:
+        os.close(own)
+    return found
 
 
 def is_locked(*names: str) -> bool:
@@ -448,6 +476,10 @@ def _unlock(fd: int, path: str) -> None:
     os.close(fd)
     if not _held:
         _remove_left_locks()
+    _remove_lock_directories()
+
+
+def _remove_lock_directories() -> None:
     for directory in (locations.LOCKS, locations.RUN):
         with contextlib.suppress(KernelError):
             remove_if_empty(directory)

@@ -34,6 +34,7 @@ COMMANDS = {
     "spec": ("commands", "spec"),
     "features": ("commands", "features"),
     "supervise": ("supervision", "supervise"),
+    "starter": ("supervision", "starter"),
     "stop": ("supervision", "stop"),
     "launch": ("supervision", "launch"),
     "settle": ("supervision", "settle"),
@@ -51,7 +52,7 @@ _GLOBAL = {
 _USAGE = """usage: nsrun [--root DIR] [--log FILE] [--log-format text|json] COMMAND [OPTION...] [ARGUMENT...]
 
 OCI runtime:   create start run exec state kill delete pause resume list ps spec features
-supervision:   supervise launch stop settle (each with the path of a launch.json)
+supervision:   supervise launch stop settle (each with the path of a launch.json), starter
 
 nsrun COMMAND --help says more of a command.
 """

@@ -2,25 +2,29 @@
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""supervise and stop: a container's supervisor as a daemon, and its end. launch and settle: the same under systemd."""
+"""supervise, starter and stop: containers' supervisors as daemons, and their end. launch and settle: the same under
+systemd."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ..._kernel import cgroup, files, libc
+from ..._kernel import cgroup, files, libc, spawn
 from ..._kernel.errors import BareKernelError, KernelError
 from ..._kernel.notify import barrier, notify
+from ..._kernel.process_title import set_command_line
 from ..bundle import spec
 from ..bundle.signals import signal_number
 from ..errors import BundleError, RuntimeFailure
 from ..process import cgroups, clock, descriptors, seal
 from ..supervise import engine, record
 from ..supervise import launch as launch_
+from ..supervise import starter as starter_
 from ..supervise.launch import Launch
 from ..supervise.record import State
 from ..supervise.unit import LAUNCHER_CGROUP
@@ -34,6 +38,14 @@ def supervise(_root: str, arguments: Sequence[str]) -> int:
     path = _only_path(arguments)
     launch = launch_.load(path)
     _seal(launch)
+    said = _supervised(path, launch)
+    if said != starter_.OK:
+        raise RuntimeFailure(said.decode("utf-8", "replace"))
+    return 0
+
+
+def _supervised(path: str, launch: Launch) -> bytes:
+    """Fork its supervisor; what that says once the container runs, or why it does not."""
     reader, writer = os.pipe2(os.O_CLOEXEC)
     if os.fork() == 0:
         os.close(reader)
@@ -43,12 +55,39 @@ def supervise(_root: str, arguments: Sequence[str]) -> int:
         said = pipe.read()
     with contextlib.suppress(ChildProcessError):
         os.wait()
-    if said != b"ok":
-        raise RuntimeFailure(said.decode("utf-8", "replace") or "the supervisor was killed before the container ran")
+    return said or b"the supervisor was killed before the container ran"
+
+
+def starter(_root: str, arguments: Sequence[str]) -> int:
+    """starter: supervise each launch.json that is named on the socket that is standard input, until that is closed."""
+    if parse(arguments, {}, {}).arguments:
+        raise RuntimeFailure("takes no argument", 64)
+    from ..supervise import supervisor  # noqa: F401 loaded once for all of them
+
+    starter_.serve(_supervise_for_another)
     return 0
 
 
+def _supervise_for_another(path: str) -> bytes:
+    """In a process for this one alone, which holds the container's lock until it ends."""
+    try:
+        launch = launch_.load(path)
+        if not _needs_seal(launch):
+            set_command_line(["nsrun", "supervise", launch.id])
+            return _supervised(path, launch)
+        done = spawn.run([sys.executable, "-ISXutf8", sys.argv[0], "supervise", path], capture_output=True)
+        return starter_.OK if done.returncode == 0 else done.stderr.strip()
+    except (BareKernelError, OSError) as error:
+        return str(error).encode("utf-8", "replace")
+
+
 def _seal(wanted: Launch) -> None:
+    """See _needs_seal()."""
+    if _needs_seal(wanted):
+        seal.ensure()
+
+
+def _needs_seal(wanted: Launch) -> bool:
     """A bundle that cannot be read is reported where its other mistakes are.
 
     One that joins the user namespace of another's process does not have its path yet: what that maps is not known.
@@ -56,7 +95,8 @@ def _seal(wanted: Launch) -> None:
     if wanted.runtime == engine.EMBEDDED:
         with contextlib.suppress(BundleError):
             loaded = spec.load(wanted.bundle)
-            seal.ensure_for(None if "user" in wanted.namespaces else seal.ids_of(loaded))
+            return seal.needed(None if "user" in wanted.namespaces else seal.ids_of(loaded))
+    return False
 
 
 def _daemon(path: str, launch: Launch, writer: int) -> None:

@@ -83,6 +83,12 @@ TEXTS = {
     ),
     "features": ("", "Prints what this runtime supports as JSON (OCI runtime-spec, features).", ""),
     "supervise": ("FILE", "Starts a declared container and stays beside it in the background.\n" + _LAUNCH, ""),
+    "starter": (
+        "",
+        "Supervises as many declared containers as it is told to on its standard input, a socket: what Ansible's\n"
+        "tasks start where they start many.",
+        "",
+    ),
     "stop": (
         "FILE",
         "Stops a declared container that nsrun supervises.\n" + _LAUNCH,
