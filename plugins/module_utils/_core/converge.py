@@ -90,7 +90,7 @@ def converge(resource: Resource[Any, Any], desired: Any, kernel: Any = None) -> 
     def wait() -> None:
         shown.enter_context(resource.waiting(desired))
 
-    with shown, files.locked(*locks, when_busy=wait):
+    with shown, files.locked(*resource.own_locks(desired), when_busy=wait), files.locked(*locks, when_busy=wait):
         shown.close()
         if not resource.own_locks(desired):
             return converge_locked(resource, desired, kernel)
