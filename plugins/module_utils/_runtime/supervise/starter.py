@@ -93,7 +93,9 @@ def serve(one: Callable[[str], bytes]) -> None:
 
 def _requests(channel: socket.socket) -> Iterator[tuple[str, list[int]]]:
     while True:
-        message, descriptors, _flags, _address = socket.recv_fds(channel, _LONGEST, _DESCRIPTORS)
+        message, descriptors, _flags, _address = socket.recv_fds(
+            channel, _LONGEST, _DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
+        )
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
