@@ -395,7 +395,9 @@ def locked(*names: str, when_busy: Callable[[], None] = lambda: None, mark: bool
         for path in paths:
             _held[path] = _lock(path, when_busy)
             stack.callback(_unlock, _held[path], path)
-        undisturbed = [_remove_mark(path) for path in paths]
+        undisturbed = [_found_mark(path) for path in paths]
+        for path in paths:
+            remove_file(path + _MARK)  # ours, or that of one who is to know
         yield all(undisturbed)
         for path in paths if mark else ():
             _marks[path] = os.open(path + _MARK, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -405,20 +407,20 @@ def locked(*names: str, when_busy: Callable[[], None] = lambda: None, mark: bool
 def remove_marks(*names: str) -> None:
     """One who left marks in locked() does not come back."""
     for name in names:
-        if _lock_path(name) in _marks:
-            _remove_mark(_lock_path(name))
+        if _found_mark(_lock_path(name)):
+            remove_file(_lock_path(name) + _MARK)
     _remove_lock_directories()
 
 
-def _remove_mark(path: str) -> bool:
-    """Whether it was this process's, and there."""
+def _found_mark(path: str) -> bool:
+    """Whether this process left a mark at that lock, and it is still there."""
     own = _marks.pop(path, None)
-    found = own is not None and os.fstat(own).st_nlink > 0
-    if own is None or found:
-        remove_file(path + _MARK)
-    if own is not None:
+    if own is None:
+        return False
+    try:
+        return os.fstat(own).st_nlink > 0
+    finally:
         os.close(own)
-    return found
 
 
 def is_locked(*names: str) -> bool:
