@@ -188,7 +188,7 @@ class Run:
             else:
                 found = plan_one(item, world, self.results)
                 if job.executed:
-                    _start_again(found, job.foreseen.plan)
+                    _go_on_from(found, job.foreseen.plan)
             job.result = self.results[item.key] = found
 
     def _open(self) -> bool:
@@ -378,11 +378,12 @@ def _check(job: Job, world: World) -> None:
         result.error = NotConverged(f"all was applied, but the second look failed: {error}", result.done)
 
 
-def _start_again(found: Result, earlier: Plan) -> None:
-    """Whose process was ended to be started again is started, also where only that process showed why."""
+def _go_on_from(found: Result, earlier: Plan) -> None:
+    """What showed of its process went with that: why it was ended, what differed, and that it is to be started again."""
     ends, _structure, starts = split(earlier)
-    if found.error is None and starts and not split(found.plan)[2]:
-        found.plan = replace(earlier, operations=(*ends, *split(found.plan)[1], *starts))
+    if found.error is None:
+        _ends, structure, starts_now = split(found.plan)
+        found.plan = replace(earlier, operations=(*ends, *structure, *(starts_now or starts)))
 
 
 def _reloads(operation: Operation) -> bool:
