@@ -379,7 +379,7 @@ def _check(job: Job, world: World) -> None:
 
 
 def _go_on_from(found: Result, earlier: Plan) -> None:
-    """What showed of its process went with that: why it was ended, what differed, and that it is to be started again."""
+    """What showed of its process went with it: why it was ended, what differed, that it is to be started again."""
     ends, _structure, starts = split(earlier)
     if found.error is None:
         _ends, structure, starts_now = split(found.plan)
