@@ -211,6 +211,9 @@ def test_what_comes_with_a_mount_is_looked_for_there_by_the_runtime(web: dict[st
     assert any(action.startswith(f"stop container {NAME}") for action in failed.value.done)
     os.symlink("/bin/busybox", tmp_path / "sleep")
     apply("ns_container", **{**BASE, "mounts": mounts, "command": ["/x/sleep", "1000"]})
+    # Below directories, too, that the image does not have.
+    mounts[1]["target"] = "/made/for/x"
+    apply("ns_container", **{**BASE, "mounts": mounts, "command": ["/made/for/x/sleep", "1000"]})
 
 
 def test_a_program_of_its_own_and_one_behind_links_are_found(web: dict[str, Any]) -> None:

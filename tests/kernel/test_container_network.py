@@ -12,18 +12,20 @@ import struct
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.barekernel.containers.plugins.module_utils._container.resource import ContainerResource
 from ansible_collections.barekernel.containers.plugins.module_utils._core.converge import predict
-from ansible_collections.barekernel.containers.plugins.module_utils._kernel import namespaces, sysctl
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel import namespaces, netns, sysctl
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.kernel import Kernel
 from ansible_collections.barekernel.containers.plugins.module_utils._kernel.namespaces import HOST, NetnsRef
 from ansible_collections.barekernel.containers.plugins.module_utils._links import observe as netns_observe
 
 from tests.waiting import until
 
+from .module_process import run_module
 from .segment import advertise_router, listening, reach
 from .test_container import apply, info, parameters, run
 
@@ -356,6 +358,67 @@ def a_host_that_forwards() -> Iterator[None]:
 def test_a_new_container_that_does_not_forward_where_the_host_does() -> None:
     declare(ONE, "bktesta", sysctls={SWITCHES[0]: 0})
     assert sysctl.read("net/ipv4/conf/all/accept_redirects", inside(ONE)) == "0"
+
+
+OWNERS: tuple[dict[str, Any], ...] = ({}, {"namespaces": {"user": "host"}}, {})
+
+
+def answers(name: str, *networks: str) -> None:
+    """Its published port leads to it, and its gateways answer."""
+    with listening(inside(name), 80) as web:
+        assert reach(HOST, "127.0.0.1", 8088, web) is not None
+    for network in networks:
+        assert run(name, "ping", "-c", "1", "-W", "2", NETS[network].partition("/")[0])["rc"] == 0
+
+
+def test_another_owner_of_its_namespaces_is_another_namespace_with_all_that_is_in_it() -> None:
+    """Parameters and neighbours of the links that go, too; what it is not on any more is forgotten."""
+    there = {"name": "bktesta", "ports": ["127.0.0.1:8088:80"], "addresses": ["10.88.1.30"]}
+    quiet = {"net.ipv6.conf.eth0.accept_ra": 1, "net.core.somaxconn": 77}
+    declare(ONE, there, "bktestb", sysctls=quiet)
+    for owner in OWNERS[1:]:
+        before = namespaces.netns_identity(inside(ONE))
+        done = declare(ONE, there, "bktestb", **owner)
+        assert f"delete netns bk-{ONE}" in done
+        assert namespaces.netns_identity(inside(ONE)) != before
+        answers(ONE, "bktesta", "bktestb")
+        assert {sysctl.read(f"net/ipv6/conf/{link}/accept_ra", inside(ONE)) for link in ("eth0", "eth1")} == {"0"}
+        assert sysctl.read("net/core/somaxconn", inside(ONE)) != "77"
+    given = {**BASE, "name": ONE, "networks": [there, {"name": "bktestb"}], **OWNERS[1]}
+    result = run_module("stack", {"name": "bktest", "containers": [given]})
+    assert not result.get("failed"), result
+    answers(ONE, "bktesta", "bktestb")
+    run_module("stack", {"name": "bktest", "state": "absent"})
+    declare(ONE, there, "bktestb")
+    declare(ONE, there, **OWNERS[1])
+    assert not [e for e in shown(HOST, "neigh", "show", "nud", "permanent", "dev", "bktestb") if e["dst"][:2] == "10"]
+
+
+def test_one_with_another_owner_that_cannot_start_goes_back(tmp_path: Path) -> None:
+    """The namespaces of before are gone by then: it gets such ones again, with the links as declared."""
+    script = tmp_path / "roots"
+    script.write_bytes(b"#!/bin/sh\nexec sleep 1000000\n")
+    script.chmod(0o700)
+    fails = {"user": "7", "command": ["/opt/roots"], "mounts": [{"source": str(script), "target": "/opt/roots"}]}
+    there = {"name": "bktesta", "ports": ["127.0.0.1:8088:80"]}
+    for old, new in zip(OWNERS, OWNERS[1:]):
+        declare(ONE, there, "bktestb", **old)
+        before = netns.observe(f"bk-{ONE}")
+        for as_stack in (False, True):
+            given = {**BASE, "name": ONE, "networks": [there, {"name": "bktestb"}], **fails, **new}
+            if as_stack:
+                result = run_module("stack", {"name": "bktest", "containers": [given]})
+            else:
+                result = run_module("ns_container", given)
+            assert result["failed"] and "Permission denied" in result["msg"], result
+            assert "could not be taken back" not in result["msg"]
+            assert info(ONE)["status"] == "running"
+            again = netns.observe(f"bk-{ONE}")
+            assert before is not None and again is not None and again.idmap == before.idmap
+            answers(ONE, "bktesta", "bktestb")
+        given = {**BASE, "name": ONE, "networks": [there, {"name": "bktestb"}], **old}
+        assert run_module("ns_container", given)["actions"] == []
+    run_module("stack", {"name": "bktest", "state": "absent"})
 
 
 def names_in(name: str) -> list[str]:

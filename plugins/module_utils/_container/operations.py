@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._core.operation import ENDING, STARTING, Operation
+from .._links.netns import DeleteNetns
 from .._runtime.errors import RuntimeFailure
 from .._runtime.supervise import control
 from .._runtime.supervise.control import Supervised
@@ -93,6 +94,21 @@ class ResizeSharedMemory(Operation):
 
     def execute(self, kernel: Any) -> None:
         kernel.process_mounts.resize_tmpfs(self.pid, self.started, self.place, self.source, self.size)
+
+
+@dataclass(frozen=True)
+class ReplaceNetns(DeleteNetns):
+    """DeleteNetns for a container that gets one with another owner; where it does not start, it gets one as before.
+
+    ``back`` makes that one, and its links as they are declared now, whatever there is in its place.
+    """
+
+    back: tuple[Operation, ...] = ()
+
+    def undo(self, kernel: Any) -> str:
+        for operation in self.back:
+            operation.execute(kernel)
+        return f"create netns {self.name} again with the owner that it had, and the interfaces of it"
 
 
 @dataclass(frozen=True)

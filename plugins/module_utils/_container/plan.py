@@ -113,9 +113,9 @@ def _operations(
     if _limited_now(observed) and not why:
         # Before what is written of them: a limit that a killed run did not take back is one that is still to go.
         operations += plan_limits(observed.cgroup, _limits_wanted(resolved, observed))
-    operations += plan_dropped_sysctls(container, observed)
+    operations += plan_dropped_sysctls(container, resolved, observed)
     operations += _writes(docs, observed, goes_back)
-    operations += plan_network(container, resolved, observed)
+    operations += plan_network(container, resolved, observed, goes_back)
     operations += _unit_operations(container, docs, observed, goes_back)
     if starts or container.state == "present" and why:
         check_start(container, resolved, observed)

@@ -15,19 +15,21 @@ from .._core.neighbours import plan_neighbours
 from .._core.operation import Operation
 from .._kernel.namespaces import HOST, NetnsRef
 from .._kernel.netlink_ip import PROTOCOL, Route
+from .._kernel.netns import NamedNetns
 from .._links.addresses import RemoveAddress
 from .._links.netns import ALWAYS, DeleteNetns, NetnsDesired, NetnsObserved, plan_netns, plan_netns_absent
-from .._links.operations import CreateVeth, DeleteLink, SetLink
+from .._links.operations import CreateVeth, DeleteLink, SetLink, birth_name
 from .._links.plan import plan_veth, wanted_states
 from .._links.plan_together import Pair, make_room
 from .._links.records import EndState, VethDesired, VethEnd, VethObserved
-from .._links.sysctls import SetSysctls, as_left_by, going_back, plan_sysctls
+from .._links.sysctls import SetSysctls, as_left_by, going_back, interface_of, plan_sysctls
 from .._network.nft_table import ChangeTable, elements_after
 from .._network.plan_elements import plan_localnet
 from .._network.publish import check_clashes, check_published, plan_publish, publish_elements, published_view
 from .._network.records import Network, Published
 from .observed import ContainerObserved, Host
-from .plan_quiet import plan_quiet
+from .operations import ReplaceNetns
+from .plan_quiet import plan_quiet, quiet_sysctls
 from .plan_resolve import network_of
 from .records import Container, Resolved, netns_name
 
@@ -127,13 +129,17 @@ def _default_routes(network: Network) -> tuple[Route, ...]:
     return (*four[:1], *six[:1])
 
 
-def plan_dropped_sysctls(container: Container, observed: ContainerObserved) -> list[Operation]:
+def plan_dropped_sysctls(container: Container, resolved: Resolved, observed: ContainerObserved) -> list[Operation]:
     """What is declared no longer goes back, as the namespace outlives the processes that were started with it.
 
     To be done before the bundle is written, from which it is known.
     """
-    dropped = observed.network.dropped if observed.network is not None else {}
-    live, before = ({name: both[which] for name, both in dropped.items()} for which in (0, 1))
+    there = observed.network
+    return _going_back(container, there) if there is not None and _to_be_replaced(resolved, there) is None else []
+
+
+def _going_back(container: Container, there: ContainerNetwork) -> list[Operation]:
+    live, before = ({name: both[which] for name, both in there.dropped.items()} for which in (0, 1))
     back = tuple(going_back(before, live, before).items())
     return [SetSysctls(NetnsRef.named(netns_name(container.name)), back, "declared no longer")] if back else []
 
@@ -150,24 +156,60 @@ def _plan_sysctls(container: Container, there: ContainerNetwork, before: Iterabl
     return operations + plan_quiet(netns, {name: live[name] for name in there.sysctls})
 
 
-def plan_network(container: Container, resolved: Resolved, observed: ContainerObserved) -> list[Operation]:
-    """Namespace, links, ports. Raises OptionError, Refused."""
+def plan_network(
+    container: Container, resolved: Resolved, observed: ContainerObserved, goes_back: bool = False
+) -> list[Operation]:
+    """Namespace, links, ports; ``goes_back`` is of a container that runs again as it did where it cannot be started.
+
+    Raises OptionError, Refused.
+    """
     ports = plan_ports(container, resolved, observed)
     there = observed.network
     if not has_own_network(container) or there is None:
         return ports
+    old = _to_be_replaced(resolved, there)
+    if old is None:
+        return _plan_links(container, resolved, observed, there) + ports
+    # The owner of a namespace never changes: the container gets a new one, and new links.
+    going = [DeleteLink(end, HOST, "its namespace is replaced") for end in there.ends]
+    name, bare = netns_name(container.name), _without_namespace(container, there)
+    back: list[Operation] = []
+    if goes_back:
+        ends = [host_end(container.name, attachment.network) for attachment in container.networks]
+        born = [birth_name(pair_name(container.name, attachment.network), 1) for attachment in container.networks]
+        back = [*(DeleteLink(end, HOST) for end in (*ends, *born)), DeleteNetns(name)]
+        back += _plan_links(container, replace(resolved, idmap=old.idmap), observed, bare)
+    made = _plan_links(container, resolved, observed, bare)
+    return [*going, ReplaceNetns(name, tuple(back)) if goes_back else DeleteNetns(name), *made, *ports]
+
+
+def _to_be_replaced(resolved: Resolved, there: ContainerNetwork) -> NamedNetns | None:
+    """The namespace that is there and has another owner than the container is to have."""
+    named = there.netns.named
+    lives = named is not None and named.ours and named.identity is not None
+    return named if named is not None and lives and named.idmap != resolved.idmap else None
+
+
+def _without_namespace(container: Container, there: ContainerNetwork) -> ContainerNetwork:
+    """What is left when the namespace and all pairs are gone: what the host's bridges know of its addresses."""
+    return ContainerNetwork(
+        NetnsObserved(),
+        {name: _gone(veth) for name, veth in there.veths.items()},
+        sysctls=unknown({name: there.sysctls.get(name) for name in quiet_sysctls(container.sysctls, ())}),
+        switches=unknown({name: value for name, value in there.switches.items() if interface_of(name) is None}),
+        outside=there.outside,
+        earlier=there.earlier,
+    )
+
+
+def _plan_links(
+    container: Container, resolved: Resolved, observed: ContainerObserved, there: ContainerNetwork
+) -> list[Operation]:
+    """The namespace, and what is in it."""
     wanted = NetnsDesired(netns_name(container.name), resolved.idmap)
     operations: list[Operation] = []
-    named = there.netns.named
-    if named is not None and named.ours and named.identity is not None and named.idmap != resolved.idmap:
-        # The owner of a namespace never changes: the container gets a new one, and new links.
-        operations += [DeleteLink(end, HOST, "its namespace is made anew") for end in there.ends]
-        operations.append(DeleteNetns(wanted.name))
-        gone = {name: _gone(veth) for name, veth in there.veths.items()}
-        quiet, switches = unknown(there.sysctls), unknown(there.switches)
-        there = ContainerNetwork(NetnsObserved(), gone, sysctls=quiet, switches=switches)
     operations += plan_netns(wanted, there.netns)
-    operations += _plan_sysctls(container, there, plan_dropped_sysctls(container, observed))
+    operations += _plan_sysctls(container, there, _going_back(container, there))
     operations += [DeleteLink(end, HOST, "the network is not declared any more") for end in there.stale]
     pairs = _pairs(container, resolved, there, observed)
     first, veths = make_room(pairs, there.going)
@@ -179,8 +221,7 @@ def plan_network(container: Container, resolved: Resolved, observed: ContainerOb
         operations += _plan_neighbours(
             pair, veth, changes, network_of(container.networks[index], index, observed.host), there
         )
-    operations += _forgotten(there, {a.network for a in container.networks}, observed.host)
-    return operations + ports
+    return operations + _forgotten(there, {a.network for a in container.networks}, observed.host)
 
 
 def _plan_neighbours(

@@ -9,14 +9,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .._kernel import files, own_directories, state_directory
 from .._kernel.errors import BareKernelError, KernelError
 from .observe_world import World
-from .operation import Caveat, Operation, Plan
+from .operation import STRUCTURE, Caveat, Operation, Plan
 from .own_directories import with_directories
 from .resource import CommandFailed, Refused, Resource
 
@@ -217,23 +218,30 @@ def apply(plan: Plan, kernel: Any) -> list[Any]:
     return returned
 
 
-def undo(executed: list[Operation], kernel: Any) -> tuple[list[str], list[str], list[str]]:
-    """What was taken back, what was done instead, and what could not be."""
+def undo(
+    executed: list[Operation],
+    kernel: Any,
+    locked: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
+) -> tuple[list[str], list[str], list[str]]:
+    """What was taken back, what was done instead, and what could not be.
+
+    ``locked`` is entered for what changes the structure of the host, by one who does not hold the locks for it.
+    """
     undone: list[str] = []
     instead: list[str] = []
     failed: list[str] = []
-    for operation in reversed(executed):
-        if operation.commits:
-            break
-        if type(operation).undo is Operation.undo:
-            continue
-        try:
-            other = operation.undo(kernel)
-        except Exception as error:  # the first error is the one to report; what stays is listed as done
-            failed.append(f"'{operation.describe()}' could not be taken back: {error}")
-            continue
-        if other is None:
-            undone.append(operation.describe())
-        else:
-            instead.append(other)
+    done = list(itertools.takewhile(lambda operation: not operation.commits, reversed(executed)))
+    taken_back = [operation for operation in done if type(operation).undo is not Operation.undo]
+    for structure, operations in itertools.groupby(taken_back, lambda operation: operation.phase == STRUCTURE):
+        with locked() if structure else contextlib.nullcontext():
+            for operation in operations:
+                try:
+                    other = operation.undo(kernel)
+                except Exception as error:  # the first error is the one to report; what stays is listed as done
+                    failed.append(f"'{operation.describe()}' could not be taken back: {error}")
+                    continue
+                if other is None:
+                    undone.append(operation.describe())
+                else:
+                    instead.append(other)
     return undone, instead, failed

@@ -78,13 +78,17 @@ class Job:
         """Whether its plan changes of the host what it was to change when all were planned together."""
         return split(self.result.plan)[1] == split(self.foreseen.plan)[1]
 
-    def execute(self, operations: Iterable[Operation]) -> None:
-        """Raises Interrupted, after what can be taken back was taken back."""
+    def execute(
+        self,
+        operations: Iterable[Operation],
+        locked: Callable[[], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
+    ) -> None:
+        """Raises Interrupted, after what can be taken back was taken back; ``locked`` as in undo()."""
         for operation in operations:
             try:
                 self.returned.append(operation.execute(self.kernel))
             except Exception as error:  # a mistake of ours as well: what was done is what a person needs to know
-                undone, instead, stuck = undo(self.executed, self.kernel)
+                undone, instead, stuck = undo(self.executed, self.kernel, locked)
                 done = [o.describe() for o in self.executed if o.describe() not in undone]
                 raise Interrupted(operation, error, [*done, *instead], undone, [*instead, *stuck]) from error
             self.executed.append(operation)
@@ -220,7 +224,7 @@ class Run:
     def _work(self, job: Job, operations: Iterable[Operation], turns: Semaphore) -> None:
         """End or start a process, in a thread. Raises Interrupted."""
         with turns:
-            job.execute(operations)
+            job.execute(operations, lambda: self._locked(self.locks))
 
     def _go_on(self, ending: Iterable[Job], pool: ThreadPoolExecutor, undisturbed: bool) -> None:
         """With those whose processes have ended, and who waited for them."""

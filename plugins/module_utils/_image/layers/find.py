@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import stat
 from collections import deque
@@ -78,7 +79,9 @@ class Stack:
                 real = [] if target.startswith("/") else real
                 rest.extendleft(reversed(_parts(target)))
             elif status is None or (rest and not stat.S_ISDIR(status.st_mode)):
-                return Found(_joined([*here, *rest]), None)
+                missing = [_joined([*here, *itertools.islice(rest, end)]) for end in range(len(rest) + 1)]
+                # Directories that the image lacks are made on the way to what is mounted there.
+                return Found(missing[-1], None, covered=status is None and any(path in covered for path in missing))
             else:
                 real = here
         return Found(_joined(real), status if status is not None else os.fstat(self._layers[0]))
