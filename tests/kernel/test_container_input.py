@@ -162,6 +162,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     ({"sysctls": {"net.core.somaxconn": -1}}, "sysctls.net.core.somaxconn: '-1': the kernel does not take it"),
     ({"sysctls": {"net.ipv4.conf.eth0.rp_filter": 9**20}}, "sysctls.net.ipv4.conf.eth0.rp_filter: '1215766545"),
+    # Files of the host's parameters, which the kernel does not even open; older ones do not show them.
+    ({"sysctls": {"net.core.rmem_max": 212992}}, "sysctls.net.core.rmem_max: '212992': the kernel "),
+    ({"sysctls": {"net/netfilter/nf_conntrack_max": 1}}, "sysctls.net.netfilter.nf_conntrack_max: '1': the kernel "),
+    ({"sysctls": {"net.ipv4.ip_forward": 1, "net/ipv4/ip_forward": 0}}, "sysctls: 'net/ipv4/ip_forward': is there twi"),
     ({"sysctls": {"kernel.shmmni": -1}}, "sysctls.kernel.shmmni: '-1': the kernel does not take it"),
     ({"env": {"V": "x" * 200_000}}, "env.V: 'a long text': is 200002 bytes long, and the kernel takes 131071"),
     ({"command": ["sh", "x" * 131072]}, "command: 'xxxxxxxxxxxxxxxxxxxx...': is 131072 bytes long"),

@@ -277,7 +277,7 @@ def test_what_is_declared_no_longer_goes_back():
     assert b"tbf" not in subprocess.check_output(["tc", "qdisc", "show", "dev", "bktest0"])
     assert qdisc()["kind"] == "tbf"
     sysctl.write("net.core.somaxconn", "77", ref)
-    task({"sysctls": {"net.ipv4.conf.eth0.log_martians": 1}})
+    task({"sysctls": {"net/ipv4/conf/eth0/log_martians": 1}})  # the same in other words
     assert live() == ["77", "1", *before[2:]] and qdisc()["kind"] != "tbf"
     task()
     assert live() == ["77", *before[1:]] and not record.exists()
@@ -749,6 +749,8 @@ def test_two_runs_at_once_make_one_pair():
         ({"sysctls": {"net.ipv4.ip_forward": "abc"}}, {}, "ends[0].sysctls.net.ipv4.ip_forward"),
         ({"sysctls": {"net.ipv4.conf.bktest1.nope": 1}}, {}, "ends[0].sysctls.net.ipv4.conf.bktest1.nope"),
         ({"sysctls": {"net.core.somaxconn": -1}}, {}, "ends[0].sysctls.net.core.somaxconn"),
+        ({"sysctls": {"net.core.rmem_max": 212992}}, {}, "ends[0].sysctls.net.core.rmem_max"),
+        ({"sysctls": {"net.ipv4.ip_forward": 1, "net/ipv4/ip_forward": 0}}, {}, "ends[0].sysctls"),
         ({"sysctls": {"net.ipv4.ip_local_port_range": "9 1"}}, {}, "ends[0].sysctls.net.ipv4.ip_local_port_range"),
         ({"sysctls": {"net.ipv4.ping_group_range": "5 1"}}, {}, "ends[0].sysctls.net.ipv4.ping_group_range"),
         ({"sysctls": {"net.ipv4.tcp_congestion_control": "x"}}, {}, "ends[0].sysctls.net.ipv4.tcp_congestion_control"),

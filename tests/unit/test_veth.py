@@ -43,9 +43,10 @@ from ansible_collections.barekernel.containers.plugins.module_utils._links.resou
 from ansible_collections.barekernel.containers.plugins.module_utils._links.sysctl_values import same_value
 from ansible_collections.barekernel.containers.plugins.module_utils._links.sysctls import (
     check_sysctls,
+    dotted,
     going_back,
     interface_of,
-    parse_sysctls,
+    parse_netns_sysctls,
     plan_sysctls,
     sample_of,
     values_after,
@@ -472,8 +473,8 @@ BAD = [
     (options(None, {"routes": [{"to": "default"}]}), "ends[1].routes[0].to"),
     (options(None, {"routes": [{"to": "::/0"}]}), "ends[1].routes[0].to"),
     (options({"sysctls": {"kernel.hostname": "x"}}), "ends[0].sysctls.kernel.hostname"),
-    (options({"sysctls": {"net.ipv4..x": "x"}}), "ends[0].sysctls.net.ipv4..x"),
-    (options({"sysctls": {"net/../kernel": "x"}}), "ends[0].sysctls.net/../kernel"),
+    (options({"sysctls": {"net.ipv4..x": "x"}}), "ends[0].sysctls"),
+    (options({"sysctls": {"net/../kernel": "x"}}), "ends[0].sysctls"),
     (options({"sysctls": {"net.x": [1]}}), "ends[0].sysctls.net.x"),
     (options({"impairment": {"jitter": "1ms"}}), "ends[0].impairment.jitter"),
     (options({"impairment": {"delay": "1h"}}), "ends[0].impairment.delay"),
@@ -494,6 +495,12 @@ BAD = [
     ({**options(), "ends": options()["ends"][:1]}, "ends"),
     ({**options(), "ends": []}, "ends"),
     (options(namespaces=[{"name": "x"}, {"name": "x"}]), "namespaces[1].name"),
+    (
+        options(
+            {"sysctls": {"net/ipv4/ip_forward": 0}}, namespaces=[{"name": "a", "sysctls": {"net.ipv4.ip_forward": 1}}]
+        ),
+        "ends[0].sysctls.net.ipv4.ip_forward",
+    ),
     (options(namespaces=[{"name": "x", "owner": {"host_id": 0, "size": 5}}]), "namespaces[0].owner.host_id"),
     (options(namespaces=[{"name": "x", "owner": {"host_id": 5, "size": 2**32}}]), "namespaces[0].owner.size"),
 ]
@@ -575,7 +582,7 @@ def test_an_impairment_in_the_kernels_units():
 def test_names_of_sysctls(name, path, interface):
     assert sysctl.path_of(name) == f"/proc/sys/{path}"
     assert interface_of(name) == interface
-    assert parse_sysctls("o", {name: " a\t b "}) == ((name, "a b"),)
+    assert parse_netns_sysctls("o", {name: " a\t b "}) == ((dotted(name), "a b"),)
 
 
 @given(st.text(alphabet="ab./", max_size=12))

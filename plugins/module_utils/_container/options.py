@@ -13,8 +13,7 @@ from typing import Any
 from .._core.mac import parse_mac
 from .._core.names import check_link_name, container_name
 from .._core.resource import OptionError
-from .._kernel.sysctl import path_of
-from .._links.sysctls import dotted, sysctl_text
+from .._links.sysctls import parse_sysctls
 from .._network.publish import parse_ports
 from .documents_bundle import DOMAIN_SYSCTL
 from .option import Option
@@ -153,23 +152,15 @@ def _networks(params: Mapping[str, Any], namespaces: Mapping[str, str]) -> tuple
 
 
 def _sysctls(params: Mapping[str, Any], namespaces: Mapping[str, str]) -> dict[str, str]:
-    sysctls = {}
-    for given, value in (params.get("sysctls") or {}).items():
-        name = dotted(given)
+    sysctls = parse_sysctls("sysctls", params.get("sysctls"))
+    for name in sysctls:
         owner = next((ns for prefix, ns in _SYSCTL_NAMESPACES if name.startswith(prefix)), None)
         if owner is None:
             raise OptionError(
-                "sysctls", given, "belongs to the host, not to a namespace: set it with ansible.posix.sysctl"
+                "sysctls", name, "belongs to the host, not to a namespace: set it with ansible.posix.sysctl"
             )
         if namespaces.get(owner, "private") != "private":
-            raise OptionError("sysctls", given, f"needs a {owner} namespace of the container's own")
-        try:
-            path_of(name)
-        except ValueError:
-            raise OptionError("sysctls", given, "is not the name of a kernel parameter") from None
-        if name in sysctls:
-            raise OptionError("sysctls", given, "is there twice")
-        sysctls[name] = sysctl_text(f"sysctls.{given}", value)
+            raise OptionError("sysctls", name, f"needs a {owner} namespace of the container's own")
     return sysctls
 
 

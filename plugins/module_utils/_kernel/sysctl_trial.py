@@ -85,13 +85,19 @@ def _child(wanted: list[tuple[str, str, str]], in_user_namespace: bool, ready: i
 def _written(wanted: list[tuple[str, str, str]]) -> dict[str, Answer]:
     answers = {}
     for key, name, value in wanted:
-        with contextlib.suppress(OSError):
+        try:
             fd = os.open(path_of(name), os.O_WRONLY | os.O_CLOEXEC)
-            try:
-                os.write(fd, value.encode("utf-8", "surrogateescape") + b"\n")
-                answers[key] = Answer("", read(name) or "")
-            except OSError as error:
-                answers[key] = Answer(error.strerror or str(error), "")
-            finally:
-                os.close(fd)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            # Such a namespace shows parameters, too, that only the host may set: nobody in it may open their files.
+            answers[key] = Answer(f"{error.strerror}: only the host may set it", "")
+            continue
+        try:
+            os.write(fd, value.encode("utf-8", "surrogateescape") + b"\n")
+            answers[key] = Answer("", read(name) or "")
+        except OSError as error:
+            answers[key] = Answer(error.strerror or str(error), "")
+        finally:
+            os.close(fd)
     return answers

@@ -19,7 +19,7 @@ from .._kernel.netlink_ip import DEFAULT_METRIC_V6, PROTOCOL, RT_TABLE_MAIN, Rou
 from .netns import NetnsDesired
 from .qdisc import parse_impairment
 from .records import VethEnd
-from .sysctls import parse_sysctls
+from .sysctls import parse_netns_sysctls
 
 #: What the kernel gives lo when it is set up.
 _BROADCAST = "255.255.255.255"
@@ -46,7 +46,7 @@ def parse_end(option: str, given: Mapping[str, Any], absent: bool = False) -> Ve
         isolated=given.get("isolated"),
         addresses=addresses,
         routes=parse_routes(f"{option}.routes", given.get("routes"), netns == HOST),
-        sysctls=parse_sysctls(f"{option}.sysctls", given.get("sysctls")),
+        sysctls=parse_netns_sysctls(f"{option}.sysctls", given.get("sysctls")),
         impaired=impairment is not None,
         qdisc=parse_impairment(f"{option}.impairment", impairment),
         dad=given.get("dad") == "wait",
@@ -114,7 +114,7 @@ def parse_netns(option: str, given: Mapping[str, Any], absent: bool = False) -> 
     return NetnsDesired(
         name=check_name(f"{option}.name", given["name"]),
         idmap=idmap,
-        sysctls=parse_sysctls(f"{option}.sysctls", given.get("sysctls")),
+        sysctls=parse_netns_sysctls(f"{option}.sysctls", given.get("sysctls")),
         any_owner=owner is None,
     )
 

@@ -24,7 +24,7 @@ from .._kernel.sysctl_names import path_of
 from .netns import NetnsDesired
 from .records import VethDesired
 from .sysctl_values import same_value
-from .sysctls import SetSysctls, going_back, interface_of
+from .sysctls import SetSysctls, dotted, going_back, interface_of
 
 Key = tuple[NetnsRef, str]
 _WHY = "declared no longer"
@@ -165,7 +165,7 @@ def decode(path: str, plain: Any) -> SetBefore:
     """The record as read from its file, None where there is none."""
     if plain is None:
         return SetBefore(path)
-    sysctls = {(NetnsRef(**e["netns"]), e["name"]): Was(e["value"], e["before"]) for e in plain["sysctls"]}
+    sysctls = {(NetnsRef(**e["netns"]), dotted(e["name"])): Was(e["value"], e["before"]) for e in plain["sysctls"]}
     others = record_file.others(plain, ("sysctls", "impaired"))
     return SetBefore(path, True, sysctls=sysctls, impaired=frozenset(plain["impaired"]), others=others)
 

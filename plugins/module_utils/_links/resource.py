@@ -43,7 +43,7 @@ from .plan_set import (
     without_dropped,
 )
 from .records import EndState, VethDesired, VethObserved, view
-from .sysctls import as_left_by, interface_of, values_after
+from .sysctls import as_left_by, check_places, interface_of, values_after
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,12 @@ class NetnsVeth(KeptResource[Desired, Observed]):
         for n, netns_name in enumerate(names):
             if netns_name in names[:n]:
                 raise OptionError(f"namespaces[{n}].name", netns_name, "is there twice")
+        check_places(
+            [
+                *((f"namespaces[{n}].sysctls", ns.ref, ns.sysctls) for n, ns in enumerate(declared)),
+                *((f"ends[{n}].sysctls", end.netns, end.sysctls) for n, end in enumerate(ends)),
+            ]
+        )
         for end, options in zip(ends, given):
             if options.get("netns") and end.netns.value not in names:
                 declared.append(NetnsDesired(end.netns.value, any_owner=True, adopt=True))

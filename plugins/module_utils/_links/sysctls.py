@@ -61,17 +61,44 @@ class SetSysctls(Operation):
             world.expect_sysctl(name, value, self.netns)
 
 
-def parse_sysctls(option: str, given: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
-    """A dictionary of parameters, checked: only net.* belongs to a network namespace. Raises OptionError.
+def parse_sysctls(option: str, given: Mapping[str, Any] | None) -> dict[str, str]:
+    """A dictionary of parameters as every option takes it. Raises OptionError.
 
-    Booleans are 1 and 0; white space is normalised as the kernel prints it.
+    The names that are returned have dots, however they were spelled: of two spellings of one name, nobody can say which
+    value is meant. Booleans are 1 and 0; white space is normalised as the kernel prints it.
     """
-    found = []
-    for name, value in (given or {}).items():
-        if not re.fullmatch(r"net[./][^\s\0]+", name) or re.search(r"[./]{2}|[./]$", name):
+    found: dict[str, str] = {}
+    for spelled, value in (given or {}).items():
+        name = dotted(spelled)
+        try:
+            path_of(name)
+        except ValueError:
+            raise OptionError(option, spelled, "is not the name of a kernel parameter") from None
+        if re.search(r"\s", name):
+            raise OptionError(option, spelled, "is not the name of a kernel parameter")
+        if name in found:
+            raise OptionError(option, spelled, "is there twice")
+        found[name] = sysctl_text(f"{option}.{spelled}", value)
+    return found
+
+
+def parse_netns_sysctls(option: str, given: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
+    """Those of a network namespace, in the order given. Raises OptionError."""
+    found = parse_sysctls(option, given)
+    for name, value in found.items():
+        if not name.startswith("net."):
             raise OptionError(f"{option}.{name}", value, "only parameters that begin with net. belong to a netns")
-        found.append((name, sysctl_text(f"{option}.{name}", value)))
-    return tuple(found)
+    return tuple(found.items())
+
+
+def check_places(declared: Iterable[tuple[str, NetnsRef, Iterable[tuple[str, str]]]]) -> None:
+    """Raises OptionError where options (their name, the namespace, the parameters) want two values of one parameter."""
+    seen: dict[tuple[NetnsRef, str], tuple[str, str]] = {}
+    for option, ref, sysctls in declared:
+        for name, value in sysctls:
+            first, other = seen.setdefault((ref, name), (option, value))
+            if other != value:
+                raise OptionError(f"{option}.{name}", value, f"{first}.{name} is {other} in the same namespace")
 
 
 def sysctl_text(option: str, value: Any) -> str:
