@@ -296,8 +296,8 @@ options:
   dns:
     description:
       - Name servers. Unset, those of the host that can be reached from the container's networks, with a warning
-        about others; loopback, link-local and unspecified addresses cannot. In the host's network, all of the host's.
-        Applied live.
+        about others; loopback, unspecified and IPv6 link-local addresses cannot. In the host's network, all of the
+        host's. Applied live.
     type: list
     elements: str
   dns_search:

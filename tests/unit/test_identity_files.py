@@ -30,6 +30,7 @@ HOSTS = [
     ("# nameserver 192.0.2.9\n\nnameserver ::1\nnameserver fe80::1%eth0\n", (4, 6), (), ("::1", "fe80::1%eth0")),
     ("nameserver ::ffff:127.0.0.53\nnameserver 0.0.0.0\nnameserver fe80::1\n", (4, 6), (), None),
     ("nameserver ::ffff:192.0.2.1\nnameserver 2001:db8::1\n", (4,), ("::ffff:192.0.2.1",), ("2001:db8::1",)),
+    ("nameserver 169.254.169.254\nnameserver 169.254.1.1\n", (4, 6), ("169.254.169.254", "169.254.1.1"), ()),
     ("nameserver 2001:db8::1\n", (6,), ("2001:db8::1",), ()),
     ("nameserver nonsense\nnameserver\n", (4, 6), (), ("nonsense",)),
     # In the host's own network all of them can be reached.

@@ -85,12 +85,16 @@ def resolv_conf(
 
 
 def _reachable(server: str, versions: frozenset[int]) -> bool:
-    """Loopback and 0.0.0.0 are the container itself, and a link-local address is on a link that it is not on."""
+    """Loopback and 0.0.0.0 are the container itself, and an IPv6 link-local address is on a link that it is not on.
+
+    Those of IPv4 are routed as any other: the resolver of many clouds, 169.254.169.254, is reached by the host's route.
+    """
     try:
         address = ip_address(server)
     except ValueError:
         return False
     if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
-    elsewhere = address.is_loopback or address.is_unspecified or address.is_link_local or address.is_multicast
+    of_link = address.version == 6 and address.is_link_local
+    elsewhere = address.is_loopback or address.is_unspecified or of_link or address.is_multicast
     return not elsewhere and address.version in versions
