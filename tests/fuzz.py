@@ -160,9 +160,26 @@ def resource(name: str) -> Any:
     return collection.module_resource(name)
 
 
-def top_level(option: str) -> str:
-    """``mounts`` of ``mounts[0].source``."""
-    return option.partition(".")[0].partition("[")[0]
+def is_option(name: str, option: str) -> bool:
+    """Whether that is the whole name of an option of the module, or of something in one: ``mounts[0].source``."""
+    spec = dict(arguments(name).get("argument_spec") or {})
+    if name == "stack":
+        spec = {
+            n: {**each, "options": entries()[n]["argument_spec"]} if n in entries() else each
+            for n, each in spec.items()
+        }
+    rest = option
+    while rest:
+        this, _dot, rest = rest.partition(".")
+        bare, bracket, _index = this.partition("[")
+        if bare not in spec:
+            return False
+        if not spec[bare].get("options"):
+            return True  # what is in it has names of its own
+        if rest and spec[bare].get("type") == "list" and not bracket:
+            return False
+        spec = spec[bare]["options"]
+    return True
 
 
 def shown(value: Any) -> str:
@@ -291,6 +308,13 @@ BASES: dict[str, list[dict[str, Any]]] = {
             "only": ["network", "container/web"],
         },
     ],
+    "bridge_network_info": [{"name": "lab0"}],
+    "cgroup_v2_info": [{"paths": ["lab"]}],
+    "netns_veth_info": [{"name": "link"}],
+    "ns_container_info": [{"name": "web", "log_lines": 3}],
+    "oci_image_info": [{"name": "a:1"}],
+    "overlay_mount_info": [{"path": "/srv/view"}],
+    "stack_info": [{"name": "lab"}],
     "overlay_mount": [
         {
             "path": "/srv/view",

@@ -173,6 +173,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"path": "/etc/x"}, "is not below the cgroup2 mount"),
     ({"path": ""}, "root of the hierarchy"),
     ({"path": f"{MOUNT}/cgroup.procs"}, "is a control file"),
+    ({"path": "cgroup.procs/x"}, "is a control file"),
+    ({"path": "bktest-no/memory.max"}, "memory.max is the name of a control file"),
     ({"path": "a\nb"}, "NUL or a line end"),
     ({"path": "a" * 256}, "longer than 255 bytes"),
     ({"pids": [1 << 22]}, "no such process runs"),

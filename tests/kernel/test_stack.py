@@ -496,3 +496,15 @@ def test_no_two_links_of_one_run_have_the_same_address_or_route() -> None:
     apply(links=[link("e2", "10.77.0.1/24", **route("10.77.0.2"))], prune=True)
     apply(state="absent")
     assert leaks.leaked_since(before) == []
+
+
+@pytest.mark.parametrize("name", ["a\0b", "s\u00f6", "\ud800", "../x", "x" * 64])
+@pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}])
+def test_a_name_that_cannot_be_is_refused_in_any_locale(
+    name: str, locale: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it becomes part of a path."""
+    for variable, value in locale.items():
+        monkeypatch.setenv(variable, value)
+    result = run_module("stack", {"name": name})
+    assert result["failed"] and result["option"] == "name" and result["msg"].startswith("name: "), result

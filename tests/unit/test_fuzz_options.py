@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.barekernel.containers.plugins.module_utils._core.errors import OptionError
+from ansible_collections.barekernel.containers.plugins.module_utils._kernel.errors import BareKernelError
 from ansible_collections.barekernel.containers.plugins.module_utils._module import values
 from ansible_collections.barekernel.containers.plugins.module_utils._module.runner import printable
 from hypothesis import given, settings
@@ -22,7 +23,8 @@ from hypothesis import strategies as st
 
 from tests import collection, fuzz
 
-MODULES = [name for name in collection.changing_modules() if fuzz.options(name)]
+#: What reads the host is asked as well: it meets odd values before any other code does.
+MODULES = [name for name in collection.module_names() if fuzz.options(name)]
 #: Seconds of CPU after which a value counts as one that nothing ever comes of.
 PATIENCE = 20.0
 
@@ -56,14 +58,21 @@ def outcome(name: str, params: Mapping[str, Any]) -> str:
     try:
         with patience():
             values.check(validated.validated_parameters)
+            if hasattr(resource, "gather"):
+                resource.gather(validated.validated_parameters)
+                return "meant"
+            if hasattr(resource, "prepare"):
+                resource.prepare(validated.validated_parameters)
             desired = resource.desired(validated.validated_parameters)
             resource.locks(desired)
     except OptionError as error:
-        assert fuzz.top_level(error.option) in validated.validated_parameters, f"{error.option} is no option"
+        assert fuzz.is_option(name, error.option), f"{error.option} is no option"
         said = printable(str(error))
         json.dumps(said).encode()
         assert printable(error.option) in said and len(said) < 3000, said[:3000]
         return "refused"
+    except BareKernelError:  # the host's, as this may read of it
+        return "meant"
     return "meant"
 
 
@@ -80,7 +89,7 @@ def test_each_option_with_each_odd_value(name: str, pytestconfig: pytest.Config)
         except (Exception, RecursionError) as error:
             wrong.append(f"{option}: {fuzz.shown(value)}: {type(error).__name__}: {str(error)[:200]}")
     assert wrong == []
-    assert {"invalid", "meant"} <= seen
+    assert "meant" in seen and len(seen) > 1
     assert reached == set(fuzz.options(name))
 
 

@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -26,33 +28,48 @@ from .plan import Cgroup, CgroupObserved, Declared, plan_cgroup
 
 #: PF_KTHREAD in the flags of proc_pid_stat(5): a kernel thread cannot change its cgroup.
 _KERNEL_THREAD = 0x00200000
+#: PATH_MAX of the kernel, with room for where cgroup2 is mounted.
+_LONGEST = 4000
+#: Names that systemd leaves to the kernel as well (cg_needs_escape()): every cgroup has such files, or may get them.
+_CONTROL_FILE = re.compile(r"(cgroup|cpu|cpuset|dmem|hugetlb|io|memory|misc|perf_event|pids|rdma)\..*")
 
 
-def parts_of(path: str) -> list[str]:
+def parts_of(path: str, option: str = "path") -> list[str]:
     """The components of an option's path. Raises OptionError for what no cgroup can be called."""
     if "\0" in path or "\n" in path:
-        raise OptionError("path", path, "the name of a cgroup cannot hold NUL or a line end")
+        raise OptionError(option, path, "the name of a cgroup cannot hold NUL or a line end")
+    if len(os.fsencode(path)) > _LONGEST:
+        raise OptionError(option, path, f"no path of a cgroup can be longer than {_LONGEST} bytes")
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if ".." in parts:
-        raise OptionError("path", path, "must not contain '..'")
+        raise OptionError(option, path, "must not contain '..'")
     if any(len(os.fsencode(part)) > 255 for part in parts):
-        raise OptionError("path", path, "has a name longer than 255 bytes")
+        raise OptionError(option, path, "has a name longer than 255 bytes")
     return parts
 
 
-def absolute_path(path: str, hierarchy: Hierarchy) -> str:
+def absolute_path(path: str, hierarchy: Hierarchy, option: str = "path") -> str:
     """An option's path as an absolute one below the cgroup2 mount. Raises OptionError, Refused."""
     if hierarchy.mount is None:
-        raise Refused("path: " + hierarchy.why_missing(""))
-    parts = parts_of(path)
+        raise Refused(f"{option}: " + hierarchy.why_missing(""))
+    parts = parts_of(path, option)
     joined = "/" + "/".join(parts) if os.path.isabs(path) else "/".join([hierarchy.mount, *parts])
     if joined != hierarchy.mount and not joined.startswith(hierarchy.mount + "/"):
-        raise OptionError("path", path, f"is not below the cgroup2 mount {hierarchy.mount}")
-    if os.path.lexists(joined) and os.path.realpath(joined) != joined:
-        raise OptionError("path", path, "leads through a symbolic link")
-    if os.path.lexists(joined) and not os.path.isdir(joined):
-        raise OptionError("path", path, "is a control file, not a cgroup")
+        raise OptionError(option, path, f"is not below the cgroup2 mount {hierarchy.mount}")
+    for place in itertools.accumulate(joined[len(hierarchy.mount) :].split("/"), lambda above, name: f"{above}/{name}"):
+        _check_place(option, path, hierarchy.mount + place)
     return joined
+
+
+def _check_place(option: str, path: str, place: str) -> None:
+    """Each cgroup on the way. Raises OptionError."""
+    if not os.path.lexists(place):
+        if _CONTROL_FILE.fullmatch(os.path.basename(place)):
+            raise OptionError(option, path, f"{os.path.basename(place)} is the name of a control file, not of a cgroup")
+    elif os.path.realpath(place) != place:
+        raise OptionError(option, path, "leads through a symbolic link")
+    elif not os.path.isdir(place):
+        raise OptionError(option, path, f"{os.path.basename(place)} is a control file, not a cgroup")
 
 
 class CgroupResource(KeptResource[Declared, CgroupObserved]):
@@ -157,8 +174,8 @@ class CgroupInfo:
         """The cgroups named, with recursive also all below them, parents first. Raises OptionError, Refused."""
         hierarchy = find_hierarchy()
         paths: list[str] = []
-        for path in params["paths"]:
-            top = absolute_path(path, hierarchy)
+        for index, path in enumerate(params["paths"]):
+            top = absolute_path(path, hierarchy, f"paths[{index}]")
             paths += reversed(cgroup.subtree(top)) if params["recursive"] and os.path.isdir(top) else (top,)
         found = [self._describe(path, hierarchy) for path in dict.fromkeys(paths)]
         return {"cgroups": found, "hierarchy": asdict(hierarchy)}

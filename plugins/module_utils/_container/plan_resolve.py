@@ -200,8 +200,8 @@ def check_limits(container: Container, resources: HostResources, hierarchy: Hier
         reasons = sorted(set(unenforced.values()))
         raise Refused(
             f"limits: cgroup v2 on this host lacks {', '.join(reason.partition(':')[0] for reason in reasons)}. "
-            f"{'; '.join(reasons)}. Leave the limits out, or set limits_required (of role container: container_limits) "
-            "to do without them"
+            f"{'; '.join(reasons)}. Leave the limits out, or set limits_required: false (of role container: "
+            "container_limits: warn) to do without them"
         )
 
 

@@ -116,19 +116,21 @@ def registry_source(params: Mapping[str, Any]) -> Registry:
         raise OptionError("registry.platform", platform, "write OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT")
     pull = params["pull"]
     pulled = image_name("name", name)
-    return Registry(pulled, platform, access(group), tolerant=pull == "newer", forbidden=pull == "never")
+    return Registry(pulled, platform, access(group, "registry."), tolerant=pull == "newer", forbidden=pull == "never")
 
 
-def access(group: Mapping[str, Any]) -> Access:
-    """How to reach a registry. Raises OptionError."""
+def access(group: Mapping[str, Any], above: str = "") -> Access:
+    """How to reach a registry; ``above`` begins the names of the options. Raises OptionError."""
     if not group:
         return Access()
-    if bool(group.get("username")) != bool(group.get("password")):
-        raise OptionError("username", group.get("username"), "a user name needs a password, and the other way round")
+    if group.get("username") and not group.get("password"):
+        raise OptionError(f"{above}username", group["username"], f"needs {above}password")
+    if group.get("password") and not group.get("username"):
+        raise OptionError(f"{above}username", group.get("username"), f"is not set: {above}password needs it")
     if group.get("username") and group.get("auth_file"):
-        raise OptionError("auth_file", group["auth_file"], "give either this or username and password")
+        raise OptionError(f"{above}auth_file", group["auth_file"], "give either this or username and password")
     if not 0 <= group["retries"] <= 20:
-        raise OptionError("retries", group["retries"], "write a number from 0 to 20")
+        raise OptionError(f"{above}retries", group["retries"], "write a number from 0 to 20")
     return Access(
         auth_file=group.get("auth_file") or "",
         username=group.get("username") or "",
@@ -137,4 +139,5 @@ def access(group: Mapping[str, Any]) -> Access:
         cert_dir=group.get("cert_dir") or "",
         retries=group["retries"],
         policy=group.get("signature_policy") or "",
+        group=above,
     )

@@ -10,7 +10,7 @@ Each kind of source is imported where it is given.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .._core.command_line import words
@@ -92,9 +92,9 @@ def _debootstrap(group: Mapping[str, Any]) -> Source:
     )
 
 
-def _directory_mode(value: Any) -> int:
+def _directory_mode(option: str, value: Any) -> int:
     """Symbols change what a directory has without them."""
-    return mode_after(parse_mode("build.directories.mode", value), 0o755, is_directory=True)
+    return mode_after(parse_mode(option, value), 0o755, is_directory=True)
 
 
 def _build(group: Mapping[str, Any]) -> Source:
@@ -102,20 +102,22 @@ def _build(group: Mapping[str, Any]) -> Source:
     from .._image.sources.from_steps import Steps
 
     made: list[Any] = []
-    for entry in group.get("directories") or []:
-        path = _inside("build.directories.path", entry["path"])
-        made.append(steps.MakeDirectory(path, _directory_mode(entry["mode"]), *_owner("directories", entry)))
-    for entry in group.get("copy") or []:
+    for option, entry in _each(group, "directories"):
+        path, mode = _inside(f"{option}.path", entry["path"]), _directory_mode(f"{option}.mode", entry["mode"])
+        made.append(steps.MakeDirectory(path, mode, *_owner(option, entry)))
+    for option, entry in _each(group, "copy"):
         given = entry.get("mode")
-        mode = None if given in (None, "", "preserve") else parse_mode("build.copy.mode", given)
-        src, dest = absolute("build.copy.src", entry["src"]), _inside("build.copy.dest", entry["dest"])
-        made.append(steps.CopyFile(src, dest, mode, *_owner("copy", entry)))
-    for entry in group.get("links") or []:
+        as_it_is = given in (None, "", "preserve")
+        src, dest = absolute(f"{option}.src", entry["src"]), _inside(f"{option}.dest", entry["dest"])
+        made.append(
+            steps.CopyFile(src, dest, None if as_it_is else parse_mode(f"{option}.mode", given), *_owner(option, entry))
+        )
+    for option, entry in _each(group, "links"):
         if not entry["target"]:
-            raise OptionError("build.links.target", "", "a link needs a target")
-        made.append(steps.Link(_inside("build.links.path", entry["path"]), entry["target"]))
-    for command in group.get("run") or []:
-        made.append(steps.Run(_words("build.run", command), group["network"] == "host"))
+            raise OptionError(f"{option}.target", "", "a link needs a target")
+        made.append(steps.Link(_inside(f"{option}.path", entry["path"]), entry["target"]))
+    for option, command in _each(group, "run"):
+        made.append(steps.Run(_words(option, command), group["network"] == "host"))
     if not made:
         given = {name: value for name, value in group.items() if value and name != "network"}
         raise OptionError("build", given, "give at least one of directories, copy, links and run")
@@ -130,10 +132,15 @@ def _words(option: str, command: str) -> tuple[str, ...]:
     return found
 
 
-def _owner(group: str, entry: Mapping[str, Any]) -> tuple[int, int]:
+def _each(group: Mapping[str, Any], name: str) -> Iterator[tuple[str, Any]]:
+    """The elements of a list of ``build``, each with the name of its option."""
+    return ((f"build.{name}[{index}]", entry) for index, entry in enumerate(group.get(name) or []))
+
+
+def _owner(option: str, entry: Mapping[str, Any]) -> tuple[int, int]:
     for key in ("uid", "gid"):
         if not 0 <= entry[key] < 2**32 - 1:
-            raise OptionError(f"build.{group}.{key}", entry[key], "is no user or group ID")
+            raise OptionError(f"{option}.{key}", entry[key], "is no user or group ID")
     return entry["uid"], entry["gid"]
 
 
@@ -149,7 +156,7 @@ def _archive(group: Mapping[str, Any], handed: Handed | None) -> Source:
     path = absolute("archive.path", group["path"])
     if ":" in path and group["remote_src"]:
         raise OptionError("archive.path", path, "skopeo takes no path with a colon")
-    policy_file = Access(policy=group.get("signature_policy") or "")
+    policy_file = Access(policy=group.get("signature_policy") or "", group="archive.")
     return Archive(path, group["format"], group.get("reference") or "", policy_file, handed)
 
 

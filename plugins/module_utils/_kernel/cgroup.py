@@ -81,7 +81,9 @@ def make(path: str, mark: str = DECLARED) -> bool:
         os.mkdir(path, 0o755)
         os.setxattr(path, locations.MARK_XATTR, mark.encode())
         return True
-    except FileExistsError:
+    except FileExistsError as error:
+        if not os.path.isdir(path):
+            raise KernelError.wrap(error, "mkdir", path) from error
         if mark_of(path) == IMPLIED and mark == DECLARED:
             os.setxattr(path, locations.MARK_XATTR, mark.encode())
         return False

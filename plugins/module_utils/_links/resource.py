@@ -318,8 +318,10 @@ class NetnsVethInfo:
     needs_pyroute2 = True
 
     def gather(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """Every named namespace, and every pair of ours with both its ends."""
+        """Every named namespace, and every pair of ours with both its ends. Raises OptionError, KernelError."""
         wanted = params.get("name")
+        if wanted is not None:
+            check_name("name", wanted)
         pairs: dict[str, dict[str, dict[str, Any]]] = {}
         world = World()
         for identity, ref in everywhere(world):

@@ -53,6 +53,10 @@ class Module(AnsibleModule):  # type: ignore[misc]
             ValueError,
             OverflowError,
         ) as error:  # Ansible's own, of values that are of no type it expects
+            try:
+                values.check(self._given or {})
+            except OptionError as wrong:
+                self.fail_json(msg=str(wrong), option=wrong.option)
             found = values.misfit(self.argument_spec, self._given or {})
             self.fail_json(msg=": ".join(found) if found else str(error), **({"option": found[0]} if found else {}))
         self._judge_entries()
@@ -197,7 +201,14 @@ def _done(actions: list[str]) -> dict[str, Any]:
 def run_many(stack: Any, **module_arguments: Any) -> None:
     """The body of a module that makes many objects: stack.predict(params), or stack.converge(params), answers."""
     module = Module(supports_check_mode=True, **module_arguments)
-    stack.prepare(module.params)
+    _require_root(module, stack)
+    try:
+        values.check(module.params)
+        stack.prepare(module.params)
+    except OptionError as error:
+        module.refuse(error, **_done([]))
+    except BareKernelError as error:
+        module.fail_json(msg=str(error), **_done([]))
     require(module, stack)
     os.umask(0o022)
     # Python would have the threads finish all that is begun first, for as long as a container takes to stop. A run that
@@ -206,7 +217,6 @@ def run_many(stack: Any, **module_arguments: Any) -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         params = {**module.params, **module.internal}
-        values.check(params)
         if HANDED_OVER in module.internal and (needs := stack.needs(params)):
             module.exit_json(**_done([]), objects={}, needs=needs)
         answer = stack.predict(params) if module.check_mode else stack.converge(params)
@@ -240,14 +250,18 @@ def run_info(resource: Any, **module_arguments: Any) -> None:
 
 def require(module: AnsibleModule, resource: Any) -> None:
     """What the resource cannot do without: root, names in UTF-8, and pyroute2 where it says so. Fails the module."""
-    if getattr(resource, "needs_root", True) and os.geteuid() != 0:
-        module.fail_json(msg=f"{resource.name} needs root on the host: use become")
+    _require_root(module, resource)
     utf8.prepare()
     if getattr(resource, "needs_pyroute2", False):
         from . import pyroute2
 
         pyroute2.require(module)
     utf8.require()
+
+
+def _require_root(module: AnsibleModule, resource: Any) -> None:
+    if getattr(resource, "needs_root", True) and os.geteuid() != 0:
+        module.fail_json(msg=f"{resource.name} needs root on the host: use become")
 
 
 def result(outcome: Outcome, with_diff: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from .._boot.declared import DeclaredResource
 from .._boot.resource import Boot, Restorable
+from .._core.names import check_name
 from .._core.observe_world import World
 from .._core.operation import Plan
 from .._kernel import locations
@@ -65,6 +66,8 @@ class NetworkInfo:
         from .observe import observe
 
         world, wanted = World(), params.get("name")
+        if wanted is not None:
+            check_name("name", wanted)
         networks = read_networks(world) if wanted is None else filter(None, [read_network(wanted, world)])
         return {"networks": [facts_of(n.name, observe(Desired(n.name, n.bridge, None), world)) for n in networks]}
 

@@ -35,13 +35,18 @@ def stack_from(params: Mapping[str, Any]) -> Stack:
                 raise OptionError(f"{entry.option}.{kind.key}", given[kind.key], f"is declared by {other} too")
             entries[entry.key] = entry
     return Stack(
-        check_name("name", params.get("name") or "default"),
+        stack_name(params),
         tuple(_with_needs(entry, entries) for entry in entries.values()),
         prune=bool(params.get("prune")),
         absent=params.get("state") == "absent",
         only=_only(params.get("only") or ()),
         progress=params.get("progress_file") or "",
     )
+
+
+def stack_name(params: Mapping[str, Any]) -> str:
+    """Raises OptionError."""
+    return check_name("name", params.get("name") or "default")
 
 
 def _of_all(kind: Kind, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from .._image.store.progress import Progress
 from .._kernel import files
 from .._kernel.errors import BareKernelError
 from .observe_record import RecordResource, belongs_to, owners, read
-from .options import stack_from
+from .options import stack_from, stack_name
 from .plan_order import ordered, others, recorded_after, selected
 from .records import BY_NAME, KINDS, Entry, Recorded, Stack, record_path
 from .view import Answer
@@ -67,10 +67,13 @@ class StackResource:
     needs_pyroute2 = False
 
     def prepare(self, params: Mapping[str, Any]) -> None:
-        """A host for which nothing is declared, and nothing was, need not have what networks and containers need."""
+        """A host for which nothing is declared, and nothing was, need not have what networks and containers need.
+
+        Raises OptionError, KernelError.
+        """
         declared = any(params.get(kind.option) for kind in KINDS)
-        name = params.get("name")
-        self.needs_pyroute2 = declared or (isinstance(name, str) and World().files.text(record_path(name)) is not None)
+        path = record_path(stack_name(params))
+        self.needs_pyroute2 = declared or World().files.text(path) is not None
 
     def desired(self, params: Mapping[str, Any]) -> Stack:
         """The stack, with each entry judged as its resource does. Raises OptionError."""

@@ -19,7 +19,7 @@ from ..errors import ImageError
 
 @dataclass(frozen=True)
 class Access:
-    """How to reach a registry."""
+    """How to reach a registry. ``group`` begins the names of the options that say so, such as ``registry.``."""
 
     auth_file: str = ""
     username: str = ""
@@ -28,6 +28,7 @@ class Access:
     cert_dir: str = ""
     retries: int = 2
     policy: str = ""
+    group: str = ""
 
     def __repr__(self) -> str:
         return f"Access({self.username!r}, tls_verify={self.tls_verify})"
@@ -45,7 +46,7 @@ class Access:
                 if path and not (option == "cert_dir" and os.path.isdir(path)):
                     regular.check(path)
             except KernelError as error:
-                raise ImageError(f"{option}: {path!r}: {error.strerror}", error.hint) from error
+                raise ImageError(f"{self.group}{option}: {path!r}: {error.strerror}", error.hint) from error
 
     @contextlib.contextmanager
     def options(self, side: str, registry: str) -> Iterator[tuple[list[str], tuple[int, ...]]]:
