@@ -118,6 +118,25 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     ({"mounts": [{"source": "/srv", "target": "/etc/plain/x"}]}, "mounts[0].target: '/etc/plain/x': /etc/plain is no"),
     ({"mounts": [{"source": "/srv", "target": "/" + "x" * 256}]}, "xxx...': no path can be so long"),
+    ({"mounts": [{"type": "tmpfs", "target": "/x", "options": ["uid=70000"]}]}, "mounts[0].options: 'uid=70000': is"),
+    (
+        {"mounts": [{"source": "/proc", "target": "/x", "options": ["idmap"]}]},
+        "mounts[0].options: 'idmap': the kernel does not map the IDs of the file system of /proc",
+    ),
+    ({"mounts": [{"source": "/etc/passwd", "target": "/y"}], "cwd": "/y"}, "cwd: '/y': is no directory in the cont"),
+    ({"cwd": "/dev/null/x"}, "cwd: '/dev/null/x': is no directory in the container"),
+    ({"cwd": "/dev/pts/x"}, "cwd: '/dev/pts/x': nobody can make anything in /dev/pts"),
+    ({"cwd": "/proc/1/x"}, "cwd: '/proc/1/x': nobody can make anything in /proc"),
+    ({"cwd": "/sys/x"}, "cwd: '/sys/x': nobody can make anything in /sys"),
+    (
+        {"mounts": [{"source": "/dev/null", "target": "/bin/sleep"}], "command": ["sleep", "1"]},
+        "command: 'sleep': is /bin/busybox in the image, and mounts[0] hides it",
+    ),
+    (
+        {"mounts": [{"type": "tmpfs", "target": "/bin"}], "command": ["sleep", "1"]},
+        "command: 'sleep': is /bin/sleep in the image, and mounts[0] hides it",
+    ),
+    ({"command": ["/dev/null"]}, "command: '/dev/null': no such program is in image 'bktest'"),
     ({"cwd": "/x" * 2100}, "/x...': no path can be so long"),
     ({"cwd": "/etc/plain/x"}, "cwd: '/etc/plain/x': /etc/plain is no directory in the image"),
     (
@@ -476,6 +495,8 @@ NO_PLACE: list[tuple[list[dict[str, Any]], str]] = [
     ([bind("/proc/cpuinfo")], "is below /proc, where it is a file, and a directory is to be mounted there"),
     ([bind("/sys/fs/x")], "is below /sys, where the kernel shows nothing of that name"),
     ([bind("/sys/fs/cgroup/x")], "is below /sys/fs/cgroup, which is read-only"),
+    ([bind("/dev/null/x")], "is below /dev/null, which is a device"),
+    ([bind("/y", FILE), bind("/y/z")], "is below /y, and {tmp}/file of this host, which is mounted there, is no dir"),
     ([bind("/dev/pts/x")], "is below /dev/pts, where the kernel lets nobody create"),
     ([bind("/dev/mqueue/x")], "is below /dev/mqueue, where the kernel lets nobody create a directory"),
     (
@@ -513,7 +534,7 @@ def test_a_mount_whose_place_cannot_be_made_stops_nothing(web: dict[str, Any], t
         resource = ContainerResource()
         desired = resource.desired(parameters("ns_container", given(mounts)))
         for look in (predict, converge):
-            with pytest.raises(OptionError, match=re.escape(words)) as refused:
+            with pytest.raises(OptionError, match=re.escape(words.replace("{tmp}", str(tmp_path)))) as refused:
                 pytest.fail(f"{mounts}: {look(resource, desired).plan.actions}")
             assert f"mounts[{len(mounts) - 1}].target: '{mounts[-1]['target']}': " in str(refused.value)
         assert info(NAME)["pid"] == web["pid"], mounts
@@ -639,3 +660,32 @@ def test_a_mount_that_becomes_a_file_or_a_directory(web: dict[str, Any], tmp_pat
         "mounts[0].target: '/run/deep/thing': is a file that was made in this container, and a directory is"
     )
     assert run(NAME, "cat", "/run/deep/thing")["stdout"] == "mine"
+
+
+def test_what_can_be_covered_and_worked_in_is_not_refused(web: dict[str, Any]) -> None:
+    """What is at a mount, or in what the kernel shows, as far as it is there."""
+    for cwd in ("/dev/shm/x", "/dev", "/dev/new", "/proc/sys/net", "/proc/1", "/sys/fs/cgroup"):
+        apply("ns_container", **{**BASE, "cwd": cwd})
+        assert run(NAME, "pwd")["stdout"].strip() == cwd
+    mounts = [
+        {"source": "/bin/busybox", "target": "/bin/busybox"},
+        {"source": "/srv", "target": "/made", "options": ["idmap"]},
+        {"type": "tmpfs", "target": "/made/x", "options": ["gid=65535"]},
+        {"source": "/etc/hostname", "target": "/dev/made/hostname"},
+    ]
+    os.makedirs("/srv/x", exist_ok=True)
+    try:
+        apply("ns_container", **{**BASE, "mounts": mounts, "command": ["sleep", "1000"]})
+    finally:
+        os.rmdir("/srv/x")
+
+
+def test_an_image_declares_no_volume_at_a_file(web: dict[str, Any]) -> None:
+    apply("oci_image", name="bktest-odd", image="bktest", config={"volumes": ["/bin/busybox"]})
+    try:
+        resource, params = ContainerResource(), parameters("ns_container", {**BASE, "image": "bktest-odd"})
+        with pytest.raises(OptionError, match=r"image: 'bktest-odd': it declares a volume at /bin/busybox, which is a"):
+            converge(resource, resource.desired(params))
+        assert info(NAME)["pid"] == web["pid"]
+    finally:
+        apply("oci_image", name="bktest-odd", state="absent")

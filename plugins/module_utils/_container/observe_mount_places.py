@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from .._image.layers.find import Stack
 from .._runtime.bundle.defaults import default_mounts
+from .observe_covered import DEVICES
 from .observe_mount_points import is_of_file
 from .observed import Unusable
 from .records import FIRST_ID, Container, ContainerMount
@@ -79,6 +80,8 @@ def _below_kernels(at: str, kind: str, below: str, file: bool) -> str:
             return ""
         nothing = f"is below {at}, where the kernel shows nothing of that name"
         return _missing(at, f"{_OF_HOST[kind]}/{below}", file, nothing)
+    if at == "/dev" and first in DEVICES and "/" in below:
+        return f"is below {at}/{first}, which is a device"
     if kind == "devpts" and first != "ptmx" and not first.isdigit():
         return f"is below {at}, where the kernel lets nobody create anything"
     if kind == "mqueue" and (not file or "/" in below):

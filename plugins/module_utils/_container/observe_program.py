@@ -17,6 +17,7 @@ from .._image.layers.find import Found, Stack
 from .._image.store.store import Image
 from .._kernel import elf
 from .documents_bundle import environment, process_args
+from .observe_covered import PROGRAM, UNKNOWN, Covers
 from .observed import Unusable
 from .records import Container
 
@@ -30,7 +31,7 @@ _MOST_INTERPRETERS = 5
 _ARG_MAX, _MOST = 128 * 1024, 6 * 1024 * 1024
 
 
-def program(container: Container, image: Image, root: Stack, covered: Collection[str], cwd: str) -> Iterator[Unusable]:
+def program(container: Container, image: Image, root: Stack, covers: Covers, cwd: str) -> Iterator[Unusable]:
     """What would keep the program from being executed, as far as that is known for sure. Raises CannotTell."""
     words = process_args(container, image.config)
     if not words or not words[0]:
@@ -42,9 +43,15 @@ def program(container: Container, image: Image, root: Stack, covered: Collection
         return
     path = next((e[5:] for e in environment(container, image.config) if e.startswith("PATH=")), "")
     places = [name] if "/" in name else [f"{directory}/{name}" for directory in path.split(":")]
+    covered = covers.places
     found = [root.find(posixpath.join(cwd, place), covered) for place in places]
-    first = next((there for there in found if there.covered or _runs(there)), None)
-    if first is None:
+    first = next((there for there in found if _may_run(there, covers)), None)
+    hidden = next((there for there in found if first is None and there.covered and root.find(there.path).status), None)
+    if hidden is not None:
+        by = covers.over(hidden.path)
+        what = f"{by.option} hides it" if by is not None and by.option else "what every container has there hides it"
+        yield Unusable(option, name, f"is {hidden.path} in the image, and {what}: mount that elsewhere")
+    elif first is None:
         there = any(entry.status is not None and stat.S_ISREG(entry.status.st_mode) for entry in found)
         where = "" if "/" in name else f" in PATH ({path})"
         why = "is not executable" if there else f"no such program is in image '{container.image}'{where}"
@@ -90,6 +97,10 @@ def _bytes(text: str) -> bytes:
 def too_long(name: bytes) -> bool:
     """Whether the kernel would take no such path, ENAMETOOLONG."""
     return len(name) >= _LONGEST_PATH or any(len(part) > _LONGEST_NAME for part in name.split(b"/"))
+
+
+def _may_run(found: Found, covers: Covers) -> bool:
+    return covers.look(found.path) in (PROGRAM, UNKNOWN) if found.covered else _runs(found)
 
 
 def _runs(found: Found) -> bool:

@@ -9,6 +9,7 @@ Only what is known for sure is listed here; what is not, the runtime finds out.
 
 from __future__ import annotations
 
+import errno
 import os
 import posixpath
 import stat
@@ -16,12 +17,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .._core.errors import Refused
-from .._image.layers.find import CannotTell, Stack
+from .._image.layers.find import CannotTell, Found, Stack
 from .._image.store.store import Image
 from .._kernel import locations
 from .._kernel.errors import KernelError
-from .._runtime.bundle.defaults import default_mounts
+from .._kernel.libc import AT_FDCWD
 from .documents_bundle import capabilities
+from .observe_covered import FILE, MISSING, PROGRAM, Covers
 from .observe_mount_places import misplaced
 from .observe_mount_points import is_of_file
 from .observe_program import program, sizes, too_long
@@ -55,7 +57,8 @@ def unusable(
     """
     coming = coming or {}
     own_ids = container.namespaces.get("user", "host" if no_idmap else "private") != "host"
-    found = [*_sources(container, coming), *_tmpfs(container), *_rlimits(container), *_oom_score(container)]
+    found = [*_sources(container, coming), *_tmpfs(container, own_ids), *_rlimits(container), *_oom_score(container)]
+    found += _idmapped(container, own_ids) if not found else ()
     found += _runtime(container, starts)
     found += _sysctls(container)
     if not found and container.sysctls != ((config or {}).get("linux") or {}).get("sysctl", {}):
@@ -87,6 +90,27 @@ def _sources(container: Container, coming: Mapping[str, bool]) -> Iterator[Unusa
             yield from _follows(index, mount)
 
 
+def _idmapped(container: Container, own_ids: bool) -> Iterator[Unusable]:
+    """Whether the kernel maps the IDs of a source's file system is known from a copy of the mount, attached nowhere."""
+    wanted = [(i, m) for i, m in enumerate(container.mounts) if m.kind == "bind" and {"idmap", "ridmap"} & {*m.options}]
+    if not wanted or not own_ids or container.runtime != "nsrun":
+        return
+    from .._kernel import idmap  # here: few containers ask for it
+
+    userns = idmap.user_namespace(FIRST_ID, ID_RANGE)
+    try:
+        for index, mount in wanted:
+            word = next(word for word in mount.options if word in ("idmap", "ridmap"))
+            try:
+                os.close(idmap.clone(AT_FDCWD, mount.source or "", userns, recursive=word == "ridmap"))
+            except KernelError as error:
+                if error.errno in (errno.EINVAL, errno.EPERM):
+                    why = f"the kernel does not map the IDs of the file system of {mount.source}: leave it out"
+                    yield Unusable(f"mounts[{index}].options", word, why)
+    finally:
+        os.close(userns)
+
+
 def _follows(index: int, mount: ContainerMount) -> Iterator[Unusable]:
     """A slave of a mount that is not shared would be private, without an error (mount_namespaces(7))."""
     words = [word for word in (mount.propagation, *mount.options) if word in _PROPAGATIONS]
@@ -108,7 +132,7 @@ def _follows(index: int, mount: ContainerMount) -> Iterator[Unusable]:
         yield Unusable(f"mounts[{index}].{option}", words[-1], f"{why}mount --make-shared {where}, or leave it out")
 
 
-def _tmpfs(container: Container) -> Iterator[Unusable]:
+def _tmpfs(container: Container, own_ids: bool) -> Iterator[Unusable]:
     """The kernel reads a file system's options when they are set, long before anything is mounted."""
     for index, mount in enumerate(container.mounts):
         if mount.kind != "tmpfs" or not mount.options or container.runtime != "nsrun":
@@ -123,11 +147,19 @@ def _tmpfs(container: Container) -> Iterator[Unusable]:
             return
         try:
             for word in parse_mount("", entry, "/").data:
-                why = _refused(mounting, context, word)
+                why = (_not_mapped(word) if own_ids else "") or _refused(mounting, context, word)
                 if why:
                     yield Unusable(f"mounts[{index}].options", word, why)
         finally:
             os.close(context)
+
+
+def _not_mapped(word: str) -> str:
+    """Of the IDs that own a tmpfs: the trial is not made in the container's user namespace."""
+    key, _equals, value = word.partition("=")
+    if key not in ("uid", "gid") or not value.isdecimal() or int(value) < ID_RANGE:
+        return ""
+    return f"is not one of the IDs of the container's user namespace (0 to {ID_RANGE - 1})"
 
 
 def _refused(mounting: Any, context: int, word: str) -> str:
@@ -269,9 +301,11 @@ def _inside(
         if volume.source == volume.target and not may_hold_volume(leads_to):  # it is the image that says so
             why = f"it declares a volume at {volume.target}, a symbolic link to {leads_to}: use an image without it"
             yield Unusable("image", container.image, why, never=True)
-    targets = [mount["destination"] for mount in default_mounts()]
-    targets += [mount.target for mount in (*container.mounts, *volumes)]
-    covered = {root.find(target).path for target in targets}
+        elif volume.source == volume.target and _is_file(root.find(volume.target)):
+            why = f"it declares a volume at {volume.target}, which is a file in it: use an image without it"
+            yield Unusable("image", container.image, why, never=True)
+    covers = Covers(container.mounts, volumes, root, coming)
+    covered = covers.places
     for index, mount in enumerate(container.mounts):
         if container.init != NONE and root.find(mount.target).path in HIDDEN_BY:
             why = f"leads to {root.find(mount.target).path} in the image and hides the program of init, {PLACE}"
@@ -286,9 +320,24 @@ def _inside(
         why += "use another image" if whose == "in the image" else "remove it (ns_container_exec)"
         yield Unusable(f"mounts[{index}].target", mount.target, why)
     place = root.find(cwd, covered)
-    if place.status is not None and not stat.S_ISDIR(place.status.st_mode):
+    if place.covered:
+        yield from _covered_cwd(cwd, place.path, covers)
+    elif place.status is not None and not stat.S_ISDIR(place.status.st_mode):
         yield Unusable("cwd", cwd, "is no directory in the image")
-    yield from program(container, image, root, covered, cwd)
+    yield from program(container, image, root, covers, cwd)
+
+
+def _covered_cwd(cwd: str, place: str, covers: Covers) -> Iterator[Unusable]:
+    """It is made where it is missing, if anybody can."""
+    there = covers.look(place)
+    if there in (FILE, PROGRAM):
+        yield Unusable("cwd", cwd, "is no directory in the container")
+    elif there == MISSING and (why := covers.makes_nothing(place)):
+        yield Unusable("cwd", cwd, why)
+
+
+def _is_file(found: Found) -> bool:
+    return found.status is not None and not stat.S_ISDIR(found.status.st_mode)
 
 
 def _in_image(image: Image, path: str) -> bool:
