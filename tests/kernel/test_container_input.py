@@ -185,6 +185,11 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"sysctls": {"net.core.rmem_max": 212992}}, "sysctls.net.core.rmem_max: '212992': the kernel "),
     ({"sysctls": {"net/netfilter/nf_conntrack_max": 1}}, "sysctls.net.netfilter.nf_conntrack_max: '1': the kernel "),
     ({"sysctls": {"net.ipv4.ip_forward": 1, "net/ipv4/ip_forward": 0}}, "sysctls: 'net/ipv4/ip_forward': is there twi"),
+    (
+        {"sysctls": {"net.ipv6.conf.all.disable_ipv6": 1}},
+        "sysctls.net.ipv6.conf.all.disable_ipv6: '1': keeps IPv6 off eth0, and network bktest0 has IPv6: leave it out",
+    ),
+    ({"sysctls": {"net/ipv6/conf/eth0/disable_ipv6": 1}}, "sysctls.net.ipv6.conf.eth0.disable_ipv6: '1': keeps IPv6"),
     ({"sysctls": {"kernel.shmmni": -1}}, "sysctls.kernel.shmmni: '-1': the kernel does not take it"),
     ({"env": {"V": "x" * 200_000}}, "env.V: 'a long text': is 200002 bytes long, and the kernel takes 131071"),
     ({"command": ["sh", "x" * 131072]}, "command: 'xxxxxxxxxxxxxxxxxxxx...': is 131072 bytes long"),

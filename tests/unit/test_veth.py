@@ -495,6 +495,19 @@ BAD = [
     ({**options(), "ends": options()["ends"][:1]}, "ends"),
     ({**options(), "ends": []}, "ends"),
     (options(namespaces=[{"name": "x"}, {"name": "x"}]), "namespaces[1].name"),
+    (options({"addresses": ["::ffff:10.0.0.2/120"]}), "ends[0].addresses"),
+    (options({"routes": [{"to": "::ffff:10.0.0.0/104", "via": "fd99::1"}]}), "ends[0].routes[0].to"),
+    (options({"routes": [{"to": "fd98::/64", "via": "::ffff:10.0.0.1"}]}), "ends[0].routes[0].via"),
+    (
+        options({"addresses": ["fd99::2/64"], "sysctls": {"net.ipv6.conf.eth0.disable_ipv6": True}}),
+        "ends[0].addresses",
+    ),
+    (
+        options(
+            {"addresses": ["fd99::2/64"]}, namespaces=[{"name": "a", "sysctls": {"net.ipv6.conf.all.disable_ipv6": 1}}]
+        ),
+        "ends[0].addresses",
+    ),
     (
         options(
             {"sysctls": {"net/ipv4/ip_forward": 0}}, namespaces=[{"name": "a", "sysctls": {"net.ipv4.ip_forward": 1}}]

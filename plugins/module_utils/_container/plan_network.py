@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .._core.errors import OptionError
 from .._core.neighbours import plan_neighbours
 from .._core.operation import Operation
 from .._kernel.namespaces import HOST, NetnsRef
@@ -22,7 +23,7 @@ from .._links.operations import CreateVeth, DeleteLink, SetLink, birth_name
 from .._links.plan import plan_veth, wanted_states
 from .._links.plan_together import Pair, make_room
 from .._links.records import EndState, VethDesired, VethEnd, VethObserved
-from .._links.sysctls import SetSysctls, as_left_by, going_back, interface_of, plan_sysctls
+from .._links.sysctls import SetSysctls, as_left_by, going_back, interface_of, plan_sysctls, turns_ipv6_off
 from .._network.nft_table import ChangeTable, elements_after
 from .._network.plan_elements import plan_localnet
 from .._network.publish import check_clashes, check_published, plan_publish, publish_elements, published_view
@@ -164,6 +165,7 @@ def plan_network(
     Raises OptionError, Refused.
     """
     ports = plan_ports(container, resolved, observed)
+    _check_ipv6(container, resolved)
     there = observed.network
     if not has_own_network(container) or there is None:
         return ports
@@ -181,6 +183,15 @@ def plan_network(
         back += _plan_links(container, replace(resolved, idmap=old.idmap), observed, bare)
     made = _plan_links(container, resolved, observed, bare)
     return [*going, ReplaceNetns(name, tuple(back)) if goes_back else DeleteNetns(name), *made, *ports]
+
+
+def _check_ipv6(container: Container, resolved: Resolved) -> None:
+    """Raises OptionError where a parameter takes addresses away that the container's networks give it."""
+    for attachment, addresses in zip(container.networks, resolved.addresses):
+        off = turns_ipv6_off(container.sysctls, attachment.interface)
+        if off and any(":" in address for address in addresses):
+            words = f"keeps IPv6 off {attachment.interface}, and network {attachment.network} has IPv6: leave it out"
+            raise OptionError(f"sysctls.{off}", container.sysctls[off], f"{words}, or use a network without IPv6")
 
 
 def _to_be_replaced(resolved: Resolved, there: ContainerNetwork) -> NamedNetns | None:

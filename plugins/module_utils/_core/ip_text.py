@@ -37,6 +37,15 @@ def ip_network(text: Any) -> Network:
     return _network(_plain(text))
 
 
+def mapped(ip: Address | Interface) -> str:
+    """The IPv4 address that one of IPv6 is another form of (RFC 4291, 2.5.5.2), empty for any other.
+
+    Programs write it so; no interface answers for it, as nothing but IPv4 carries it.
+    """
+    four = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return "" if four is None else str(four)
+
+
 def _plain(text: Any) -> str:
     if not isinstance(text, str) or "%" in text:
         raise ValueError(f"{text!r} is not an IP address without a zone")

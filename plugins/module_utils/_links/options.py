@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._core.errors import OptionError
-from .._core.ip_text import Address, ip_address, ip_interface, ip_network
+from .._core.ip_text import Address, ip_address, ip_interface, ip_network, mapped
 from .._core.mac import parse_mac
 from .._core.names import check_link_name, check_name
 from .._kernel import locations, process
@@ -133,6 +133,8 @@ def parse_addresses(option: str, given: Sequence[str] | None) -> tuple[str, ...]
             raise OptionError(option, text, "write an address with its prefix length, like 10.88.0.2/24")
         if interface.ip.is_multicast or interface.ip.is_unspecified:
             raise OptionError(option, text, "is not an address that an interface can have")
+        if mapped(interface):
+            raise OptionError(option, text, f"is an IPv4 address in the form of IPv6: write {mapped(interface)}")
         if interface.ip in _OF_LOOPBACK:
             raise OptionError(option, text, "is the address of lo in every namespace: choose another one")
         if interface.ip in found:
@@ -188,9 +190,13 @@ def _destination(option: str, text: str, via: Any) -> str:
     if text == "default":
         return "::/0" if via is not None and via.version == 6 else "0.0.0.0/0"
     try:
-        return str(ip_network(text))
+        network = ip_network(text)
     except ValueError:
-        pass
+        network = None
+    if network is not None:
+        if network.version == 6 and network.prefixlen >= 96 and mapped(network.network_address):
+            raise OptionError(option, text, "is a network of IPv4 in the form of IPv6: write it as one of IPv4")
+        return str(network)
     try:
         meant = ip_interface(text).network
     except ValueError:
@@ -202,9 +208,12 @@ def _ip(option: str, text: str | None) -> Address | None:
     if text is None:
         return None
     try:
-        return ip_address(text)
+        address = ip_address(text)
     except ValueError:
         raise OptionError(option, text, "is not an IP address (without a zone)") from None
+    if mapped(address):
+        raise OptionError(option, text, f"is an IPv4 address in the form of IPv6: write {mapped(address)}")
+    return address
 
 
 def _bridge(option: str, value: str | None) -> str | None:

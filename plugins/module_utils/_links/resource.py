@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
@@ -42,8 +42,8 @@ from .plan_set import (
     record_path,
     without_dropped,
 )
-from .records import EndState, VethDesired, VethObserved, view
-from .sysctls import as_left_by, check_places, interface_of, values_after
+from .records import EndState, VethDesired, VethEnd, VethObserved, view
+from .sysctls import as_left_by, check_places, interface_of, turns_ipv6_off, values_after
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,7 @@ class NetnsVeth(KeptResource[Desired, Observed]):
                 *((f"ends[{n}].sysctls", end.netns, end.sysctls) for n, end in enumerate(ends)),
             ]
         )
+        _check_ipv6(declared, ends)
         for end, options in zip(ends, given):
             if options.get("netns") and end.netns.value not in names:
                 declared.append(NetnsDesired(end.netns.value, any_owner=True, adopt=True))
@@ -146,6 +147,19 @@ class NetnsVeth(KeptResource[Desired, Observed]):
             "veth": {"name": desired.name, "ends": ends} if ends else {},
             "namespaces": [netns_view(o) for _ns, o in observed.namespaces if o.exists],
         }
+
+
+def _check_ipv6(namespaces: Sequence[NetnsDesired], ends: Sequence[VethEnd]) -> None:
+    """Raises OptionError for an IPv6 address where parameters that are declared keep IPv6 off."""
+    for number, end in enumerate(ends):
+        here = [ns.sysctls for ns in namespaces if ns.ref == end.netns] + [
+            e.sysctls for e in ends if e.netns == end.netns
+        ]
+        off = turns_ipv6_off({name: value for sysctls in here for name, value in sysctls}, end.interface)
+        for address in end.addresses or ():
+            if off and ":" in address:
+                words = f"{off} keeps IPv6 off there: leave one of the two out"
+                raise OptionError(f"ends[{number}].addresses", address, words)
 
 
 def _boot(name: str, params: Mapping[str, Any]) -> Boot:

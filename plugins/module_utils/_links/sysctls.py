@@ -130,6 +130,13 @@ def sample_of(name: str) -> str | None:
     return plain.replace(f".{interface.replace('.', '/')}.", f".{like}.", 1)
 
 
+def turns_ipv6_off(sysctls: Mapping[str, str], interface: str) -> str:
+    """The parameter among these that keeps an interface from having an IPv6 address; empty for none."""
+    own = f"net.ipv6.conf.{interface.replace('.', '/')}.disable_ipv6"
+    names = (own,) if own in sysctls else ("net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.default.disable_ipv6")
+    return next((name for name in names if name in sysctls and not same_value(name, sysctls[name], "0")), "")
+
+
 def check_sysctls(
     option: str, wanted: tuple[tuple[str, str], ...], samples: Mapping[str, str | None], refused: Mapping[str, str]
 ) -> None:

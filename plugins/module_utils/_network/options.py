@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._core.errors import OptionError
-from .._core.ip_text import ip_interface
+from .._core.ip_text import ip_interface, mapped
 from .._core.mac import parse_mac
 from .._core.names import LINK_NAME_MAX, RESERVED_LINK_NAMES, check_link_name, check_name
 from .._core.quantities import IPV6_MIN_MTU
@@ -72,6 +72,8 @@ def _gateway(text: str) -> Any:
         interface = ip_interface(text)
     except ValueError:
         raise OptionError("addresses", text, "write the gateway's address with its prefix, like 10.88.0.1/24") from None
+    if mapped(interface):
+        raise OptionError("addresses", text, f"is an IPv4 address in the form of IPv6: write {mapped(interface)}")
     network = interface.network
     if network.num_addresses < 2 or network.prefixlen < 2:
         raise OptionError("addresses", text, "is no subnet that containers can share with the gateway")
