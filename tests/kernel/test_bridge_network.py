@@ -422,6 +422,7 @@ BAD_INPUT = [
     (OptionError, "with its prefix", {"addresses": ["10.88.0.1"]}),
     (OptionError, "network or broadcast", {"addresses": ["10.88.0.0/24"]}),
     (OptionError, "network or broadcast", {"addresses": ["10.88.0.255/24"]}),
+    (OptionError, "form of IPv6: write 10.88.0.1", {"addresses": ["::ffff:10.88.0.1/120"]}),
     (OptionError, "one address a subnet", {"addresses": ["10.88.0.1/24", "10.88.0.2/25"]}),
     (OptionError, "no subnet", {"addresses": ["10.88.0.1/32"]}),
     (OptionError, "loopback", {"addresses": ["127.0.0.1/8"]}),

@@ -33,7 +33,21 @@ CONTAINER: dict[str, Any] = {
     "mounts": [{"type": "volume", "source": "bktest-data", "target": "/data"}],
     "stop_timeout": 0,
 }
-MODULES = (("oci_image", IMAGE), ("bridge_network", NETWORK), ("ns_container", CONTAINER))
+STACK: dict[str, Any] = {
+    "name": "bktest",
+    "images": [{"name": "bktest-of-stack", "build": BUILD}],
+    "networks": [{"name": "bktest1", "addresses": ["10.88.8.1/24"]}],
+    "containers": [
+        {
+            **CONTAINER,
+            "name": "bktest-stacked",
+            "image": "bktest-of-stack",
+            "networks": [{"name": "bktest1"}],
+            "mounts": [],
+        }
+    ],
+}
+MODULES = (("oci_image", IMAGE), ("bridge_network", NETWORK), ("ns_container", CONTAINER), ("stack", STACK))
 
 
 def mounted(*options: str, kind: str = "tmpfs") -> Callable[[Path], None]:
@@ -128,7 +142,7 @@ def removed() -> None:
         more = {"purge_volumes": True} if module == "ns_container" else {}
         for wanted in (True, False):
             result = run_module(module, {"name": params["name"], "state": "absent", **more})
-            assert not result.get("failed"), result
+            assert not result.get("failed"), result["msg"]
             assert wanted or not result["changed"]
 
 

@@ -34,6 +34,7 @@ SHIPPED = (
     "_container.logs",
     "_container.observe",
     "_container.observe_conditions",
+    "_container.observe_covered",
     "_container.observe_host",
     "_container.observe_hosts",
     "_container.observe_joined",

@@ -16,6 +16,7 @@ from typing import Any
 
 from .._kernel import files, own_directories, state_directory
 from .._kernel.errors import BareKernelError, KernelError
+from .errors import NoPlace
 from .observe_world import World
 from .operation import STRUCTURE, Caveat, Operation, Plan
 from .own_directories import with_directories
@@ -197,7 +198,7 @@ def check_state_directory(resource: Resource[Any, Any]) -> None:
 
 def _refuse(why: str) -> None:
     if why:
-        raise Refused(why)
+        raise NoPlace(why)
 
 
 def apply(plan: Plan, kernel: Any) -> list[Any]:

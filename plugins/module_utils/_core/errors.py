@@ -60,3 +60,7 @@ class Needed(BareKernelError):
 
 class Refused(BareKernelError):
     """The host's state forbids what was asked (a clash, a foreign object); nothing was changed."""
+
+
+class NoPlace(Refused):
+    """What this host cannot keep: /var/lib/barekernel is no place for it."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from .._kernel.errors import BareKernelError
 from .converge import check_state_directory, expect, planned
-from .errors import CommandFailed, OptionError
+from .errors import CommandFailed, NoPlace, OptionError
 from .observe_world import World
 from .operation import ENDING, STRUCTURE, Operation, Plan
 from .resource import Resource
@@ -85,9 +85,11 @@ def failed_need(item: Item, results: Mapping[str, Result]) -> str:
     return next((key for key in item.needs if key in results and results[key].error is not None), "")
 
 
-def wrong_values(results: Mapping[str, Result]) -> dict[str, OptionError]:
-    """The items whose options cannot be meant: nothing is to be changed before they are corrected."""
-    return {key: found.error for key, found in results.items() if isinstance(found.error, OptionError)}
+def wrong_values(results: Mapping[str, Result]) -> dict[str, BaseException]:
+    """The items whose options cannot be meant, or that this host cannot keep: nothing is to be changed before that is
+    corrected."""
+    errors = {key: found.error for key, found in results.items() if isinstance(found.error, (OptionError, NoPlace))}
+    return {key: error for key, error in errors.items() if error is not None}
 
 
 def split(plan: Plan) -> tuple[tuple[Operation, ...], tuple[Operation, ...], tuple[Operation, ...]]:

@@ -47,6 +47,7 @@ def container() -> None:
         logs,
         observe,
         observe_conditions,
+        observe_covered,
         observe_host,
         observe_hosts,
         observe_joined,

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from .._core import phases
-from .._core.converge import Interrupted, NotConverged, converge
+from .._core.converge import Interrupted, NotConverged, check_state_directory, converge
 from .._core.errors import OptionError
 from .._core.fold import Item, Result, fold, wrong_values
 from .._core.observe_world import World
@@ -69,8 +69,9 @@ class StackResource:
     def prepare(self, params: Mapping[str, Any]) -> None:
         """A host for which nothing is declared, and nothing was, need not have what networks and containers need.
 
-        Raises OptionError, KernelError.
+        Raises OptionError, Refused, KernelError.
         """
+        check_state_directory(RecordResource())
         declared = any(params.get(kind.option) for kind in KINDS)
         path = record_path(stack_name(params))
         self.needs_pyroute2 = declared or World().files.text(path) is not None
@@ -80,8 +81,8 @@ class StackResource:
         stack = stack_from(params)
         by_key = {entry.key: entry for entry in stack.entries}
         for key, error in wrong_values(_items(ordered(stack.entries))[1]).items():
-            option = f"{by_key[key].option}.{error.option}"
-            raise OptionError(option, error.value, error.message)
+            if isinstance(error, OptionError):
+                raise OptionError(f"{by_key[key].option}.{error.option}", error.value, error.message)
         return stack
 
     def locks(self, stack: Stack) -> tuple[str, ...]:
