@@ -429,6 +429,7 @@ def test_what_root_itself_may_not_do_is_refused_before_anything_is_stopped(
     host = {"user": "host"}
     for changes, words in (
         ({"cap_add": ["SYS_RESOURCE"], "namespaces": host}, "cap_add: 'CAP_SYS_RESOURCE': root does not have it on"),
+        ({"rlimits": {"memlock": "infinity"}}, "rlimits.memlock: 'unlimited': is above this host's own hard limit"),
         ({"rlimits": {"memlock": 1 << 50}}, "rlimits.memlock: '1125899906842624': is above this host's own hard limit"),
     ):
         resource, params = ContainerResource(), parameters("ns_container", {**BASE, **changes})
@@ -480,6 +481,39 @@ def test_a_file_that_was_replaced_on_the_host_is_noticed(web: dict[str, Any], tm
     assert run(NAME, "cat", "/srv/conf")["stdout"] == "three\n".strip()
     assert [change.option for change in apply("ns_container", **given).plan.changes] == ["replaced_mounts"]
     assert run(NAME, "cat", "/srv/conf")["stdout"] == "four"
+
+
+END = {"interface": "bktest1"}
+CHECKED: list[tuple[str, dict[str, Any]]] = [
+    ("ns_container", {**BASE, "networks": [{"name": "bktestyet"}]}),
+    ("ns_container", {**BASE, "image": "bktestyet"}),
+    ("ns_container", {**BASE, "mounts": [{"source": "/run/bktestyet", "target": "/d"}]}),
+    *(
+        ("ns_container", {**BASE, "networks": [], "namespaces": {kind: "container:bktestyet"}})
+        for kind in ("network", "ipc", "user")
+    ),
+    ("ns_container", {"name": "bktestyet", "state": "restarted"}),
+    ("ns_container_exec", {"name": "bktestyet", "argv": ["true"]}),
+    ("oci_image", {"name": "bktestnew", "build": {"base": "bktestyet", "run": ["true"]}}),
+    ("oci_image", {"name": "bktestnew", "container": "bktestyet"}),
+    ("oci_image_save", {"name": "bktestyet", "path": "/run/bktestyet.tar"}),
+    ("netns_veth", {"name": "bktest", "ends": [{"container": "bktestyet", "interface": "eth1"}, END]}),
+    (
+        "netns_veth",
+        {"name": "bktest", "ends": [{"netns": "bktestn", "interface": "a"}, {**END, "bridge": "bktestyet"}]},
+    ),
+    ("stack", {"containers": [{**BASE, "networks": [{"name": "bktestyet"}]}]}),
+]
+
+
+@pytest.mark.parametrize(("module", "params"), CHECKED)
+def test_what_a_task_before_would_have_made_is_said_to_be_missing_in_check_mode(
+    web: dict[str, Any], module: str, params: dict[str, Any]
+) -> None:
+    words = "In check mode, what a task before this one would only make is not there either: skip this task then"
+    told = [run_module(module, params, check=check) for check in (True, False)]
+    assert [(result["failed"], words in result["msg"]) for result in told] == [(True, True), (True, False)], told
+    assert "bktestyet" in told[1]["msg"]
 
 
 SRC, FILE, DIR = "{tmp}/src", "{tmp}/file", "{tmp}/dir"

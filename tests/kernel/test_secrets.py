@@ -78,8 +78,43 @@ TASKS: list[tuple[str, str, dict[str, Any], bool]] = [
         True,
     ),
 ]
+#: The files of a project: a secret from the environment of the play's files, in a variable, and in a file of its own.
+COMPOSE = f"""
+services:
+  shop:
+    image: bktest
+    container_name: {NAME}-shop
+    command: [sleep, "1000"]
+    stop_grace_period: 0s
+    pull_policy: never
+    environment: {{PASSWORD_OF_DB: "${{PASSWORD}}"}}
+    env_file: shop.env
+    secrets: [token]
+secrets:
+  token: {{file: ./token}}
+"""
+FILES = {"compose.yaml": COMPOSE, ".env": f"PASSWORD={SECRET}\n", "shop.env": f"OTHER={SECRET}\n", "token": SECRET}
+SHOP = {"compose": "{{ playbook_dir }}/compose.yaml", "compose_directory": "/run/shop"}
+IN_STACK = {**CONTAINER, "name": f"{NAME}-s", "env": variables()}
+STACK = {"name": "secrets", "containers": [IN_STACK]}
+TASKS += [
+    ("a stack", "stack", STACK, False),
+    (
+        "a stack again",
+        "stack",
+        {**STACK, "containers": [{**STACK["containers"][0], "env": variables(MORE="1")}]},
+        False,
+    ),
+    ("a stack that fails", "stack", {**STACK, "containers": [{**CONTAINER, "image": "no", "env": variables()}]}, True),
+    ("an entry that cannot be", "stack", {"containers": [{**CONTAINER, "privileged": 1, "env": variables()}]}, True),
+    ("an image of a stack", "stack", {"images": [{"name": "a", **CLOSED}]}, True),
+    ("a stack removed", "stack", {"name": "secrets", "state": "absent"}, False),
+    ("a project", "stack", SHOP, False),
+    ("a project that fails", "stack", {**SHOP, "compose": "{{ playbook_dir }}/wrong.yaml"}, True),
+    ("a project removed", "stack", {**SHOP, "state": "absent"}, False),
+]
 for _what, _module, _params, _fails in TASKS:
-    for _group in (_params, *_params.get("image_list", [])):
+    for _group in (_params, *_params.get("image_list", []), *_params.get("images", [])):
         if _group.get("registry") == CLOSED["registry"]:
             _group["registry"] = {**CLOSED["registry"], "password": "{{ secret }}"}
 
@@ -109,6 +144,8 @@ def played(folder: Path, *options: str) -> str:
     play = {"hosts": "localhost", "gather_facts": False, "tasks": [task(*each[:3]) for each in TASKS]}
     (folder / "play.yml").write_text(json.dumps([play]))
     (folder / "secret.json").write_text(json.dumps({"secret": SECRET}))
+    for name, content in {**FILES, "wrong.yaml": COMPOSE.replace("env_file", "env_fil")}.items():
+        (folder / name).write_text(content)
     inventory = "localhost ansible_connection=local ansible_python_interpreter=/usr/bin/python3\n"
     (folder / "inventory").write_text(inventory)
     command = ["ansible-playbook", "-i", "inventory", "-e", "@secret.json", "-vvv", "--diff", *options, "play.yml"]

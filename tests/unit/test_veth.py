@@ -632,3 +632,9 @@ def test_parameters_go_back(
     live: dict[str, str | None], before: tuple[str | None, ...], news: tuple[str, ...], written: dict[str, str]
 ) -> None:
     assert list(going_back(dict(zip(live, before)), live, news).items()) == list(written.items())
+
+
+@pytest.mark.parametrize("value", ["1\n2", "1\n", "1\0", "1\r2"])
+def test_a_parameter_is_one_line(value: str) -> None:
+    with pytest.raises(OptionError, match="net.core.somaxconn: .*is one line"):
+        parse_sysctls("sysctls", {"net.core.somaxconn": value})

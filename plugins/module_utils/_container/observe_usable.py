@@ -28,7 +28,7 @@ from .observe_mount_places import misplaced
 from .observe_mount_points import is_of_file
 from .observe_program import program, sizes, too_long
 from .observed import Unusable
-from .options_values import NONE
+from .options_values import NONE, RLIM_INFINITY
 from .plan_init import HIDDEN_BY, PLACE
 from .plan_volumes import may_hold_volume, volumes_of
 from .records import FIRST_ID, ID_RANGE, Container, ContainerMount, netns_name
@@ -85,7 +85,7 @@ def _sources(container: Container, coming: Mapping[str, bool]) -> Iterator[Unusa
             except OSError as error:
                 missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
                 why = "is not on this host: create it first" if missing else f"{error.strerror}"
-                yield Unusable(f"mounts[{index}].source", mount.source, why)
+                yield Unusable(f"mounts[{index}].source", mount.source, why, absent=missing)
                 continue
             yield from _follows(index, mount)
 
@@ -241,12 +241,17 @@ def _rlimits(container: Container) -> Iterator[Unusable]:
         wanted = _number(value.split(":")[-1])
         if name == "nofile" and most is not None and wanted > int(most):
             why = f"is above fs.nr_open of this host, {most}: lower it, or raise that with ansible.posix.sysctl"
-            yield Unusable("rlimits.nofile", value, why)
+            yield Unusable("rlimits.nofile", _words(value), why)
             continue
         there = resource.getrlimit(getattr(resource, f"RLIMIT_{name.upper()}", _LOCKS))[1]
         if not may_raise and 0 <= there < wanted:
             why = f"is above this host's own hard limit, {there}, and root lacks CAP_SYS_RESOURCE to raise it: lower it"
-            yield Unusable(f"rlimits.{name}", value, why)
+            yield Unusable(f"rlimits.{name}", _words(value), why)
+
+
+def _words(limit: str) -> str:
+    """As a person writes it."""
+    return ":".join("unlimited" if word == str(RLIM_INFINITY) else word for word in limit.split(":"))
 
 
 def _oom_score(container: Container) -> Iterator[Unusable]:

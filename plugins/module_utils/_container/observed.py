@@ -69,13 +69,15 @@ class Host:
 class Unusable:
     """An option whose value this host, or the image, cannot do with: no container could be started with it.
 
-    ``never`` where nothing is to be made of it either, as something else would start it one day.
+    ``never`` where nothing is to be made of it either, as something else would start it one day; ``absent`` where it
+    names something that an earlier task may make.
     """
 
     option: str
     value: Any
     why: str
     never: bool = False
+    absent: bool = False
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ _RLIMITS = (
     "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack"
 ).split()
 #: As the kernel writes "no limit" (bits/resource.h).
-_RLIM_INFINITY = (1 << 64) - 1
+RLIM_INFINITY = (1 << 64) - 1
 #: What a container's first process is: its own program, or a reaper that starts it.
 NONE, REAPER = "none", "reaper"
 
@@ -126,8 +126,8 @@ def _no_capability(wrong: str, known: Iterable[str]) -> str:
 def _limit(word: str) -> int | None:
     """RLIM_INFINITY of setrlimit(2) by any of its names; None for what is no limit."""
     if word.lower() in ("-1", "unlimited", "infinity"):
-        return _RLIM_INFINITY
-    return int(word) if re.fullmatch(r"[0-9]{1,20}", word) and int(word) <= _RLIM_INFINITY else None
+        return RLIM_INFINITY
+    return int(word) if re.fullmatch(r"[0-9]{1,20}", word) and int(word) <= RLIM_INFINITY else None
 
 
 def rlimits(option: str, given: Mapping[str, Any]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from .._core.errors import OptionError, Refused
 from .._core.operation import LIVE, Change
 from .._image.errors import ImageError
 from .._image.format.reference import parse
+from .._kernel.errors import absent
 from .records import OPTIONS, UNDECLARED, Container
 
 #: Fields of a Container that say what to do with it now, or how: none of them declares what it is.
@@ -70,9 +71,8 @@ def meant(container: Container, recorded: Container | None) -> Container:
     if container.state == "absent" or options_of(container):
         return container
     if container.image is None and recorded is None:
-        raise Refused(
-            f"name: '{container.name}': no container of that name is declared on this host; declare it with its image"
-        )
+        why = "no container of that name is declared on this host; declare it with its image"
+        raise absent(Refused(f"name: '{container.name}': {why}"))
     alone = container.image is None or (container.state in _STATES_ALONE and _same_image(container, recorded))
     if not alone or recorded is None:
         return container

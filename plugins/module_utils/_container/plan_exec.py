@@ -12,6 +12,7 @@ from typing import Any
 
 from .._core.errors import Refused
 from .._core.operation import Operation, Plan
+from .._kernel.errors import absent
 
 #: Bytes of a command's standard output, and of its standard error, that are kept: they are held in memory.
 OUTPUT_MOST = 8 * 1024 * 1024
@@ -87,7 +88,7 @@ def plan_exec(wanted: Exec, observed: ExecObserved) -> Plan:
     if wanted.done:
         return Plan()
     if observed.status is None:
-        raise Refused(f"name: '{wanted.name}': no container of that name is declared on this host")
+        raise absent(Refused(f"name: '{wanted.name}': no container of that name is declared on this host"))
     if observed.status != "running":
         advice = _ADVICE.get(observed.status, "start it with ns_container")
         raise Refused(f"name: '{wanted.name}': the container is {observed.status}; {advice}")

@@ -14,6 +14,7 @@ from typing import Any
 
 from .._core.errors import OptionError, Refused
 from .._kernel import locations
+from .._kernel.errors import absent
 from .observed import Host, Neighbour
 from .records import NAMESPACES, Container, netns_name
 
@@ -99,7 +100,7 @@ def _source(container: Container, kind: str, idmap: tuple[int, int] | None, neig
 
 def _neighbour(kind: str, source: str, neighbours: Mapping[str, Neighbour]) -> Neighbour:
     if name_of(source) not in neighbours:
-        raise Refused(f"namespaces.{kind}: '{source}': no container {name_of(source)} is declared on this host")
+        raise absent(Refused(f"namespaces.{kind}: '{source}': no container {name_of(source)} is declared on this host"))
     return neighbours[name_of(source)]
 
 

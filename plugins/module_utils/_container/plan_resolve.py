@@ -16,6 +16,7 @@ from .._core.errors import OptionError, Refused
 from .._core.user_ids import outside_of
 from .._image.store.store import NOT_YET, Image
 from .._kernel.cgroup_state import Hierarchy
+from .._kernel.errors import absent
 from .._kernel.host_resources import HostResources
 from .._kernel.subids import Granted
 from .._network.ipam import allocate
@@ -104,7 +105,9 @@ def _check_names(container: Container, host: Host) -> None:
 def image_of(container: Container, observed: ContainerObserved) -> Image:
     """The image, unpacked. Raises Refused."""
     if observed.image is None:
-        raise Refused(f"image: '{container.image}': no image of that name is on this host; make it with oci_image")
+        raise absent(
+            Refused(f"image: '{container.image}': no image of that name is on this host; make it with oci_image")
+        )
     if observed.image.missing:
         raise Refused(
             f"image: '{container.image}': its unpacked layer {observed.image.missing[0]} is missing; make it again "
@@ -118,9 +121,11 @@ def network_of(attachment: Attachment, index: int, host: Host) -> Network:
     network = host.networks.get(attachment.network)
     if network is None:
         there = ", ".join(sorted(host.networks)) or "none"
-        raise Refused(
-            f"networks[{index}].name: '{attachment.network}': no network of that name is on this host (there is: "
-            f"{there}); declare it with bridge_network"
+        raise absent(
+            Refused(
+                f"networks[{index}].name: '{attachment.network}': no network of that name is on this host (there is: "
+                f"{there}); declare it with bridge_network"
+            )
         )
     return network
 
@@ -162,7 +167,7 @@ def _neighbour_record(host: Host, wanted: str, namespace: str) -> Mapping[str, A
     for neighbour in host.neighbours:
         if neighbour.container.name == name:
             return neighbour.record
-    raise Refused(f"namespaces.{namespace}: '{wanted}': no container {name} is declared on this host")
+    raise absent(Refused(f"namespaces.{namespace}: '{wanted}': no container {name} is declared on this host"))
 
 
 def _range_of(record: Mapping[str, Any]) -> tuple[int, int] | None:
@@ -182,7 +187,14 @@ def _free_range(name: str, taken: Iterable[tuple[int, int] | None], granted: Seq
         host_id = FIRST_ID + ((first + step) % slots) * ID_RANGE
         if host_id not in used and not any(one.overlaps(host_id, ID_RANGE) for one in granted):
             return host_id, ID_RANGE
-    raise Refused("namespaces.user: no range of user IDs is left on this host")
+    why = f"no {ID_RANGE} user IDs from {FIRST_ID} to {LAST_ID} are left on this host"
+    if granted:
+        most = max(granted, key=lambda one: min(one.first + one.size, LAST_ID) - max(one.first, FIRST_ID))
+        why += (
+            f": {most.file} gives those from {most.first} to {most.first + most.size - 1} to {most.user}; give that "
+            "user fewer, or set namespaces.user to host"
+        )
+    raise Refused(f"namespaces.user: {why}")
 
 
 def limits(given: Mapping[str, Any], observed: ContainerObserved) -> tuple[dict[str, str], dict[str, str]]:

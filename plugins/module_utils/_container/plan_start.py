@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from .._core.errors import OptionError
+from .._kernel.errors import absent
 from .documents_bundle import DOMAIN_SYSCTL
 from .observed import ContainerObserved
 from .records import Container, Resolved
@@ -29,7 +30,8 @@ def check_start(container: Container, resolved: Resolved, observed: ContainerObs
             "cannot be set in a user namespace: set domainname instead",
         )
     for found in observed.unusable[:1]:
-        raise OptionError(found.option, found.value, found.why)
+        error = OptionError(found.option, found.value, found.why)
+        raise absent(error) if found.absent else error
     if resolved.idmap is None:
         _check_mounts(container, observed.host.no_idmap)
 

@@ -15,6 +15,7 @@ from .._image.changes.export import Blob
 from .._image.changes.prune import Garbage
 from .._image.registry.access import Access
 from .._image.store.store import Image
+from .._kernel.errors import absent
 from .plan import kept_for
 
 
@@ -98,7 +99,7 @@ class ClearHalfSaved(Operation):
 def plan_export(desired: Export, observed: Exported) -> Plan:
     """Raises Refused."""
     if observed.image is None:
-        raise Refused(f"there is no image {desired.name} on this host: make or pull it first")
+        raise absent(Refused(f"there is no image {desired.name} on this host: make or pull it first"))
     digest = observed.image.digest
     after = {"destination": desired.destination, "image": digest}
     if observed.obstacle:
@@ -138,9 +139,11 @@ class HeldBlobs:
 def plan_hand_out(desired: HandOut, observed: HeldBlobs) -> Plan:
     """Raises Refused."""
     if observed.image is None:
-        raise Refused(
-            f"there is no image {desired.name} on this host: make it here first, "
-            "by an earlier task of this host or delegated to it"
+        raise absent(
+            Refused(
+                f"there is no image {desired.name} on this host: make it here first, "
+                "by an earlier task of this host or delegated to it"
+            )
         )
     if observed.image.source.get("kind") != "registry":
         raise Refused(f"image {desired.name} on this host was not pulled from a registry")

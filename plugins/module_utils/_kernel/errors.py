@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import errno as _errno
 import os
+from typing import TypeVar
+
+Error = TypeVar("Error", bound="BareKernelError")
 
 
 class BareKernelError(Exception):
@@ -16,6 +19,15 @@ class BareKernelError(Exception):
     KernelError is a refused system call; RuntimeFailure (_runtime/errors.py) is nsrun's, ImageError (_image/errors.py)
     of images and their sources; _core/errors.py has those of a task.
     """
+
+    #: What is missing may be something that an earlier task makes, which in check mode has made nothing.
+    absent = False
+
+
+def absent(error: Error) -> Error:
+    """The error, marked so."""
+    error.absent = True
+    return error
 
 
 class KernelError(BareKernelError, OSError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from .._core.errors import OptionError
 from .._core.ip_text import ip_address, ip_interface, ip_network
 from .._core.quantities import IPV6_MIN_MTU
+from .._kernel.errors import absent
 from .._kernel.netlink_links import Link
 from .addresses import reaches, same_route
 from .addresses import shown as shown_route
@@ -50,7 +51,7 @@ def _check_place(option: str, end: VethEnd, place: PlaceObserved) -> None:
         words = "there is no such process, or the PID belongs to another process now"
         raise OptionError(f"{option}.pid", end.netns.value, words)
     if not place.exists and end.netns.kind != "name":
-        raise OptionError(f"{option}.path", end.netns.value, "there is no network namespace at that path")
+        raise absent(OptionError(f"{option}.path", end.netns.value, "there is no network namespace at that path"))
     if place.is_host and any(r.is_default for r in end.routes or ()):
         words = f"{end.netns} is the host's namespace, and its default route is never touched"
         raise OptionError(f"{option}.routes", "default", words)
@@ -66,7 +67,7 @@ def _check_bridge(option: str, end: VethEnd, place: PlaceObserved) -> None:
         return
     if place.bridge is None:
         words = f"there is no bridge of that name in {end.netns}: make it first, or correct the name"
-        raise OptionError(f"{option}.bridge", end.bridge, words)
+        raise absent(OptionError(f"{option}.bridge", end.bridge, words))
     if place.bridge.kind != "bridge":
         words = f"is no bridge in {end.netns} but {place.bridge.kind or 'hardware'}: name a bridge"
         raise OptionError(f"{option}.bridge", end.bridge, words)

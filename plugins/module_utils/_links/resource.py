@@ -23,6 +23,7 @@ from .._core.operation import RECREATE, Operation, Plan, changes_between
 from .._core.units import RemoveIfEmpty, left_empty
 from .._core.user_ids import taken_by_users
 from .._kernel import locations, netns, subids
+from .._kernel.errors import absent
 from .._kernel.namespaces import HOST
 from .._kernel.subids import Granted
 from .netns import UNUSED, NetnsDesired, NetnsObserved, plan_netns, plan_netns_absent
@@ -218,11 +219,8 @@ def _plan_present(desired: Desired, observed: Observed) -> Plan:
         will_be = {ns.name for ns in desired.namespaces}
         for n, (end, place) in enumerate(zip(desired.veth.ends, observed.veth.places)):
             if not place.exists and end.netns.kind == "name" and end.netns.value not in will_be:
-                words = (
-                    f"there is no {end.netns}: make the container first, with a network namespace of its own. In check "
-                    "mode, one that a task before this one would only make is not there either: skip this task then"
-                )
-                raise OptionError(f"ends[{n}].container", container_of(end.netns), words)
+                words = f"there is no {end.netns}: make the container first, with a network namespace of its own"
+                raise absent(OptionError(f"ends[{n}].container", container_of(end.netns), words))
         operations += plan_veth(desired.veth, _with_sysctls(desired.veth, observed.veth, operations))
         wanted = wanted_states(desired.veth, observed.veth)
         for n, state in enumerate(wanted):

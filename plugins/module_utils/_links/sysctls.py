@@ -104,8 +104,10 @@ def check_places(declared: Iterable[tuple[str, NetnsRef, Iterable[tuple[str, str
 def sysctl_text(option: str, value: Any) -> str:
     """A value as the kernel prints it: booleans are 1 and 0, and words have one space between them, where sysctl(8)
     prints a tab. Raises OptionError."""
-    if isinstance(value, (dict, list)) or value is None or "\0" in str(value):
+    if isinstance(value, (dict, list)) or value is None:
         raise OptionError(option, value, "give a number, a boolean or a string")
+    if any(ord(character) < ord(" ") and character != "\t" for character in str(value)):
+        raise OptionError(option, value, "is one line; it cannot hold a line break or a NUL byte")
     return str(int(value)) if isinstance(value, bool) else " ".join(str(value).split())
 
 

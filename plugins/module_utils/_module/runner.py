@@ -10,6 +10,7 @@ import copy
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -96,6 +97,8 @@ class Module(AnsibleModule):  # type: ignore[misc]
 
             msg = explain(self._name.rpartition(".")[2], self._given, self.whole_spec) or msg
             msg = self._with_names(msg, self._given)
+        if self.check_mode and _absent(sys.exc_info()[1]):
+            msg = f"{msg.rstrip('.')}. {IN_CHECK_MODE}"
         params = self._given or getattr(self, "params", None) or {}
         super().fail_json(terminal.shown(msg), **self._without_secrets(values, params))
 
@@ -123,6 +126,18 @@ class Module(AnsibleModule):  # type: ignore[misc]
         """Fail for a value that cannot be meant."""
         secret = secrets.is_secret(error.option, self.whole_spec)
         self.fail_json(msg=f"{error.option}: {error.message}" if secret else str(error), option=error.option, **values)
+
+
+#: For an error that an earlier task would have prevented.
+IN_CHECK_MODE = (
+    "In check mode, what a task before this one would only make is not there either: skip this task then "
+    "(when: not ansible_check_mode)"
+)
+
+
+def _absent(error: BaseException | None) -> bool:
+    """Whether that is about something missing, or was raised because of such an error."""
+    return error is not None and (getattr(error, "absent", False) or _absent(error.__cause__ or error.__context__))
 
 
 #: Results that are sentences for people.
@@ -230,7 +245,8 @@ def run_many(stack: Any, **module_arguments: Any) -> None:
         module.warn(warning)
     values_ = answer.values(diff if module._diff else None)
     if answer.failures:
-        module.fail_json(msg=answer.message, **values_)
+        absent = module.check_mode and any(_absent(error) for error in answer.errors)
+        module.fail_json(msg=f"{answer.message}. {IN_CHECK_MODE}" if absent else answer.message, **values_)
     module.exit_json(**values_)
 
 

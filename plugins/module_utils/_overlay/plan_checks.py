@@ -10,6 +10,7 @@ import os
 
 from .._core.errors import OptionError, Refused
 from .._core.paths import ancestors, show_path
+from .._kernel.errors import absent
 from .records import Desired, Directory, Observed
 
 
@@ -38,7 +39,7 @@ def check_layers(desired: Desired, observed: Observed) -> None:
 
 def _must_be_directory(option: str, given: bytes, state: Directory) -> None:
     if not state.exists:
-        raise OptionError(option, show_path(given), "there is no such directory")
+        raise absent(OptionError(option, show_path(given), "there is no such directory"))
     if not state.is_directory:
         raise OptionError(option, show_path(given), "is not a directory")
 

@@ -36,6 +36,11 @@ class Answer:
         return [f"{_place(options.get(key, ''), key)}: {found.error}" for key, found in failed]
 
     @property
+    def errors(self) -> list[Exception]:
+        """Of the objects that failed."""
+        return [found.error for found in self.results.values() if found.error is not None]
+
+    @property
     def message(self) -> str:
         """All failures, one a line."""
         failures = self.failures

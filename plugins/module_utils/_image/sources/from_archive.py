@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..._kernel import regular
-from ..._kernel.errors import KernelError
+from ..._kernel.errors import KernelError, absent
 from ..errors import ImageError
 from ..format import digest as digests
 from ..registry.access import Access
@@ -107,7 +107,7 @@ class Other(Source):
     def builds_on(self, store: Store) -> Image:
         image = store.resolve(self.name)
         if image is None:
-            raise ImageError(f"there is no image {self.name} on this host", "Make or pull it first")
+            raise absent(ImageError(f"there is no image {self.name} on this host", "Make or pull it first"))
         return image
 
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:

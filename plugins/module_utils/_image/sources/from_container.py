@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..._kernel import cgroup, container_records, files
+from ..._kernel.errors import absent
 from ..errors import ImageError
 from ..format import digest as digests
 from ..format.config import LayerBlob
@@ -77,7 +78,8 @@ class Container(Source):
         home = f"{store.containers}/{self.name}"
         declared = container_records.read(self.name, store.containers)
         if declared is None:
-            raise ImageError(f"there is no container {self.name} on this host", "Make it first, or correct the name")
+            why = f"there is no container {self.name} on this host"
+            raise absent(ImageError(why, "Make it first, or correct the name"))
         base = store.resolve(str(declared.get("image_digest") or ""))
         if base is None:
             raise ImageError(f"the image of container {self.name} is not on this host any more")

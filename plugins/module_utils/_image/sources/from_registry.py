@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..._kernel.errors import absent
 from ..errors import ImageError, Unreachable
 from ..format import digest as digests
 from ..format import reference as references
@@ -63,7 +64,7 @@ class Registry(Source):
         """Asks the registry for the manifest and for nothing else. The key is its digest; the stamp that of the index
         which it was chosen from: as long as that is the same, so is the choice."""
         if self.forbidden:
-            raise ImageError(f"{self.reference} is not on this host, and pull is never", "Pull it, or load it")
+            raise absent(ImageError(f"{self.reference} is not on this host, and pull is never", "Pull it, or load it"))
         try:
             answer = self._ask("")
             if recorded.get("key") and recorded.get("stamp") == answer.digest:

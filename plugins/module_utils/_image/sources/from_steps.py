@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..._kernel.errors import BareKernelError, KernelError
+from ..._kernel.errors import BareKernelError, KernelError, absent
 from ..errors import BadOption
 from ..format import digest as digests
 from ..format import reference as references
@@ -51,7 +51,7 @@ class Steps(Source):
         image = store.resolve(self.base)
         if image is None:
             why = "there is no such image on this host: make or pull it first"
-            raise BadOption("build.base", references.familiar(self.base), why)
+            raise absent(BadOption("build.base", references.familiar(self.base), why))
         return image
 
     def look(self, store: Store, recorded: Mapping[str, Any]) -> Seen:
@@ -161,7 +161,7 @@ def _content(option: str, src: str) -> tuple[list[list[Any]], int]:
     except KernelError as error:
         missing = error.errno == errno.ENOENT and error.path in (None, src)
         why = "is not on this host, where it is to be read: create it first" if missing else str(error)
-        raise BadOption(option, src, why) from error
+        raise (absent(BadOption(option, src, why)) if missing else BadOption(option, src, why)) from error
 
 
 def _facts(entry: copied.Entry) -> list[Any]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..._kernel.errors import KernelError
+from ..._kernel.errors import KernelError, absent
 from ..errors import ImageError
 from ..format import digest as digests
 from ..format import reference as references
@@ -92,7 +92,7 @@ class Seeded(Source):
 
     def look(self, store: Store, recorded: Any) -> Seen:
         if self.forbidden:
-            raise ImageError(f"{self.reference} is not on this host, and pull is never", "Pull it, or load it")
+            raise absent(ImageError(f"{self.reference} is not on this host, and pull is never", "Pull it, or load it"))
         seen = self.handed.look(f"image {self.reference}")
         return Seen(seen.key, seen.key)
 
