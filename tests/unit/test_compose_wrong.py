@@ -55,7 +55,7 @@ ALL_AT_ONCE = """
           VERSION: 1.10
           MODE: 0755
         ulimits: {nofile: {soft: 5}, unheard: 1}
-        sysctls: {vm.swappiness: 1}
+        sysctls: {vm.swappiness: 1, net.core.somaxconn: "1\\n2"}
         depends_on: {web: {condition: service_well}, nobody: {condition: service_started}}
         healthcheck: {test: [CMD], interval: soon}
         stop_grace_period: 10
@@ -102,6 +102,7 @@ TOLD = """
     31: services.app.environment.MODE: is a number that YAML rewrites; put it in quotes
     32: services.app.ulimits.nofile: has no hard
     32: services.app.ulimits.unheard: 'unheard': must be one of as, core
+    33: services.app.sysctls.net.core.somaxconn: '1\\n2': is one line
     33: services.app.sysctls.vm.swappiness: 'vm.swappiness': belongs to the host
     34: services.app.depends_on.web.condition: 'service_well': must be one of service_started
     34: services.app.depends_on.nobody: 'nobody': there is no such service

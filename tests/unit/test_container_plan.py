@@ -886,6 +886,9 @@ def test_ids_that_a_user_of_the_host_may_map_are_not_given_to_containers() -> No
         assert taken is not None and taken != first and not granted.overlaps(*taken)
     beside = (Granted(first[0] - 10, 10, "a", "/etc/subuid"), Granted(first[0] + 65536, 9, "b", "/etc/subuid"))
     assert resolve(container(), nothing(replace(HOST, granted_ids=beside))).idmap == first
+    everything = replace(HOST, granted_ids=(Granted(100000, 1 << 31, "alice", "/etc/subuid"),))
+    with pytest.raises(Refused, match="left on this host: /etc/subuid gives those from 100000 to .* to alice; give"):
+        resolve(container(), nothing(everything))
 
 
 def test_a_range_that_a_user_got_later_is_kept_and_told() -> None:

@@ -91,8 +91,6 @@ def _sysctls(value: Value | None, options: Options, reader: Reader) -> None:
     for name, (text, place) in reader.pairs(value).items():
         if text is None:
             reader.problems.wrong(place, "has no value; write NAME: VALUE", name)
-        elif any(character in text for character in "\0\n\r"):
-            reader.problems.wrong(place, "is one line; it cannot hold a line break or a NUL byte", name)
         else:
             options.named("sysctls", name, text, place)
 
