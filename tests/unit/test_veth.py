@@ -49,6 +49,7 @@ from ansible_collections.barekernel.containers.plugins.module_utils._links.sysct
     parse_netns_sysctls,
     plan_sysctls,
     sample_of,
+    sysctl_text,
     values_after,
 )
 from hypothesis import given
@@ -637,4 +638,4 @@ def test_parameters_go_back(
 @pytest.mark.parametrize("value", ["1\n2", "1\n", "1\0", "1\r2"])
 def test_a_parameter_is_one_line(value: str) -> None:
     with pytest.raises(OptionError, match="net.core.somaxconn: .*is one line"):
-        parse_sysctls("sysctls", {"net.core.somaxconn": value})
+        sysctl_text("net.core.somaxconn", value)
