@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 from collections.abc import Iterator
 from datetime import datetime
@@ -508,3 +509,48 @@ def test_a_name_that_cannot_be_is_refused_in_any_locale(
         monkeypatch.setenv(variable, value)
     result = run_module("stack", {"name": name})
     assert result["failed"] and result["option"] == "name" and result["msg"].startswith("name: "), result
+
+
+def test_what_one_gives_up_another_one_may_have() -> None:
+    """In the same run, whichever of them is named first: address, port, subnet, name of an interface, upper layer."""
+
+    def web(name: str, address: str, port: int) -> dict[str, Any]:
+        return container(name, {"name": "bktest0", "addresses": [address], "ports": [f"{port}:80"]})
+
+    before = leaks.take()
+    first = {"networks": [NETWORK], "containers": [web("a", "10.88.7.10", 8080), web("b", "10.88.7.11", 8081)]}
+    apply(**first)
+    taken = {**first, "containers": [web("a", "10.88.7.11", 8081), web("b", "10.88.7.12", 8082)]}
+    apply(**taken)
+    restarted = {
+        **container("b", {"name": "bktest0", "addresses": ["10.88.7.13"], "ports": ["8083:80"]}),
+        "env": {"A": "b"},
+    }
+    apply(**{**first, "containers": [web("a", "10.88.7.12", 8082), restarted]})
+    apply(state="absent")
+
+    def network(number: int, subnet: int) -> dict[str, Any]:
+        return {"name": f"bktest{number}", "addresses": [f"10.88.{subnet}.1/24"]}
+
+    apply(networks=[network(0, 7), network(1, 8)])
+    apply(networks=[network(0, 8), network(1, 9)])
+    apply(networks=[network(2, 8), network(1, 9)], prune=True)
+    apply(state="absent")
+
+    def link(name: str, interface: str) -> dict[str, Any]:
+        ends = [{"netns": f"bktest{side}", "interface": interface} for side in "ab"]
+        return {"name": f"bktest{name}", "ends": ends}
+
+    apply(links=[link("e", "e0"), link("f", "e1")])
+    apply(links=[link("e", "e1"), link("f", "e2")])
+    apply(state="absent")
+
+    places = {name: f"/run/bktest/{name}" for name in ("lower", "upper", "work", "one", "other")}
+    for path in places.values():
+        Path(path).mkdir(parents=True, exist_ok=True)
+    layers = {"lowerdirs": [places["lower"]], "upperdir": places["upper"], "workdir": places["work"]}
+    apply(overlays=[{"path": places["one"], **layers}])
+    apply(overlays=[{"path": places["other"], **layers}], prune=True)
+    apply(state="absent")
+    shutil.rmtree("/run/bktest")
+    assert leaks.leaked_since(before) == []

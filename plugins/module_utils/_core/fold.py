@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from .._kernel.errors import BareKernelError
 from .converge import check_state_directory, expect, planned
-from .errors import CommandFailed, NoPlace, OptionError
+from .errors import CommandFailed, NoPlace, OptionError, Refused
 from .observe_world import World
 from .operation import ENDING, STRUCTURE, Operation, Plan
 from .resource import Resource
@@ -48,18 +48,43 @@ class Skipped(BareKernelError):
     """Nothing was done, as something that it needs has failed."""
 
 
-def fold(items: Iterable[Item], world: World, results: dict[str, Result]) -> None:
-    """Plan the items in their order; ``results`` gets one each, and has those of earlier ones that are needed.
+def fold(items: Sequence[Item], world: World, results: dict[str, Result]) -> None:
+    """Plan the items; ``results`` gets one each, and has those of earlier ones that are needed.
 
     An object that cannot be planned takes those along that need it. What follows from all plans comes last.
     """
     followers: dict[str, Resource[Any, Any]] = {}
-    for item in items:
-        results[item.key] = result = plan_one(item, world, results)
-        if result.plan.operations:
+    for item in plan_each(items, lambda item: plan_one(item, world, results), results):
+        if results[item.key].plan.operations:
             followers.update({each.name: each for each in item.resource.followers()})
     for name, follower in followers.items():
         results[name] = plan_one(Item(name, follower, None), world, results)
+
+
+def plan_each(items: Sequence[Item], plan: Callable[[Item], Result], results: dict[str, Result]) -> list[Item]:
+    """Plan the items one after the other, and return them in the order in which they can be made.
+
+    That is their own, but for one that another one is in the way of (it has the address, the name, the port): that
+    comes after those that follow it, as one of them may be the other one, and give it up.
+    """
+    order: list[Item] = []
+    left = list(items)
+    while left:
+        for item in left:
+            results.pop(item.key, None)
+        for item in left:
+            results[item.key] = plan(item)
+        in_the_way = [item for item in left if _may_come_later(results[item.key])]
+        made = [item for item in left if item not in in_the_way]
+        order += made
+        if not any(results[item.key].plan.operations for item in made):
+            return [*order, *in_the_way]
+        left = in_the_way
+    return order
+
+
+def _may_come_later(found: Result) -> bool:
+    return isinstance(found.error, (Refused, OptionError, Skipped)) and not isinstance(found.error, NoPlace)
 
 
 def plan_one(item: Item, world: World, results: Mapping[str, Result]) -> Result:

@@ -32,6 +32,7 @@ from .fold import (
     Skipped,
     failed_need,
     fold,
+    plan_each,
     plan_one,
     split,
     wrong_values,
@@ -184,7 +185,8 @@ class Run:
                 item.resource.as_before(item.desired, job.before, world)
             elif item.key not in as_foreseen:
                 job.before = item.resource.before(item.desired, world)
-        for item in items:
+
+        def plan(item: Item) -> Result:
             job = self.jobs[item.key]
             if item.key in as_foreseen:
                 found = replace(job.foreseen)
@@ -193,7 +195,14 @@ class Run:
                 found = plan_one(item, world, self.results)
                 if job.executed:
                     _go_on_from(found, job.foreseen.plan)
-            job.result = self.results[item.key] = found
+            return found
+
+        order = [item.key for item in plan_each(items, plan, self.results)]
+        for key in order:
+            self.jobs[key].result = self.results[key]
+        # From now on they come in this order.
+        others = {key: job for key, job in self.jobs.items() if key not in order}
+        self.jobs = {**others, **{key: self.jobs[key] for key in order}}
 
     def _open(self) -> bool:
         """Apply what comes before all others. Whether anything is to be done by any item."""

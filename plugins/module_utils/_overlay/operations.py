@@ -25,6 +25,11 @@ def coming(world: World) -> dict[bytes, Layers]:
     return world.part(("overlays to come",), dict)
 
 
+def going(world: World) -> set[bytes]:
+    """The mount points whose overlays plans before this one unmount."""
+    return world.part(("overlays to go",), set)
+
+
 @dataclass(frozen=True)
 class MountOverlay(Operation):
     """Mount an overlay; all layers are real paths."""
@@ -76,6 +81,10 @@ class Unmount(Operation):
 
     def execute(self, kernel: Any) -> None:
         kernel.process_holders.unmount(self.path, self.lazy, self.lazy_helps)
+
+    def expect(self, world: World) -> None:
+        going(world).add(self.path)
+        coming(world).pop(self.path, None)
 
     def undo(self, kernel: Any) -> None:
         for operation in self.again:

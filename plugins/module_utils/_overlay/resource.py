@@ -28,7 +28,7 @@ from .._kernel.mountinfo import Mount
 from .._kernel.overlay_state import Layers, LiveOverlay
 from . import plan as planner
 from .mount_unit import Inexpressible, MountUnit, mount_unit, unit_name
-from .operations import coming
+from .operations import coming, going
 from .records import MISSING, Desired, Directory, Observed, Ownership, live_state
 
 #: Names that tell whether a directory will be empty: more than these never matter.
@@ -96,7 +96,7 @@ class Overlay(Resource[Desired, Observed]):
             record_exists=os.path.lexists(record_path),
             directories=directories,
             one_file_system=_on_one_file_system(live.layers if live else layers, directories, mounts),
-            users=_users(path, layers, stack, world) if desired.present else (),
+            users=_users(path, layers, stack, mounts, world) if desired.present else (),
             volatile_leftover=_volatile_leftover(layers, live),
             defaults=overlay_state.module_defaults(),
             unit=unit,
@@ -234,15 +234,18 @@ def _above(ours: tuple[Mount, ...], mounts: tuple[Mount, ...]) -> Mount | None:
     return next((each for each in mounts if each.mount_id == parent), None)
 
 
-def _users(path: bytes, layers: Layers, stack: tuple[Mount, ...], world: World) -> tuple[str, ...]:
-    """Other overlays on the same upper layer; the ones that this plan replaces do not count."""
+def _users(
+    path: bytes, layers: Layers, stack: tuple[Mount, ...], mounts: tuple[Mount, ...], world: World
+) -> tuple[str, ...]:
+    """Other overlays on the same upper layer; those that this plan replaces or plans before it unmount do not count."""
     others = {mount_point: other for mount_point, other in coming(world).items() if mount_point != path}
     users = [
         show_path(mount_point) for mount_point, other in others.items() if set(other.written) & set(layers.written)
     ]
     identities = {identity for identity in map(overlay_state.identity_of, layers.written) if identity is not None}
     if identities:
-        users += overlay_state.users_of(identities, frozenset(m.device for m in _overlays_of_ours(stack)))
+        gone = [mount for mount in mounts if mount.target in going(world)]
+        users += overlay_state.users_of(identities, frozenset(m.device for m in (*_overlays_of_ours(stack), *gone)))
     return tuple(users)
 
 
