@@ -52,6 +52,8 @@ def _is_bind(mount: Mapping[str, Any]) -> bool:
 def _is_replaced(supervised: Supervised, mount: Mount, source: str, world: World) -> bool:
     """Some file systems tell the same root of all their mounts (NFS), or a file's number anew each time that it is
     looked up (FUSE): only where place and number differ it is another file."""
+    if world.files.will_be_mounted(source):  # anew, by a plan before this one
+        return True
     if mount.root.endswith(_DELETED):
         return os.path.exists(source)
     now = _place(source, world)
