@@ -137,6 +137,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
         "command: 'sleep': is /bin/sleep in the image, and mounts[0] hides it",
     ),
     ({"command": ["/dev/null"]}, "command: '/dev/null': no such program is in image 'bktest'"),
+    (
+        {"mounts": [{"source": str(HOME), "target": "/x"}]},
+        f"mounts[0].source: '{HOME}': is in /var/lib/barekernel, which",
+    ),
     ({"cwd": "/x" * 2100}, "/x...': no path can be so long"),
     ({"cwd": "/etc/plain/x"}, "cwd: '/etc/plain/x': /etc/plain is no directory in the image"),
     (

@@ -99,6 +99,32 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path, what: str, option: s
         assert "Traceback" not in result["msg"] and not result.get("actions_done")
 
 
+#: What is written to, by the option that says where.
+WRITTEN: dict[str, tuple[str, Callable[[str], dict[str, Any]]]] = {
+    "target": ("overlay_mount", lambda path: {"path": path, "lowerdirs": ["/etc", "/usr"], "create": True}),
+    "upperdir": ("overlay_mount", lambda path: _layers(path, path + "-work")),
+    "workdir": ("overlay_mount", lambda path: _layers("/run/bktest-upper", path)),
+    "save": ("oci_image_save", lambda path: {"name": "bktest", "path": path}),
+}
+OWN = "/var/lib/barekernel/"
+
+
+def _layers(upper: str, work: str) -> dict[str, Any]:
+    return {"path": "/run/bktest-there", "lowerdirs": ["/etc"], "upperdir": upper, "workdir": work, "create": True}
+
+
+@pytest.mark.parametrize("option", WRITTEN)
+def test_nothing_is_built_upon_what_is_ours(tmp_path: Path, option: str) -> None:
+    """Under its own name, or by way of a link."""
+    module, params = WRITTEN[option]
+    (tmp_path / "link").symlink_to(OWN)
+    for place in (f"{OWN}containers/web/bundle/rootfs", f"{OWN}images/x", f"{tmp_path}/link/x"):
+        result = run_module(module, params(place))
+        says = f"{'path' if option in ('target', 'save') else option}: '{place}': is in /var/lib/barekernel, which"
+        assert result["failed"] and result["msg"].startswith(says), result["msg"]
+        assert not result["changed"] and not os.path.lexists("/run/bktest-there")
+
+
 @pytest.mark.parametrize("what", SPECIAL)
 def test_nor_in_a_layout_or_a_tree(tmp_path: Path, what: str) -> None:
     make, word = SPECIAL[what]

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .._core.errors import Refused
+from .._core.observe_own_paths import why_ours
 from .._image.layers.find import CannotTell, Found, Stack
 from .._image.store.store import Image
 from .._kernel import locations
@@ -87,6 +88,9 @@ def _sources(container: Container, coming: Mapping[str, bool]) -> Iterator[Unusa
                 why = "is not on this host: create it first" if missing else f"{error.strerror}"
                 yield Unusable(f"mounts[{index}].source", mount.source, why, absent=missing)
                 continue
+            if not mount.read_only and not {"ro", "rro"} & set(mount.options) and _is_ours(mount.source or ""):
+                why = f"{why_ours(mount.source or '')}; a named volume is a mount of type volume"
+                yield Unusable(f"mounts[{index}].source", mount.source, why)
             yield from _follows(index, mount)
 
 
@@ -109,6 +113,10 @@ def _idmapped(container: Container, own_ids: bool) -> Iterator[Unusable]:
                     yield Unusable(f"mounts[{index}].options", word, why)
     finally:
         os.close(userns)
+
+
+def _is_ours(source: str) -> bool:
+    return bool(why_ours(source)) and not os.path.realpath(source).startswith(os.path.realpath(locations.VOLUMES) + "/")
 
 
 def _follows(index: int, mount: ContainerMount) -> Iterator[Unusable]:

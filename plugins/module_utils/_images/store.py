@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .._core.errors import OptionError, Refused
+from .._core.observe_own_paths import refuse_ours
 from .._core.observe_world import World
 from .._core.operation import Plan
 from .._core.resource import Resource
@@ -145,6 +146,8 @@ class ImageExport(Resource[Export, Exported]):
         return image_kernel(self.store)
 
     def observe(self, desired: Export, world: World) -> Exported:
+        if desired.form != "docker":
+            refuse_ours("path", desired.destination, desired.destination)
         try:
             image = self.store.resolve(desired.name)
             if image is None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from .._core.errors import OptionError
 from .._core.modes import parse_mode
+from .._core.observe_own_paths import refuse_ours
 from .._core.observe_world import World
 from .._core.operation import Plan
 from .._core.paths import ancestors, parse_path, show_path
@@ -72,6 +73,10 @@ class Overlay(Resource[Desired, Observed]):
         return ("overlay",)
 
     def observe(self, desired: Desired, world: World) -> Observed:
+        for option in ("path", "upperdir", "workdir") if desired.present else ():
+            given = getattr(desired, option)
+            if given is not None:
+                refuse_ours(option, show_path(given), given)
         path = os.path.realpath(desired.path)
         layers = _resolved(desired)
         mounts = world.read(mountinfo.read_mountinfo)
