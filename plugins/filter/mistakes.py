@@ -13,20 +13,19 @@ version_added: 0.1.0
 description:
   - Judges each entry of a list as the module that is to get it judges its options, on the controller and before
     anything is changed. What only a host can tell, such as whether a file is there, it does not look at.
-  - Role P(barekernel.containers.host#role) asks it for C(image_list), C(network_list) and C(container_list).
+  - Role P(barekernel.containers.host#role) asks it for all lists, and each role of one list for that one.
 author:
   - barekernel.containers maintainers (@barekernel)
 positional: module, variable
 options:
   _input:
     description: The entries, each a dictionary of options of the module.
-    type: list
-    elements: raw
+    type: raw
     required: true
   module:
     description: The module that is to get them.
     type: str
-    choices: [oci_image, bridge_network, ns_container]
+    choices: [oci_image, cgroup_v2, overlay_mount, bridge_network, netns_veth, ns_container]
     required: true
   variable:
     description: What the list is called in the answer.

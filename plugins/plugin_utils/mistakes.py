@@ -14,67 +14,77 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ..module_utils._container.options import container_from
 from ..module_utils._core.errors import OptionError
-from ..module_utils._images.options import desired_image
 from ..module_utils._kernel.terminal import shown
 from ..module_utils._module import secrets, values
-from ..module_utils._module.arguments.container import container
-from ..module_utils._module.arguments.image_config import image_config
-from ..module_utils._module.arguments.image_source import IMAGE_SOURCES, image_source
-from ..module_utils._module.arguments.network import network
+from ..module_utils._module.arguments.stack import MODULES, entries
 from ..module_utils._module.explain import explain
-from ..module_utils._network.options import desired_from
 
 Parser = Callable[[Mapping[str, Any]], Any]
 
-_COMMON: dict[str, Any] = {
-    "name": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "force": {"type": "bool", "default": False},
-}
+
+def _parser(module: str) -> Parser:
+    """What the module makes of its options, imported where there are any."""
+    if module == "oci_image":
+        from ..module_utils._images.options import desired_image
+
+        return desired_image
+    if module == "bridge_network":
+        from ..module_utils._network.options import desired_from
+
+        return desired_from
+    if module == "netns_veth":
+        return _link
+    if module == "overlay_mount":
+        from ..module_utils._overlay.resource import Overlay
+
+        # Names of users are those of the host.
+        return lambda given: Overlay().desired({**given, "owner": "0", "group": "0"})
+    if module == "cgroup_v2":
+        from ..module_utils._cgroup.resource import CgroupResource
+
+        return CgroupResource().desired
+    from ..module_utils._container.options import container_from
+
+    return container_from
 
 
-def _image() -> dict[str, Any]:
-    return {**_COMMON, "verify": {"type": "bool", "default": False}, **image_source(), **image_config()}
+def _link(given: Mapping[str, Any]) -> Any:
+    """Processes are those of the host."""
+    from ..module_utils._links.resource import NetnsVeth
+
+    of_process = any(end.get("pid") is not None for end in given.get("ends") or ())
+    return None if of_process else NetnsVeth().desired(given)
 
 
-#: By module: its argument spec, options of which it takes one, and its parser.
-_MODULES: dict[str, tuple[Callable[[], dict[str, Any]], list[Any], Parser]] = {
-    "oci_image": (_image, [IMAGE_SOURCES], desired_image),
-    "bridge_network": (lambda: {**_COMMON, **network()}, [], desired_from),
-    "ns_container": (container, [], container_from),
-}
-
-
-def mistakes_in(module: str, entries: Any, variable: str) -> list[str]:
-    """A text for each entry that the module refuses, with the place and name of the entry. Never the value of a secret.
-
-    What is no list at all is left to the argument spec of the role.
-    """
+def mistakes_in(module: str, listed: Any, variable: str) -> list[str]:
+    """A text for each entry that the module refuses, with its place and name. Never the value of a secret."""
+    if not isinstance(listed, (list, tuple)):
+        return [f"{variable}: must be a list of dictionaries of options of {module}"]
     found = []
-    for index, entry in enumerate(entries if isinstance(entries, (list, tuple)) else ()):
+    for index, entry in enumerate(listed):
         if not isinstance(entry, Mapping):
             found.append(f"{variable}[{index}]: must be a dictionary of options of {module}")
         elif told := _mistake(module, entry):
-            found.append(shown(f"{variable}[{index}] ({str(entry.get('name', 'no name'))[:64]}): {told}"))
+            name = str(entry.get("name") or entry.get("path") or "no name")[:64]
+            found.append(shown(f"{variable}[{index}] ({name}): {told}"))
     return found
 
 
 def _mistake(module: str, entry: Mapping[str, Any]) -> str:
-    make_spec, alternatives, parser = _MODULES[module]
-    spec = make_spec()
+    rules = entries()[next(option for option, name in MODULES.items() if name == module)]
+    spec = rules["argument_spec"]
     given = {str(name): value for name, value in entry.items()}
     if told := explain(module, given, spec):
         return told
     if misfit := values.misfit(spec, given):
         return ": ".join(misfit)
-    result = ArgumentSpecValidator(spec, mutually_exclusive=alternatives).validate(given)
+    result = ArgumentSpecValidator(**rules).validate(given)
     if result.error_messages:
         return "; ".join(result.error_messages)
     try:
         values.check(result.validated_parameters)
-        parser(result.validated_parameters)
+        _parser(module)({name: value for name, value in result.validated_parameters.items() if name != "depends_on"})
     except OptionError as error:
         return f"{error.option}: {error.message}" if secrets.is_secret(error.option, spec) else str(error)
     return ""

@@ -90,11 +90,11 @@ def test_a_mistake_is_told_by_entry_and_option_in_few_words(tmp_path: Path) -> N
     output = played(tmp_path, str(tmp_path / "play.yml"), {"one": {"container_list": entries}})
     said = " ".join(output.replace("''", "'").split())
     for number, (_each, told) in enumerate(MISTAKES):
-        assert f"containers[{number}] (bktest-{number}): {told}" in said
+        assert f"container_list[{number}] (bktest-{number}): {told}" in said
     assert recap(output, "one")["failed"] == 1 and recap(output, "one")["changed"] == 0
     # What is no list at all.
     output = played(tmp_path, "site.yml", {"one": {"container_list": {"web": {"image": "busybox"}}}})
-    assert "containers: must be a list" in output and len(output) < 6000
+    assert "container_list: must be a list of dictionaries of options of ns_container" in output and len(output) < 6000
 
 
 def test_a_mistake_in_any_list_stops_the_play_before_anything_is_made(tmp_path: Path) -> None:
@@ -108,21 +108,33 @@ def test_a_mistake_in_any_list_stops_the_play_before_anything_is_made(tmp_path: 
         "container_list": [
             {"name": "bktest-a", "image": "bktest", "cap_add": ["SYSADMIN"], "env": {"KEY": "bktest-secret"}},
             "bktest-b",
+            {"name": "bktest-c", "image": "bktest", "depends_on": {"bktest-a": "healthy"}},
         ],
+        "link_list": [{"name": "l", "ends": [{"netns": "a", "interface": "x" * 16}, {"interface": "y"}]}],
+        "overlay_list": [{"path": "/srv/view", "lower": "/a"}],
+        "cgroup_list": {"path": "lab"},
     }
     before = state.take()
     output = played(tmp_path, "site.yml", {"one": site})
     assert state.differences(before, state.take()) == []
     said = " ".join(output.replace("''", "'").split())
     for told in (
-        "image_list[1] (x): retries: 99: write a number",
+        "image_list[1] (x): registry.retries: 99: write a number",
+        "link_list[0] (l): ends[0].interface: 'xxxxxxxxxxxxxxxx': an interface name has at most 15 bytes",
+        "overlay_list[0] (/srv/view): lower: there is no such option; write lowerdirs: [DIRECTORY, ...]",
+        "cgroup_list: must be a list of dictionaries of options of cgroup_v2",
         "network_list[1] (bktest1): addresses",
         "container_list[0] (bktest-a): cap_add: 'SYSADMIN': is not a capability (capabilities(7) lists them); did you",
         "container_list[1]: must be a dictionary of options of ns_container",
     ):
         assert told in said
-    assert "bktest-secret" not in output
+    assert "bktest-secret" not in output and "container_list[2]" not in output
     assert recap(output, "one")["failed"] == 1 and recap(output, "one")["changed"] == 0
+    # By the role of one list alone, too, with the position and nothing else.
+    play = [{"hosts": "all", "gather_facts": False, "roles": [f"{NAMESPACE}.network"]}]
+    (tmp_path / "play.yml").write_text(json.dumps(play))
+    output = played(tmp_path, str(tmp_path / "play.yml"), {"one": {"network_list": [NETWORK, "lab1"]}})
+    assert "network_list[1]: must be a dictionary of options of bridge_network" in output and len(output) < 2000
 
 
 def test_limits_that_the_host_cannot_keep_are_a_warning_a_change_and_part_of_the_diff(tmp_path: Path) -> None:

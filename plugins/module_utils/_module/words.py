@@ -228,10 +228,38 @@ _MODULES = {
         "limits=": "write {memory: 64M, cpu: 0.5}",
     },
 }
+_MODULES["overlay_mount"] = {
+    **_each("write lowerdirs: [DIRECTORY, ...], the topmost first", "lower", "lowers", "lowerdir", "layers"),
+    **_each("write upperdir", "upper", "upperdirs"),
+    **_each("write workdir", "work", "workdirs"),
+    **_each("write path", "merged", "target", "mountpoint", "mount_point", "dest", "name"),
+    **_each("write flags: [nodev, nosuid]", "opts", "options", "mount_options"),
+    **_each("write present", "state=mounted", "state=ephemeral"),
+    **_each("write absent", "state=unmounted"),
+}
+_MODULES["netns_veth"] = {
+    **_each(
+        "write ends: [{netns: NAME, interface: eth0}, {interface: NAME}]", "veth", "veths", "peers", "peer", "links"
+    ),
+    **_each("write namespaces: [{name: NAME}]", "netns", "namespace"),
+    **_below(
+        "ends[].",
+        {
+            **_each("write interface", "name", "device", "ifname", "dev"),
+            **_each("write addresses: [ADDRESS/PREFIX]", "address", "ip", "ipv4", "ipv6", "ip_address"),
+            **_each("write netns", "namespace"),
+            **_each("write impairment", "netem", "qdisc"),
+        },
+    ),
+    "ends[]=": "write {netns: NAME, interface: eth0}",
+    "namespaces[]=": "write {name: NAME}",
+}
 #: Module stack: each list has the options of a module.
 _MODULES["stack"] = {
     **_below("images[].", _IMAGE_WORDS),
     **_below("cgroups[].", _MODULES["cgroup_v2"]),
+    **_below("overlays[].", _MODULES["overlay_mount"]),
+    **_below("links[].", _MODULES["netns_veth"]),
     **_below("networks[].", _NETWORK),
     **_below("containers[].", _CONTAINER),
     **_each("write containers", "services"),
