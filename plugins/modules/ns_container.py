@@ -114,7 +114,10 @@ container:
       description: Its first process as the host sees it, or null.
       type: int
     image:
-      description: Name and digest of its image.
+      description: Name of its image, as people write it; of an image without a name its digest.
+      type: str
+    image_reference:
+      description: The name of its image in full, and its digest.
       type: str
     command:
       description: The argument list of its program.

@@ -911,3 +911,17 @@ def test_modes_are_compared_and_set_before_anything_starts() -> None:
     assert [(change.option, change.how) for change in plan.changes] == [("modes", "live")]
     assert plan.before["modes"] == {home: "0755", f"{home}/hosts": "0600"}
     assert plan.after["modes"] == {home: "0700", f"{home}/hosts": "0644"}
+
+
+def test_what_only_another_version_wrote_is_told_in_words() -> None:
+    """A digest says nothing to anybody, and beside what was declared otherwise it is no news."""
+    there = running(container())
+    config = {**there.documents["config"], "linux": {**there.documents["config"]["linux"], "seccomp": {}}}
+    older = replace(there, documents={**there.documents, "config": config})
+    plan = plan_container(container(), older)
+    [change] = plan.changes
+    assert (change.option, change.how) == ("bundle", "restart")
+    assert change.before == {"seccomp policy": "as another version of the collection wrote it"}
+    assert (plan.before["bundle"], plan.after["bundle"]) == (change.before, change.after)
+    plan = plan_container(container(cwd="/srv"), older)
+    assert [each.option for each in plan.changes] == ["cwd"] and "bundle" not in {**plan.before, **plan.after}

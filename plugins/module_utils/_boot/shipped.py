@@ -85,6 +85,7 @@ SHIPPED = (
     "_core.observe_containers",
     "_core.observe_files",
     "_core.observe_links",
+    "_core.observe_own_paths",
     "_core.observe_world",
     "_core.operation",
     "_core.own_directories",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .._image.format.reference import familiar
 from .._runtime.supervise import unit
 from .observed import ContainerObserved
 from .plan_init import view_of
@@ -22,6 +23,7 @@ def facts(container: Container, observed: ContainerObserved) -> dict[str, Any]:
     """What is known of a declared container; ``container`` is as declared (for the module: as asked for)."""
     supervised = observed.supervised
     launch: Mapping[str, Any] = observed.documents.get("launch") or {}
+    reference = str(launch.get("image") or "")
     _files, unenforced = limits(container.limits, observed)
     config = observed.documents.get("config")
     init, command = view_of(config) if config else (None, None)
@@ -29,7 +31,8 @@ def facts(container: Container, observed: ContainerObserved) -> dict[str, Any]:
         "name": container.name,
         "status": supervised.status,
         "pid": supervised.pid,
-        "image": launch.get("image"),
+        "image": familiar(reference.rpartition("@")[0]) or reference or None,
+        "image_reference": reference or None,
         "command": command,
         "init": init,
         "networks": networks_before(container, observed),

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .._core.operation import LIVE, RECREATE, RESTART, Change, changes_between
@@ -30,6 +31,14 @@ NOT_SHOWN = "(not shown)"
 _NOT_SHOWN_EITHER = "(not shown; another value)"
 #: The file; ``hostname`` is the name that the kernel tells in the container.
 _HOSTNAME_FILE = "/etc/hostname"
+#: Of a part of the bundle that nobody declares.
+_OTHER_VERSION = "as another version of the collection wrote it"
+_THIS_VERSION = "as this version writes it"
+_NAMES = {
+    "linux.seccomp": "seccomp policy",
+    "linux.maskedPaths": "masked paths",
+    "linux.readonlyPaths": "read-only paths",
+}
 #: How a change of what is shown is applied; what is not named here needs a restart.
 HOW = {
     **{name: each.how for name, each in OPTIONS.items()},
@@ -76,8 +85,8 @@ def view(documents: Mapping[str, Any], live: Mapping[str, Any], identity: Mappin
         "groups": process["user"].get("additionalGids") or [],
         "id_mapping": launch["rootfs"]["idmap"],
         "healthcheck": launch.get("healthcheck"),
-        # Whatever else the bundle says (seccomp policy, masked paths): seen as one value, made of nothing secret.
-        "bundle": _digest(
+        # Whatever else the bundle says: nobody declares it, so people are told which part is another one; see shown().
+        "bundle": _parts(
             {
                 **config,
                 "annotations": None,
@@ -87,6 +96,14 @@ def view(documents: Mapping[str, Any], live: Mapping[str, Any], identity: Mappin
             }
         ),
     }
+
+
+def _parts(config: Mapping[str, Any]) -> dict[str, str]:
+    """A digest of each part of a bundle's configuration: only whether two are the same is asked of it."""
+    parts = dict(config)
+    for name in ("process", "linux"):
+        parts.update({f"{name}.{key}": value for key, value in parts.pop(name).items()})
+    return {_NAMES.get(name, name): _digest(value) for name, value in parts.items()}
 
 
 def _namespaces(linux: Mapping[str, Any], launch: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -122,8 +139,21 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any], how: Mapping[st
     # It is the host's memory then, which namespaces says.
     found = [change for change in found if change.option != "shm_size" or None not in (change.before, change.after)]
     others = [change for change in found if change.option != "bundle"]
-    explained = any(change.how != LIVE for change in others)
-    return tuple(others if explained else found)
+    if any(change.how != LIVE for change in others):
+        return tuple(others)
+    return tuple(_in_words(change) if change.option == "bundle" else change for change in found)
+
+
+def _in_words(change: Change) -> Change:
+    told = _told(change.before, change.after)
+    return replace(change, before=told["before"], after=told["after"])
+
+
+def _told(before: Mapping[str, str] | None, after: Mapping[str, str] | None) -> dict[str, dict[str, str]]:
+    """The parts of a bundle that are not the same, in words."""
+    old, new = before or {}, after or {}
+    other = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
+    return {"before": dict.fromkeys(other, _OTHER_VERSION), "after": dict.fromkeys(other, _THIS_VERSION)}
 
 
 def shown_environment(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -135,4 +165,14 @@ def shown_environment(before: Mapping[str, str], after: Mapping[str, str]) -> tu
 def shown(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Two views as people may see them, also in a log of the playbook: without the values of variables."""
     old, new = shown_environment(before.get("env") or {}, after.get("env") or {})
-    return {**before, **({"env": old} if before else {})}, {**after, **({"env": new} if after else {})}
+    told = {}
+    if before and after and any(change.option == "bundle" for change in changes(before, after)):
+        told = _told(before.get("bundle"), after.get("bundle"))
+    return _shown_view(before, old, told.get("before")), _shown_view(after, new, told.get("after"))
+
+
+def _shown_view(view_: Mapping[str, Any], env: Mapping[str, str], bundle: Mapping[str, str] | None) -> dict[str, Any]:
+    if not view_:
+        return {}
+    rest = {name: value for name, value in view_.items() if name != "bundle"}
+    return {**rest, "env": dict(env), **({"bundle": dict(bundle)} if bundle else {})}

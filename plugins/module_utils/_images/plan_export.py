@@ -13,6 +13,7 @@ from .._core.errors import Refused
 from .._core.operation import Operation, Plan
 from .._image.changes.export import Blob
 from .._image.changes.prune import Garbage
+from .._image.format.reference import familiar
 from .._image.registry.access import Access
 from .._image.store.store import Image
 from .._kernel.errors import absent
@@ -99,7 +100,7 @@ class ClearHalfSaved(Operation):
 def plan_export(desired: Export, observed: Exported) -> Plan:
     """Raises Refused."""
     if observed.image is None:
-        raise absent(Refused(f"there is no image {desired.name} on this host: make or pull it first"))
+        raise absent(Refused(f"there is no image {familiar(desired.name)} on this host: make or pull it first"))
     digest = observed.image.digest
     after = {"destination": desired.destination, "image": digest}
     if observed.obstacle:
@@ -121,7 +122,7 @@ class HandOut(Operation):
     path: str = ""
 
     def describe(self) -> str:
-        return f"hand out {len(self.blobs)} blobs of image {self.name} into {self.path}"
+        return f"hand out {len(self.blobs)} blobs of image {familiar(self.name)} into {self.path}"
 
     def execute(self, kernel: Any) -> None:
         kernel.images.hand_out(self.blobs, self.path)
@@ -141,15 +142,15 @@ def plan_hand_out(desired: HandOut, observed: HeldBlobs) -> Plan:
     if observed.image is None:
         raise absent(
             Refused(
-                f"there is no image {desired.name} on this host: make it here first, "
+                f"there is no image {familiar(desired.name)} on this host: make it here first, "
                 "by an earlier task of this host or delegated to it"
             )
         )
     if observed.image.source.get("kind") != "registry":
-        raise Refused(f"image {desired.name} on this host was not pulled from a registry")
+        raise Refused(f"image {familiar(desired.name)} on this host was not pulled from a registry")
     unknown = set(desired.blobs) - {blob.digest for blob in observed.blobs}
     if unknown:
-        raise Refused(f"image {desired.name} on this host has no blob {min(unknown)}: run the task again")
+        raise Refused(f"image {familiar(desired.name)} on this host has no blob {min(unknown)}: run the task again")
     todo = tuple(digest for digest in desired.blobs if digest not in observed.there)
     if not todo:
         return Plan()

@@ -102,6 +102,7 @@ def core() -> None:
         observe_containers,
         observe_files,
         observe_links,
+        observe_own_paths,
         observe_world,
         operation,
         own_directories,
