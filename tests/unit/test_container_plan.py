@@ -691,6 +691,11 @@ REFUSALS = {
         {},
         "limits: cgroup v2 on this host lacks io. io: ",
     ),
+    "limits that it could do without": (
+        {"limits": {"io_weight": 50}, "limits_required": True},
+        {},
+        "Leave the limits out, or set limits_required: false (of role container: container_limits: warn)",
+    ),
     "a namespace of nobody": ({"namespaces": {"pid": "container:db"}}, {}, "namespaces.pid: 'container:db'"),
     "the host's processes in a user namespace": (
         {"namespaces": {"pid": "host"}},
