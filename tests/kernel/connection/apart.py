@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 
@@ -38,7 +39,12 @@ class Connection(ConnectionBase):
         enter = ["nsenter", "--mount", "--net", "--wd=/", "-t", self.get_option("pid"), "--", "sh", "-c", cmd]
         # The controller's own PATH is none of a host's business.
         environment = {**os.environ, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(enter, input=in_data, capture_output=True, check=False, env=environment)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if "APART_CPU" in os.environ:  # what the host did, and not the controller
+            with open(os.environ["APART_CPU"], "a", encoding="ascii") as log:
+                log.write(f"{after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime}\n")
         return done.returncode, done.stdout, done.stderr
 
     def put_file(self, in_path, out_path):
