@@ -690,9 +690,10 @@ def test_a_mount_that_becomes_a_file_or_a_directory(web: dict[str, Any], tmp_pat
         assert outcome.plan.actions
         assert run(NAME, "cat", f"/run/deep/thing{path}")["stdout"] == "content"
     # One whose start fails goes back to what ran, and that has its own kind of place.
+    (tmp_path / "hollow").mkdir()
     with pytest.raises(Interrupted):
-        more = [*file["mounts"], {"type": "tmpfs", "target": "/y"}]
-        apply("ns_container", **{**BASE, "mounts": more, "command": ["/y/none"]})
+        more = [*file["mounts"], {"source": str(tmp_path / "hollow"), "target": "/bin"}]  # hides its program
+        apply("ns_container", **{**BASE, "mounts": more})
     assert run(NAME, "cat", "/run/deep/thing/within")["stdout"] == "content"
     # What the container itself made there is its own.
     apply("ns_container", **BASE)
