@@ -251,6 +251,11 @@ def stop(name: str, timeout: float | None = None) -> None:
     """
     if by_systemd(name):
         systemd.stop(unit.unit_name(name))
+        if os.path.lexists(f"{record.RUNTIME_ROOT}/{name}"):
+            # On a busy host its ExecStopPost= may not get far enough to ask for more time, and is killed.
+            from . import engine
+
+            engine.clear(launch_.load(launch_.path_of(name)))
         state = record.read(name)
         if state is not None and state.status != record.STOPPED:
             record.write(name, state._replace(status=record.STOPPED))
