@@ -554,3 +554,23 @@ def test_what_one_gives_up_another_one_may_have() -> None:
     apply(state="absent")
     shutil.rmtree("/run/bktest")
     assert leaks.leaked_since(before) == []
+
+
+def test_an_image_is_made_from_another_one_of_the_stack() -> None:
+    before = leaks.take()
+    made = {
+        "images": [
+            {"name": "bktest-below", "build": BUILD},
+            {"name": "bktest-alias", "image": "bktest-below", "config": {"env": {"A": "b"}}},
+            {"name": "bktest-above", "build": {"base": "bktest-alias", "directories": [{"path": "/srv/x"}]}},
+        ],
+        "containers": [container("a", image="bktest-above")],
+    }
+    apply(**made)
+    assert b"A=b" in Path(f"/proc/{pid('a')}/environ").read_bytes()
+    made["images"][0]["build"] = {**BUILD, "directories": [*BUILD["directories"], {"path": "/new"}]}
+    apply(**made)
+    assert run("bktest-a", "ls", "-d", "/new", "/srv/x")["rc"] == 0
+    # How many layers go with each is only known once those before it are gone.
+    assert len(actions(predict(state="absent"))) == len(actions(converge(state="absent")))
+    assert leaks.leaked_since(before) == []

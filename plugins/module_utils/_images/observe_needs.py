@@ -12,6 +12,7 @@ from typing import Any
 from .._core.errors import Needed
 from .._core.observe_world import World
 from .options import desired_image
+from .plan import expect_missing
 from .resource import ImageResource
 
 
@@ -22,9 +23,12 @@ def needs_of(entries: Iterable[Mapping[str, Any]], resource: ImageResource) -> d
     Raises OptionError, Refused, KernelError.
     """
     needs: dict[str, Any] = {}
+    world = World()
     for entry in entries:
+        desired = desired_image(entry)
         try:
-            resource.observe(desired_image(entry), World())
+            resource.observe(desired, world)
         except Needed as error:
             needs = {**error.needs, "images": {**needs.get("images", {}), **error.needs["images"]}}
+        expect_missing(world, desired.reference, desired.overrides)  # those that start from it come later
     return needs

@@ -24,7 +24,7 @@ from .._image.sources.source import Seen, Source, check_pin, named_in
 from .._image.store import replaced
 from .._image.store.damage import Damage
 from .._image.store.progress import Progress
-from .._image.store.store import LOCK, Image, Store, reference_of, source_of
+from .._image.store.store import LOCK, NOT_YET, Image, Store, on_host, reference_of, source_of
 from .._kernel import locations
 from .._kernel.errors import KernelError
 from .._runtime.process import build_cgroup
@@ -89,7 +89,8 @@ class ImageResource(Resource[Desired, Observed]):
         missing = current.missing if current else ()
         rotten = self._rotten(current) if current is not None and desired.verify else Damage()
         self._check_ring(desired)
-        seen = self._seen(desired, current, rotten)
+        to_come = self._builds_on_one_to_come(desired.source, world)
+        seen = Seen(NOT_YET) if to_come else self._seen(desired, current, rotten)
         told = [seen.warning] if seen and seen.warning else []
         return Observed(
             current,
@@ -98,10 +99,19 @@ class ImageResource(Resource[Desired, Observed]):
             missing=missing,
             half_made=left,
             unwanted=self._unwanted(desired.policy, current),
-            unwanted_below=self._unwanted_below(desired) if seen else "",
+            unwanted_below=self._unwanted_below(desired) if seen and not to_come else "",
             rotten=rotten,
             warnings=(*told, *self._strange(desired, current), *self._on_damaged(rotten)),
         )
+
+    def _builds_on_one_to_come(self, source: Source | None, world: World) -> bool:
+        """Whether it starts from an image that a plan before this one makes, or makes anew."""
+        name = source.named()[0] if source is not None else ""
+        try:
+            below = world.read(on_host, name) if name else None
+        except ImageError:
+            return False
+        return below is not None and below.digest == NOT_YET
 
     def _after(self, world: World) -> Store:
         """The store as it will be when the containers that are to be removed are gone."""
