@@ -80,7 +80,9 @@ class Answer:
 
     def _ordered(self) -> list[tuple[str, Result]]:
         keys = [entry.key for entry in self.entries if entry.key in self.results]
-        return [(key, self.results[key]) for key in dict.fromkeys([*keys, *self.results])]
+        # Its record, which is written first, comes last.
+        others = sorted(self.results, key=lambda key: key.startswith("stack/"))
+        return [(key, self.results[key]) for key in dict.fromkeys([*keys, *others])]
 
     def _actions(self, found: Result) -> list[str]:
         return found.done if self.done else found.plan.actions
