@@ -425,7 +425,7 @@ def test_an_end_by_path_and_at_a_container():
         task(first, {"netns": "bk-bktest"})
     with pytest.raises(OptionError, match="name: 'bk-other': is the network namespace of a container"):
         task(ends=[], namespaces=[{"name": "bk-other"}])
-    with pytest.raises(OptionError, match="container: 'nobody': .*make the container first, .*In check mode"):
+    with pytest.raises(OptionError, match="container: 'nobody': .*make the container first"):
         task(first, {"container": "nobody"})
     with pytest.raises(OptionError, match="path: '/run/nothing': there is no network namespace"):
         task({"netns": None, "path": "/run/nothing"})
