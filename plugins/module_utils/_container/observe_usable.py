@@ -104,7 +104,7 @@ def _idmapped(container: Container, own_ids: bool) -> Iterator[Unusable]:
     userns = idmap.user_namespace(FIRST_ID, ID_RANGE)
     try:
         for index, mount in wanted:
-            word = next(word for word in mount.options if word in ("idmap", "ridmap"))
+            word = [option for option in mount.options if option in ("idmap", "ridmap")][0]
             try:
                 os.close(idmap.clone(AT_FDCWD, mount.source or "", userns, recursive=word == "ridmap"))
             except KernelError as error:

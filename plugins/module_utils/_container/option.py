@@ -69,7 +69,8 @@ def option(unset: Any, kind: str, parse: Parse | None, **known: Any) -> Any:
     if unset not in (None, (), {}):
         known = {"default": unset, **known}
     metadata = declared(kind, parse, **known)
-    return field(default_factory=dict, metadata=metadata) if unset == {} else field(default=unset, metadata=metadata)
+    how: dict[str, Any] = {"default_factory": dict} if unset == {} else {"default": unset}
+    return field(**how, metadata=metadata)  # pylint: disable=invalid-field-call
 
 
 def options_of(record: type) -> dict[str, Option]:
